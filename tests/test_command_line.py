@@ -77,7 +77,10 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         # Compiling it takes seconds, so what is missing is said before.
         patch.setattr(kit.Classifier, "load", pytest.fail)
         assert main(["diagnose", plain, PICTURES[0]]) == 3
-    assert "Expected a model that carries its preprocessing" in capsys.readouterr().err
+    added = "; add --scaling, --application or --preprocessing (see --help)\n"
+    assert capsys.readouterr().err.endswith(
+        f"preprocessing, received one without{added}"
+    )
     # The networks that the families are named after take 224 by 224 pixels.
     for given in (["--scaling", "-1..1"], ["--application", "MobileNetV2"]):
         assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
@@ -138,9 +141,8 @@ BAD = [
     ),
     (
         [*DIAGNOSE, "--import", "their_layers"],
-        "(ModuleNotFoundError: No module named 'their_layers')",
+        "a module to import, received 'their_layers' (ModuleNotFoundError: No module named 'their_layers')",
     ),
-    (["pin", SMALL, "nothing.jpg"], "nothing.jpg"),
     (["pin", SMALL, PICTURES[0], __file__], Path(__file__).name),
     (["pin", SMALL, PICTURES[0], "--cases", f"{PICTURES[0]}/cases"], "Not a directory"),
     (
@@ -149,7 +151,6 @@ BAD = [
     ),
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", str(DATA), "cases"], "received the folder"),
-    (["verify", SMALL, "nothing"], "Expected a folder of cases"),
     (["verify", SMALL, SMALL], "Expected a folder of cases"),
     (
         ["verify", SMALL, str(DATA / "fashion_mnist")],
@@ -323,4 +324,7 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     assert "10 class names" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["pin", SMALL, "--classes", "nothing.txt"])
-    assert "Expected a text file of class names" in capsys.readouterr().err
+    assert (
+        "file of class names, or names with commas between, received 'nothing.txt'"
+        in capsys.readouterr().err
+    )

@@ -243,13 +243,13 @@ def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
 
 
 def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures):
-    shares = [[0, 0.5, 1], [0.25, 0.75, 1]]
+    shares = [[0.25, 0.5, 0.75], [0.25, 0.75, 0.5]]
     figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
     assert figure.alt == (
-        "Heat maps over brightness and noise for 2 images: accuracy from 0% to 100%."
+        "Heat maps over brightness and noise for 2 images: accuracy from 25% to 75%."
     )
     axes = figures[0].axes[0]
-    assert axes.images[0].get_array().tolist() == [[0, 50, 100], [25, 75, 100]]
+    assert axes.images[0].get_array().tolist() == [[25, 50, 75], [25, 75, 50]]
     assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values

@@ -204,15 +204,15 @@ def test_rows_of_predictions_sweeps_and_mistakes_are_written_as_csv(
     for rows, expected in [
         (fashion.predict(photos[:2], [9, "Sneaker"]), [head, first, second]),
         (
-            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, None]),
+            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, 8]),
             [
                 ["image", "brightness", *head[1:], "error"],
                 ["test_0000", "0.0", "Sneaker", dark, "Ankle boot", "False", ""],
                 ["test_0000", "1.0", *first[1:], ""],
                 ["test_0001", "0.0", "Sneaker", dark, "Sneaker", "True", ""],
                 ["test_0001", "1.0", *second[1:], ""],
-                ["image 2", "0.0", "", "nan", "", "", error],
-                ["image 2", "1.0", "", "nan", "", "", error],
+                ["image 2", "0.0", "", "nan", "Bag", "", error],
+                ["image 2", "1.0", "", "nan", "Bag", "", error],
             ],
         ),
         (

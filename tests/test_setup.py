@@ -57,7 +57,11 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
         setup.packages()
     required.remove("h5py")
     with pytest.raises(
-        RuntimeError, match=r"^Expected keras>=3, received 0\.1: run make"
+        RuntimeError,
+        match=(
+            r"^Expected keras>=3, received 0\.1: run make clean lab, or install the kit again with "
+            r"python -m pip install$"
+        ),
     ):
         setup.packages()
     required[0] = "y>=1; python_version > '3'"
@@ -79,7 +83,10 @@ def test_a_front_end_that_jupyterlab_does_not_find_is_named(monkeypatch):
     monkeypatch.setattr(setup, "FRONT_ENDS", ("anywidget", "no-such-widget"))
     with pytest.raises(
         RuntimeError,
-        match=r"^JupyterLab 4\.\d+\.\d+ has no no-such-widget; run pip install",
+        match=(
+            r"^JupyterLab 4\.\d+\.\d+ has no no-such-widget; run pip install --force-reinstall "
+            r"anywidget ipywidgets$"
+        ),
     ):
         setup.widgets()
 
@@ -88,7 +95,8 @@ def test_too_little_memory_is_said_whatever_the_machine_has(monkeypatch):
     machine = SimpleNamespace(total=4e9, available=1.5e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
     with pytest.raises(
-        RuntimeError, match=r"^4\.0 GB, 1\.5 of them free; .*; 2 GB must be free: close"
+        RuntimeError,
+        match=r"^4\.0 GB, 1\.5 of them free; .*; 2 GB must be free: close other programs, or use a hub$",
     ):
         setup.memory()
 
@@ -108,7 +116,10 @@ def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path)
 def test_another_prediction_of_the_bundled_network_is_said(monkeypatch):
     cup = SimpleNamespace(predict=lambda _: SimpleNamespace(label=["cup"]))
     monkeypatch.setattr(samples, "classifier", lambda _: cup)
-    with pytest.raises(RuntimeError, match=r"^espresso\.jpg is cup here; unpack"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^espresso\.jpg is cup here; unpack or clone the kit again$",
+    ):
         setup.network()
 
 

@@ -18,6 +18,11 @@ DECLARED = [
         },
         f"{1 << 36} values of uint8",
     ),
+    # Eight bytes each.
+    (
+        {"shape": (20_000,), "dtype": "f8", "chunks": (4_000,), "compression": "gzip"},
+        "20000 values of float64",
+    ),
     # Many variable-length texts may all point at the same megabyte.
     ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of object"),
     (None, ""),

@@ -152,5 +152,8 @@ def test_a_damaged_file_and_one_of_another_format_are_refused_in_one_line(
     with pytest.raises(ValueError, match=f"Expected .*{re.escape(name)}") as refused:
         exported_from(tmp_path / name, b"", 3)
     assert "\n" not in str(refused.value)
-    line = "safetensors.torch.save_file(torch.load('model.pt', weights_only=True)"
+    line = (
+        "Expected a .safetensors file, received 'model.pt'; of a .pt file make one: safetensors."
+        "torch.save_file(torch.load('model.pt', weights_only=True), 'model.safetensors')"
+    )
     assert (line in str(refused.value)) == (name == "model.pt")

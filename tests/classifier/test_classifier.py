@@ -97,7 +97,10 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
     classifier.save(tmp_path / "small.keras")
     again = Classifier.load(tmp_path / "small.keras")
     assert (again.notes, again.network.compiled.data) == (classifier.notes, None)
-    with pytest.raises(ValueError, match="alone runs it, because its compiled form"):
+    with pytest.raises(
+        ValueError,
+        match=r"received 'small.tflite'; Keras alone runs it, because its compiled form",
+    ):
         again.save(tmp_path / "small.tflite")
     assert again.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
@@ -145,7 +148,11 @@ def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file, tmp_path):
         "preprocessing unknown: nothing says how the training images were prepared",
     )
     with pytest.raises(
-        ValueError, match=r"received none; give preprocessing=kit.Preprocessing\(…\)"
+        ValueError,
+        match=(
+            r"received none; give preprocessing=kit.Preprocessing\(…\), or use "
+            r"classifier.using\(kit.Preprocessing\(…\)\)$"
+        ),
     ):
         classifier.probabilities(PHOTO)
     assert classifier.using(networks.GREY).notes == ()
@@ -193,7 +200,10 @@ def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_a
     expected = json.loads((DATA / "earlier.json").read_text())
     classifier = Classifier.load(DATA / "earlier.keras")
     (note,) = classifier.notes
-    assert note.endswith("is of an earlier version: save the file again with training=")
+    assert note == (
+        "what the file says of its training images is of an earlier version: "
+        "save the file again with training="
+    )
     assert classifier.temperature == expected["temperature"]
     rows = classifier.probabilities(samples.photos("fashion_mnist")[:3])
     np.testing.assert_allclose(rows, expected["probabilities"], rtol=1e-4, atol=1e-6)
@@ -239,47 +249,44 @@ def test_probabilities_that_are_no_numbers_are_refused():
         classifier.probabilities,
         lambda photo: sweep(classifier, photo, [Perturbation()]),
     ):
-        message = "^Expected probabilities from 'small', received nan or infinite values in 1 of 1"
+        message = (
+            "^Expected probabilities from 'small', received nan or infinite values in 1 of 1 rows; "
+            "see kit.diagnose$"
+        )
         with pytest.raises(ValueError, match=message):
             call(PHOTO)
 
 
-UNFIT = [
-    (
-        {"size": (20, 28)},
-        r"Expected tensors of 28x28x1, received the shape \(1, 20, 28, 1\); set size=\(28, 28\)",
-    ),
-    ({"size": None}, r"shape \(1, 40, 40, 1\); set size=\(28, 28\)"),
-]
-
-
-@pytest.mark.parametrize(("change", "message"), UNFIT)
-def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(
-    small, change, message
-):
-    with pytest.raises(ValueError, match=message) as caught:
-        small.probabilities(
-            [PHOTO, PHOTO], preprocessing=networks.GREY.replace(**change)
-        )
+def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(small):
+    other = networks.GREY.replace(size=(20, 28))
+    with pytest.raises(
+        ValueError,
+        match=r"Expected tensors of 28x28x1, received the shape \(1, 20, 28, 1\); set size=\(28, 28\)",
+    ) as caught:
+        small.probabilities([PHOTO, PHOTO], preprocessing=other)
     assert "\n" not in str(caught.value)
 
 
 def test_what_is_given_has_to_fit(small_file):
     with pytest.raises(
-        ValueError, match="Expected 3 class names for 'small', received 2"
+        ValueError,
+        match=(
+            r"Expected 3 class names for 'small', received 2; correct the list, or labels.txt "
+            r"beside the file$"
+        ),
     ):
         Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
     with pytest.raises(
-        TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.P"
+        TypeError,
+        match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.Preprocessing$",
     ):
         Classifier.load(small_file, preprocessing="MobileNetV2")
     repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])
     assert repeated.notes == (
         "class names that occur more than once: 1, such as crane",
     )
-    assert repeated.using(networks.GREY).notes == repeated.notes
 
 
 def test_an_open_input_size_follows_the_preprocessing_in_use():
@@ -301,8 +308,6 @@ def test_where_no_size_is_given_a_preprocessing_gets_what_the_network_takes(smal
     assert (loaded.preprocessing, loaded.input_shape) == (fitted, (28, 28, 1))
     for classifier in (loaded.using(used), Classifier(networks.small(), used)):
         assert classifier.preprocessing == fitted
-    with pytest.raises(ValueError, match=r"set size=\(28, 28\), channels='gray'"):
-        loaded.using(fitted.replace(size=32))
 
 
 def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
@@ -313,9 +318,11 @@ def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
         "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
     )
     classifier = Classifier(networks.small(), networks.GREY)
-    classifier.model.set_weights(networks.small(seed=8).get_weights())
+    # Which changes a probability by 4e-5.
+    slightly = [1.0001 * weights for weights in classifier.model.get_weights()]
+    classifier.model.set_weights(slightly)
     verification = classifier.verify(PHOTO)
-    assert (verification.agrees, verification.max_difference > 1e-3) == (False, True)
+    assert (verification.agrees, verification.max_difference > 1e-5) == (False, True)
     assert repr(verification).startswith("Verification(differs from Keras")
 
 
@@ -346,11 +353,13 @@ def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
     path = tmp_path / "small.keras"
     for seed in (1, 8):
         networks.small(seed=seed).save(path)
-        classifier = Classifier.load(path, preprocessing=networks.GREY)
+        loaded = Classifier.load(path, preprocessing=networks.GREY)
+        classifier = loaded.tempered(2)
         again = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (small here)
         assert np.array_equal(
             again.probabilities(PHOTO), classifier.probabilities(PHOTO)
         )
+        assert again.temperature == 2
     unknown = pickle.loads(pickle.dumps(Classifier.load(path)))  # noqa: S301 (small here)
     assert unknown.preprocessing is None
 

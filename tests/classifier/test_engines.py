@@ -52,9 +52,7 @@ def test_results_are_new_arrays_and_inputs_of_any_layout_stay(lite):
     assert lite.predict(batch.astype(np.float64)) == pytest.approx(before, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1), (1, 1, 28, 28)]
-)
+@pytest.mark.parametrize("shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1)])
 def test_other_shapes_are_refused(lite, reference, shape):
     for each in (lite, reference):
         with pytest.raises(
@@ -81,7 +79,10 @@ def test_what_is_no_network_is_refused(compiled):
         compiled = networks.small_compiled()[:4000]
     with pytest.raises(
         ValueError,
-        match=r"^Expected a network that LiteRT can run, received one .*; copy or convert it again$",
+        match=(
+            r"^Expected a network that LiteRT can run, received one that it refuses \(.*\); copy or "
+            r"convert it again$"
+        ),
     ):
         LiteEngine(compiled)
 

@@ -265,7 +265,11 @@ def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
 
 
 FORMATS = [
-    ("a;b\n #.h5", b"\x89HDF\r\n\x1a\n", r"kit import OLD\.h5 NEW\.keras$"),
+    (
+        "a;b\n #.h5",
+        b"\x89HDF\r\n\x1a\n",
+        r"; make one: python -m kit import OLD\.h5 NEW\.keras$",
+    ),
     (
         "a.zip",
         b"PK",

@@ -147,7 +147,10 @@ def check(path, tensors, rows):
         found, as_probabilities(rows, opened.network.compiled.head), atol=1e-5
     )
     if path.suffix == ".onnx":
-        with pytest.raises(ValueError, match=r"an \.onnx file; copy the file itself"):
+        with pytest.raises(
+            ValueError,
+            match=r"^Expected a network of Keras or LiteRT, received an \.onnx file; copy the file itself$",
+        ):
             opened.save(path.with_stem("saved"))
         return opened
     opened.save(path.with_stem("saved"))
@@ -299,22 +302,46 @@ def four_sides():
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
 REFUSED = {
-    "a.pt": (b"PK", r"export .*torch.onnx.export\("),
-    "a.safetensors": (b"{}", r"export .*torch.onnx.export\("),
-    "saved_model.pb": (b"\x08\x01", r"TFLiteConverter\.from_saved_model\('FOLDER'\)"),
+    "a.pt": (
+        b"PK",
+        (
+            r"; it has weights alone: export where the model is built, model.eval\(\); "
+            r"torch.onnx.export\(model, torch.zeros\(1, 3, height, width\), 'model.onnx', "
+            r"external_data=False\)$"
+        ),
+    ),
+    "saved_model.pb": (
+        b"\x08\x01",
+        (
+            r"; of its folder make one: open\('model.tflite', "
+            r"'wb'\).write\(tensorflow.lite.TFLiteConverter.from_saved_model\('FOLDER'\).convert\(\)\)$"
+        ),
+    ),
     "model.json": (
         b"{}",
-        "tensorflowjs_converter .* model.json model.h5; python -m kit",
+        (
+            "; of TensorFlow.js make one: tensorflowjs_converter --input_format=tfjs_layers_model "
+            "--output_format=keras model.json model.h5; python -m kit import model.h5 model.keras$"
+        ),
     ),
-    "a.mlmodel": (b"\x08\x01", "export to .onnx, .tflite or .keras where it was built"),
+    "a.mlmodel": (
+        b"\x08\x01",
+        "; nothing makes one of Core ML's: export to .onnx, .tflite or .keras where it was built$",
+    ),
     **{
-        f"pointer.{suffix}": (POINTER, "a Git LFS pointer; run git lfs pull")
+        f"pointer.{suffix}": (
+            POINTER,
+            r"Expected a model file, received 'pointer\.\w+', a Git LFS pointer; run git lfs pull$",
+        )
         for suffix in ("keras", "tflite", "onnx", "h5", "pt", "safetensors", "any")
     },
     "map.tflite": (four_sides, r"to \[\(1, 10, 10, 4\)\]"),
     "cut.onnx": (
         half,
-        r"ONNX Runtime can run, .*external_data=False\), received one .*; copy or export it again$",
+        (
+            r"ONNX Runtime can run, with its weights in it \(external_data=False\), received one "
+            r"that it refuses \(.*\); copy or export it again$"
+        ),
     ),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
     "lite.onnx": (
@@ -327,11 +354,14 @@ REFUSED = {
     ),
     "two.onnx": (
         lambda: onnx(outputs=2),
-        r"received one from .* to \[\(None, 3\), \(None, 4\)\]",
+        (
+            r"from \(N, H, W\), \(N, H, W, 1\) or \(N, H, W, 3\) to \(N, classes\), received one "
+            r"from \[\(None, .*\)\] to \[\(None, 3\), \(None, 4\)\]$"
+        ),
     ),
     "eight.onnx": (
         lambda: onnx(batch=8),
-        "for one image or any number, received one for 8",
+        "^Expected a network for one image or any number, received one for 8$",
     ),
 }
 

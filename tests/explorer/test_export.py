@@ -113,7 +113,9 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
 def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
     novelty = kit.fit_novelty(bench.classifier, clothes, clothes)
     bench = Bench.of(novelty.attached())
-    with pytest.raises(PageError, match=r"tells images of none of its classes$"):
+    with pytest.raises(
+        PageError, match=r"^this model tells images of none of its classes$"
+    ):
         compact.compact(bench, [], exact=False)
 
 
@@ -133,14 +135,15 @@ def test_a_network_beyond_a_limit_of_pages_is_refused(
 
 
 def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(bench):
-    found = export.states(contents_of(bench, polarity="inverted"), "cat.jpg")
+    try_ = {"polarity": "inverted", "brightness": 0.31, "noise": 3.0}
+    found = export.states(contents_of(bench, **try_), "cat.jpg")
     assert found[0] == neutral("cat.jpg")
     changed = [
         {key: value for key, value in each.items() if value != found[0][key]}
         for each in found
     ]
-    assert {"brightness": 3.0, "noise": 100.0} in changed
-    assert {"polarity": "inverted", "noise": 5.0} in changed
+    for each in (try_, try_ | {"noise": 5.0}, try_ | {"brightness": 3.0}):
+        assert each in changed
     assert {"filter": "filter_nearest"} in changed
     pairs = [each for each in changed if each.keys() == {"brightness", "noise"}]
     assert len(pairs) == 30 * 20
@@ -201,7 +204,10 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     kept = kit.load_image(b64decode(file))
     np.testing.assert_array_equal(kept.pixels, clothes[1].pixels)
     monkeypatch.setattr(export, "KEPT_KB", 0)
-    with pytest.raises(ValueError, match=r"^Expected at most 0 kB to keep, received "):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected at most 0 kB to keep, received \d+ kB; use export instead$",
+    ):
         explorer.keep(progress=False)
 
 

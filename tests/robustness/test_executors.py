@@ -100,7 +100,10 @@ def test_a_pool_that_forks_is_refused(sources):
         ) as executor,
         pytest.raises(
             ValueError,
-            match=r"Expected a process pool that spawns, .*get_context\('spawn'\)",
+            match=(
+                r"Expected a process pool that spawns, received one that forks; give it "
+                r"mp_context=multiprocessing.get_context\('spawn'\)$"
+            ),
         ),
     ):
         swept(sources, executor)

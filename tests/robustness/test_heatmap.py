@@ -167,7 +167,10 @@ def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis
 
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):
-    assert "<img alt=" in kit.heatmap(fashion, clothes[0]).html()
+    html = kit.heatmap(fashion, clothes[0]).html()
+    assert html.startswith("<div><img alt=")
+    about = "Hot areas support this class; they do not explain why, nor prove that it is correct."
+    assert html.endswith(f"<p>{about}</p>")
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "hard_silu"])
