@@ -106,11 +106,12 @@ def test_labels_look_wrong_in_order_but_not_for_a_class_that_no_image_has():
 
 def test_a_planted_slice_is_found_and_nothing_else():
     rng = np.random.default_rng(0)
-    # As many are drawn whatever is measured.
-    rows = rng.normal(size=(600, 64))[:, : len(MEASURED)]
+    # Each is drawn by its own name, whatever else is measured.
+    columns = [np.random.default_rng([*name.encode()]) for name in MEASURED]
+    rows = np.column_stack([column.normal(size=600) for column in columns])
     labels = rng.integers(0, 10, 600)
     noise = rows[:, MEASURED.index("noise")]
-    wrong = rng.random(600) < np.where(noise > 1.2, 0.4, 0.1)
+    wrong = rng.random(600) < np.where(noise > 1.2, 0.6, 0.1)
     (found,) = slices(rows, wrong, labels)
     assert (found.name, found.limit) == ("noise", pytest.approx(1.2, abs=0.3))
     inside = noise > found.limit
