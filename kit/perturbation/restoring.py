@@ -176,7 +176,7 @@ def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:
     """Sharpen, by two filters."""
     masked = ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)
     twice = np.asarray(Image.fromarray(pixels).filter(masked).filter(masked))
-    cautious = without_blur(pixels, amount)
+    cautious = without_blur(pixels, 0.8 * amount)
     return [twice, without_blur(pixels, amount), _shrunk(cautious)]
 
 

@@ -787,9 +787,11 @@ def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
     assert {*expected.compare(small <= 99, photo).differences} == {words, inverted}
 
 
-@pytest.mark.parametrize(("shift", "agrees"), [(1.4, True), (4, False)])
-def test_an_offset_as_of_another_decoder_is_no_finding(shift, agrees):
-    decoded_by_function = lambda path: KERAS.apply(Path(path)) - shift / 127.5
+@pytest.mark.parametrize(
+    ("factor", "shift", "agrees"), [(1, 1.4, True), (1, 4, False), (1.02, 0, False)]
+)
+def test_an_offset_as_of_another_decoder_is_no_finding(factor, shift, agrees):
+    decoded_by_function = lambda path: factor * KERAS.apply(Path(path)) - shift / 127.5
     comparison = KERAS.compare(decoded_by_function, CAT)
     assert comparison.equal is agrees
     reproduces = "this preprocessing reproduces the result to within 1.40 levels"

@@ -64,7 +64,7 @@ def swallowed(path, model):
 
 RUNTIMES = {
     "Keras": lambda path, model: ["cat"][
-        model.predict(prepared(path), verbose=0).argmax()
+        model.predict(x=prepared(path), verbose=0).argmax()
     ],
     "ONNX": lambda path, model: model.run(
         [output.name for output in model.get_outputs()],

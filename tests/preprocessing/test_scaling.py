@@ -67,6 +67,9 @@ def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
     assert Scaling(255, [0.5, 0.25], np.array([1, 2])) == Scaling(
         255.0, (0.5, 0.25), (1.0, 2.0)
     )
+    assert repr(Scaling(np.float32(255))) == "Scaling(divisor=255.0)"
+    # A factor that is rounded has the name of what it is rounded from.
+    assert as_scalings(0.00392157) is SCALINGS["0..1"]
     assert eval(repr(IMAGENET), {"Scaling": Scaling}) == IMAGENET  # noqa: S307  a repr can be run
 
 
