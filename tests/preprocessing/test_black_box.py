@@ -166,8 +166,9 @@ def test_scaling_is_put_into_words(function, relation):
     else:
         assert len(comparison.differences) == 1
         assert comparison.differences[0].endswith(relation)
-        is_fitted = relation.count("x") == 1
-        assert ("one photo cannot tell" in str(comparison)) == is_fitted
+        assert ("one photo cannot tell" in str(comparison)) == (
+            relation.count("x") == 1
+        )
 
 
 def test_several_changes_come_in_the_order_of_their_effect():
@@ -509,14 +510,9 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
 
 
 FAILING = [
-    (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError: division by zero"),
     (
         lambda x: None,
         "code: returned None, as without a return, instead of numbers",
-    ),
-    (
-        lambda x: np.zeros((2, 224, 224, 3)),
-        "code: returned shape (2, 224, 224, 3), which is no",
     ),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit: stop"),
     (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
@@ -608,6 +604,9 @@ def test_borders_of_several_colours_are_named():
     mirrored = cv2.copyMakeBorder(small, 38, 37, 0, 0, cv2.BORDER_REFLECT)
     (words,) = boxed.compare(mirrored / 127.5 - 1, CAT).differences
     assert words.startswith("fill: one colour here, several there")
+    # No fill is darker than black.
+    darker = cv2.copyMakeBorder(small / 127.5 - 1, 38, 37, 0, 0, 0, value=[-2] * 3)
+    assert "letterbox on (0, 0, 0) there" in str(YOLO.compare(darker, CAT))
 
 
 def test_a_file_that_turned_white_when_it_was_decoded_says_so():
@@ -633,7 +632,9 @@ def test_a_buffer_has_the_shape_that_the_network_takes():
         assert YOLO.compare(lambda path, flat=flat: flat(YOLO.apply(path)), CAT).equal
     # A file of float32 that was read as bytes, or one of float16 as whole numbers.
     for tensor, kind in ((YOLO.apply(CAT), "u1"), (np.float16(YOLO.apply(CAT)), "u2")):
-        assert YOLO.compare(np.frombuffer(tensor, kind), CAT).equal
+        comparison = YOLO.compare(np.frombuffer(tensor, kind), CAT)
+        assert comparison.equal
+        assert f"whose bytes were read as {tensor.dtype}," in comparison.notes[0]
     for count, shape in ((0, 0), (224 * 224 * 4, 4)):
         (words,) = YOLO.compare(np.zeros(count, np.float32), CAT).differences
         assert f"shape (224, 224, {shape})" in words
@@ -679,12 +680,6 @@ SCRAMBLED = [
 @pytest.mark.parametrize(("levels", "words"), SCRAMBLED)
 def test_the_order_of_values_in_memory_is_named(levels, words):
     assert KERAS.compare(levels / 127.5 - 1, CAT).differences == (words,)
-
-
-def test_bytes_that_are_read_as_other_numbers_are_noted():
-    comparison = KERAS.compare(np.frombuffer(KERAS.apply(CAT), np.uint8), CAT)
-    assert comparison.equal
-    assert "a tensor whose bytes were read as float32" in comparison.notes[0]
 
 
 def test_levels_as_16_bits_are_numbers_as_they_are():

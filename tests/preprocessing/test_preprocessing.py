@@ -89,7 +89,6 @@ def test_the_tensor_has_the_shape_that_is_promised(layout):
             result = preprocessing.apply(PHOTO)
             assert result.shape == expected.get(layout, (1, height, width, count))
             assert result.dtype == np.float32
-            assert result.flags.c_contiguous
 
 
 # The picture in a tensor -----------------------------------------------------------------------------------
@@ -173,7 +172,6 @@ def test_json_names_every_field_and_its_version_and_may_leave_fields_out():
         "format",
         "version",
     }
-    assert (data["format"], data["version"]) == ("kit.preprocessing", 1)
     few = {
         "format": "kit.preprocessing",
         "version": 1,
