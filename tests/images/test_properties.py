@@ -204,7 +204,7 @@ def test_blocks_are_seen_on_any_grid_and_a_slope_has_none():
         stairs = slope // 8 + 8 * np.add(*(np.indices((80, 80)) // side))
         assert properties.grid(rgb(stairs)) > 1
     stripes = slope + 8 * (np.indices((80, 80))[1] // 8)
-    for pattern in (slope, stripes):
+    for pattern in (slope, stripes, 0 * slope, slope[:1]):
         assert properties.grid(rgb(pattern)) == pytest.approx(0, abs=1e-3)
 
 
@@ -255,6 +255,8 @@ def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
     assert properties.relative_contrast(wall) == pytest.approx(
         (255 - 40) / (255 + 40), abs=1e-3
     )
+    wall[:] = 255
+    assert properties.relative_contrast(wall) == 1
 
 
 RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))

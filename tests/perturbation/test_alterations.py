@@ -6,7 +6,7 @@ import pytest
 import kit
 from kit.classifier.reference import measured_rows, middle, responses, scaled_rows
 from kit.images.properties import file_quality
-from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.conditions import ALTERATIONS, IMAGE_CAUSES, QUANTITIES
 
 PHOTO = kit.samples.photos("photographs")[0]
 
@@ -96,9 +96,11 @@ def test_noise_is_each_pictures_own_and_grain_the_same_in_all_channels():
 
 
 def test_compressing_goes_through_a_file_whose_quality_can_be_read():
-    compressed = ALTERATIONS["compressed"].apply(middle(PHOTO, 64), 60.4)
-    assert file_quality(compressed.file) == 60
+    compressed = ALTERATIONS["compressed"].apply(middle(PHOTO, 64), 60.6)
+    assert file_quality(compressed.file) == 61
     assert compressed.name == PHOTO.name
+    done = IMAGE_CAUSES["jpeg"].done(PHOTO, 60.6)
+    assert done.notes == ("perturbed: jpeg_quality=61",)
 
 
 def test_the_middle_keeps_the_grid_of_jpeg():

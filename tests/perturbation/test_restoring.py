@@ -112,7 +112,8 @@ def test_where_the_middle_alone_is_dark_a_power_lifts_it_and_leaves_white():
         assert (version[:2] == 255).all()
         assert (version[2:] == level).all()
     # Where all is dark, there are three other versions.
-    assert len(brightened(pixels // 3, 0)) == 3
+    dark = pixels // 3, 0 * pixels
+    assert [len(brightened(each, 0)) for each in dark] == [3, 3]
 
 
 def test_of_noise_a_smaller_and_a_larger_part_is_taken_out():
@@ -130,6 +131,9 @@ def test_noise_is_taken_out_and_a_plain_picture_stays():
         result = denoised(Photo(pixels, "one"))
         assert np.array_equal(result.pixels, plain)
         assert (result.name, result.notes[-1]) == ("one", "noise taken out")
+    # What has three pixels a side is no noise.
+    speck[3:6, 3:6] = 255
+    assert denoised(Photo(speck)).pixels.max() > 200
 
 
 def test_a_shrunk_image_lies_amid_its_mirror_images():

@@ -166,6 +166,9 @@ def test_scaling_is_put_into_words(function, relation):
     else:
         assert len(comparison.differences) == 1
         assert comparison.differences[0].endswith(relation)
+        assert ("one photo cannot tell" in str(comparison)) == (
+            relation.count("x") == 1
+        )
 
 
 def test_several_changes_come_in_the_order_of_their_effect():
@@ -349,7 +352,7 @@ DEPARTURES = [
     (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "so something else happens"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
-    (lambda x: x + GRAIN / 6, "of fine grain, as from added noise"),
+    (lambda x: x + GRAIN / 2, "of fine grain, as from added noise"),
 ]
 
 
@@ -383,11 +386,11 @@ def wrapped(x):
 COLOURS = [
     (lambda x: x[..., [0, 0, 0]], "channels: rgb here, rrr there"),
     (
-        lambda x: x @ np.float32([[0.6, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.7]]),
+        lambda x: x @ np.float32([[1, 0.2, 0.1], [0, 0.3, 0.7], [0, 0.5, 0.2]]),
         "channels: rgb here, mixtures of them, as in YCrCb, YUV or at another saturation, there",
     ),
     (
-        lambda x: x @ np.full((3, 3), 1 / 3),
+        lambda x: x @ np.tile([[0.2], [0.3], [0.5]], 3),
         "channels: rgb here, one mixture of them, such as their mean, there",
     ),
     (
@@ -498,22 +501,18 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
     # A photo that is reduced before a part of it is looked for.
-    cut = Preprocessing((28, 28), scaling="0..1", fit="crop")
-    (words,) = cut.replace(fit="squash").compare(cut.apply(CAT), CAT).differences
-    assert words == "fit: squash here, crop of 100 % there"
+    cut = Preprocessing((28, 28), scaling="0..1", fit="crop", crop_fraction=0.7)
+    whole_here = cut.replace(fit="squash", crop_fraction=1)
+    (words,) = whole_here.compare(cut.apply(CAT), CAT).differences
+    assert words == "fit: squash here, crop of 70 % there"
     (words,) = whole.compare(cv2.blur(CAT.pixels, (9, 9)) / 255, CAT).differences
     assert "for want of fine detail" in words
 
 
 FAILING = [
-    (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError in line "),
     (
         lambda x: None,
         "code: returned None, as without a return, instead of numbers",
-    ),
-    (
-        lambda x: np.zeros((2, 224, 224, 3)),
-        "code: returned shape (2, 224, 224, 3), which is no",
     ),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit in line "),
     (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
@@ -616,6 +615,9 @@ def test_borders_of_several_colours_are_named():
     mirrored = cv2.copyMakeBorder(small, 38, 37, 0, 0, cv2.BORDER_REFLECT)
     (words,) = boxed.compare(mirrored / 127.5 - 1, CAT).differences
     assert words.startswith("fill: one colour here, several there")
+    # No fill is darker than black.
+    darker = cv2.copyMakeBorder(small / 127.5 - 1, 38, 37, 0, 0, 0, value=[-2] * 3)
+    assert "letterbox on (0, 0, 0) there" in str(YOLO.compare(darker, CAT))
 
 
 def test_a_file_that_turned_white_when_it_was_decoded_says_so():
@@ -641,7 +643,9 @@ def test_a_buffer_has_the_shape_that_the_network_takes():
         assert YOLO.compare(lambda path, flat=flat: flat(YOLO.apply(path)), CAT).equal
     # A file of float32 that was read as bytes, or one of float16 as whole numbers.
     for tensor, kind in ((YOLO.apply(CAT), "u1"), (np.float16(YOLO.apply(CAT)), "u2")):
-        assert YOLO.compare(np.frombuffer(tensor, kind), CAT).equal
+        comparison = YOLO.compare(np.frombuffer(tensor, kind), CAT)
+        assert comparison.equal
+        assert f"whose bytes were read as {tensor.dtype}," in comparison.notes[0]
     for count, shape in ((0, 0), (224 * 224 * 4, 4)):
         (words,) = YOLO.compare(np.zeros(count, np.float32), CAT).differences
         assert f"shape (224, 224, {shape})" in words
@@ -689,16 +693,10 @@ def test_the_order_of_values_in_memory_is_named(levels, words):
     assert KERAS.compare(levels / 127.5 - 1, CAT).differences == (words,)
 
 
-def test_bytes_that_are_read_as_other_numbers_are_noted():
-    comparison = KERAS.compare(np.frombuffer(KERAS.apply(CAT), np.uint8), CAT)
-    assert comparison.equal
-    assert "a tensor whose bytes were read as float32" in comparison.notes[0]
-
-
 def test_levels_as_16_bits_are_numbers_as_they_are():
     raw = KERAS.replace(scaling=())
     assert raw.compare(
-        raw.replace(cast="uint8").apply(CAT).astype(np.uint16), CAT
+        raw.replace(cast="uint8").apply(CAT).astype(np.uint16).ravel(), CAT
     ).equal
 
 
@@ -795,9 +793,11 @@ def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
     assert {*expected.compare(small <= 99, photo).differences} == {words, inverted}
 
 
-@pytest.mark.parametrize(("shift", "agrees"), [(1.4, True), (4, False)])
-def test_an_offset_as_of_another_decoder_is_no_finding(shift, agrees):
-    decoded_by_function = lambda path: KERAS.apply(Path(path)) - shift / 127.5
+@pytest.mark.parametrize(
+    ("factor", "shift", "agrees"), [(1, 1.4, True), (1, 4, False), (1.02, 0, False)]
+)
+def test_an_offset_as_of_another_decoder_is_no_finding(factor, shift, agrees):
+    decoded_by_function = lambda path: factor * KERAS.apply(Path(path)) - shift / 127.5
     comparison = KERAS.compare(decoded_by_function, CAT)
     assert comparison.equal is agrees
     reproduces = "this preprocessing reproduces the result to within 1.40 levels"

@@ -59,8 +59,12 @@ def test_every_step_that_one_of_them_has_has_its_figures():
     comparison = HERE.compare(HERE.replace(scaling="0..1"), grey)
     steps = {step.name: step for step in comparison.steps}
     assert list(steps) == ["decode", "resize", "channels", "scaling", "layout"]
-    inverting = HERE.compare(HERE.replace(invert=True), grey)
+    other = HERE.replace(filter="box", channels="bgr", invert=True)
+    inverting = HERE.compare(other, grey)
     assert "polarity" in [step.name for step in inverting.steps]
+    # Those without an effect come in the order of steps.
+    ordered = [step for step, _ in inverting.effects]
+    assert ordered == ["polarity", "resize", "channels"]
     assert steps["resize"].difference == 0
     assert steps["scaling"].difference == pytest.approx(0.8)
     rows = [line.split("  ") for line in str(comparison.table()).splitlines()]
@@ -82,7 +86,6 @@ def test_equal_is_said_plainly_and_rounding_as_such():
     said = ["No difference in the steps.", "On noise, the tensors are equal."]
     assert str(comparison).splitlines()[:2] == said
     rewritten = HERE.compare(HERE.replace(scaling=Scaling(255, 0.5, 0.5)), PHOTO)
-    assert rewritten.equal
     assert str(rewritten).splitlines()[0] == said[0]
     centred = HERE.replace(scaling=Scaling(255, 0.485, 0.229))
     rounded = centred.compare(
@@ -90,9 +93,17 @@ def test_equal_is_said_plainly_and_rounding_as_such():
     )
     assert "On noise, the tensors are equal up to rounding." in str(rounded)
     assert rounded.steps[-1].words == "equal up to rounding"
+    assert str(rounded.table()).splitlines()[-1].count("float32") == 2
     assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
     # Pixels may differ where no setting does.
     assert not Comparison((), first_step="resize").equal
+
+
+def test_what_no_pipeline_can_have_alone_has_the_largest_effect():
+    found = HERE.replace(scaling="imagenet").compare(
+        HERE.replace(channels="gray"), PHOTO
+    )
+    assert found.main_step == "channels"
 
 
 def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():

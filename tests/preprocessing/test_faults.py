@@ -170,6 +170,8 @@ def test_alternatives_are_distinct_and_differ_from_training():
         results = [fault.apply(LITE) for fault in alternatives(LITE, step)]
         assert LITE not in results
         assert len(set(results)) == len(results)
+    # It comes to the same without mean and deviation, which comes later.
+    assert CATALOGUE["missing_scaling"] in alternatives(LITE, "scaling")
     assert alternatives(GRAY, "channels") == ()
     # The catalogue is in their order.
     assert [*STEPS] == [*{fault.step: None for fault in CATALOGUE.values()}]
@@ -182,5 +184,6 @@ def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
     assert transposed.apply(LITE).layout == "transposed"
     assert not transposed.changes(Preprocessing((20, 30)))
     assert not any(fault.changes(TINY) for fault in (small, transposed))
-    first = LITE.replace(layout="channels_first")
-    assert not alternatives(first, "layout"), "a network from channels first refuses it"
+    for layout in ("channels_first", "transposed"):
+        other = LITE.replace(layout=layout)
+        assert not alternatives(other, "layout"), "the network refuses it"
