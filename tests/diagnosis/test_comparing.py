@@ -67,6 +67,7 @@ OTHERS = (
 
 @pytest.mark.parametrize(("changes", "cause"), OTHERS)
 def test_another_preprocessing_is_named_and_undone(classifier, photos, changes, cause):
+    classifier = classifier.tempered(2)
     other = classifier.using(classifier.preprocessing.replace(**changes))
     found = kit.compare(classifier, other, photos[:4])
     assert found.cause == cause
@@ -82,6 +83,7 @@ def test_classes_in_another_order_are_compared_by_name(
     wrong = kit.Classifier.load(fashion.source.path, class_names=[*names[1:], names[0]])
     found = kit.compare(fashion, wrong, clothes[:50], clothes_labels[:50])
     assert (found.cause, found.changed) == ("class_order", 50)
+    assert found.reproduced_by == "reading its classes one place too far"
     assert found.accuracy.first - found.accuracy.second > 0.6
     predict = type(wrong).predict_tensors
     turned = kit.Classifier.load(fashion.source.path, class_names=names[::-1])
@@ -334,5 +336,6 @@ def test_an_app_predicts_each_photo_once(fashion, sixteen):
     with pytest.raises(ValueError, match="outputs for each of 16 images, received 3"):
         kit.compare(fashion, np.ones((3, 10)), sixteen)
     whole = np.round(fashion.predict(sixteen).probabilities * 256).clip(0, 255)
-    reproduced = kit.compare(fashion, whole, sixteen).reproduced_by
-    assert reproduced == "applying scale and zero point, (x + 0) / 256,"
+    outputs = (whole - 128).astype(np.int8)
+    reproduced = kit.compare(fashion, outputs, sixteen).reproduced_by
+    assert reproduced == "applying scale and zero point, (x + 128) / 256,"

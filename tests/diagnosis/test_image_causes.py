@@ -156,11 +156,15 @@ def test_a_large_picture_is_measured_as_the_network_sees_it():
     )
     amount = float(finding.summary.split()[-1].rstrip("."))
     assert amount == pytest.approx(50, rel=0.2)
+    assert f"noise={amount:.0f}" in finding.fix.code
 
 
-def test_a_dark_image_is_no_tinted_one_to_a_network_that_takes_grey(fashion, clothes):
+def test_no_image_is_tinted_to_a_network_that_takes_grey(fashion, clothes):
     dark = [Perturbation(brightness=0.1).apply(photo) for photo in clothes[:3]]
     assert [finding.cause for finding in check_properties(fashion, dark)] == ["dark"]
+    tinted = Photo.from_array(LABELLED[5].pixels // np.uint8([1, 2, 6]))
+    grey = CLASSIFIER.using(CLASSIFIER.preprocessing.replace(channels="gray_rgb"))
+    assert ([*verdicts([tinted])], check_properties(grey, [tinted])) == (["tinted"], ())
 
 
 def test_of_nine_images_every_second_is_asked_about(fashion, clothes):

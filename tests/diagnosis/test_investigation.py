@@ -46,9 +46,11 @@ def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right
         cost=0.5,
         fix=Fix("", "its code", USED),
     )
+    certain = replace(certain, summary="Sure.")
     (joined,) = investigation([certain], [searched]).findings
     assert [part.text for part in joined.evidence] == ["a", "b"]
-    assert (joined.cost, joined.fix) == (0.5, Fix("", "its code", USED))
+    assert (joined.summary, joined.cost) == ("Sure.", 0.5)
+    assert joined.fix == Fix("", "its code", USED)
 
 
 def test_a_cause_has_one_finding_the_firmest():
@@ -112,7 +114,7 @@ def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
     too_large = {"preprocessing": USED.replace(size=(64, 64)).to_dict()}
     file = replace(network.source, contract=network.source.contract | too_large)
     monkeypatch.setattr(network, "source", file)
-    assert kit.diagnose(CLASSIFIER, PHOTOS).verdict != "named"
+    assert kit.diagnose(CLASSIFIER.using(WRONG), PHOTOS).fix() == USED
 
 
 def test_without_a_cause_the_difference_of_a_function_is_the_headline():

@@ -302,6 +302,7 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
     assert (found.agrees, found.main_step, high) == (False, "function", 1)
     assert str(found).startswith(f"Your code {expected}")
     assert ", on 1 of 2 images." in str(found)
+    assert found.changed is None
     with pytest.raises(ValueError, match=re.escape(f"received another: {expected}")):
         kit.diagnose(CLASSIFIER, photos, preprocess=upright)
     # The high one is asked about once, and then again and again.
