@@ -315,11 +315,6 @@ def test_answers_that_depend_on_the_batch_are_named():
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
 
 
-@pytest.mark.parametrize("layer", [layers.Dropout(0.5), layers.BatchNormalization()])
-def test_layers_in_inference_mode_are_not_accused(layer):
-    assert called(model_with(layer)) is None
-
-
 def calling(layer, training, around=None):
     """A network whose graph calls a layer in a mode, within another that is called in the mode `around`."""
     entry = keras.Input((12, 12, 3))

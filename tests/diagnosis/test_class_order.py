@@ -54,11 +54,6 @@ def test_two_classes_that_changed_places_need_both_classes():
     assert checked(answers([1] * 5, 2), [0] * 5, ["cat", "dog"]) is None
 
 
-def test_a_network_that_always_gives_one_class_is_not_accused():
-    labels = list(range(5)) * 2
-    assert checked(answers([3] * 10, 5), labels, list("abcde")) is None
-
-
 def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
     assert checked(answers([1, 2], 10), [1, 2]) is None
     assert checked(answers([1, 2], 10), [None, None]) is None
@@ -182,7 +177,7 @@ def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
 
 def test_classes_that_a_network_confuses_are_not_exchanged():
     labels = [0] * 4 + [1] * 4 + [2] * 4
-    # Half of each of two classes is predicted as the other, whatever the rest; one class as another, which is right.
+    # Half of each of two classes is predicted as the other, or one class as another, which is right.
     for outputs in (
         [0, 0, 1, 1, 0, 0, 1, 1],
         [1, 1, 2, 2, 0, 0, 2, 2],

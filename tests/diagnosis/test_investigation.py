@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import kit
@@ -123,6 +124,16 @@ def test_without_a_cause_the_difference_of_a_function_is_the_headline():
         "Your code differs.",
         False,
     )
+
+
+def test_a_search_doubts_what_its_evidence_forbids_and_takes_a_reference_for_averages():
+    clothes = kit.samples.photos("fashion_mnist")[:20]
+    reference = np.concatenate([*map(CLASSIFIER.tensor, clothes)])
+    unscaled = Fix("", "", WRONG.replace(scaling="0..255"))
+    case = investigation([named("alpha_matte", fix=unscaled)], reference=reference)
+    case = STAGES["candidates"](case)
+    assert case.certain[0].verdict == "possible"
+    assert case.searched.judged_by == "Judged by a profile of training images."
 
 
 def test_labels_in_another_order_take_no_part_in_the_search():

@@ -104,15 +104,6 @@ def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_see
     assert 0 < found.effects["resize"] < found.effects["decode"]
 
 
-def test_a_function_with_another_size_cannot_be_asked_for_answers():
-    found = kit.check(
-        CLASSIFIER,
-        PHOTOS[0],
-        lambda pixels: np.asarray(Image.fromarray(pixels).resize((96, 96))),
-    )
-    assert found.changed is None
-
-
 SQUASHED = RIGHT.replace(fit="squash", crop_fraction=1.0, filter="cv2_linear")
 
 

@@ -29,15 +29,6 @@ FOUND = Diagnosis(
 )
 
 
-def test_the_best_finding_is_the_first_that_is_named():
-    assert FOUND.best is NAMED
-    assert (FOUND.verdict, Diagnosis((POSSIBLE,), "n", 1).verdict) == (
-        "named",
-        "cannot_tell",
-    )
-    assert Diagnosis((), "n", 1, clean=True).verdict == "clean"
-
-
 def test_the_fix_is_the_corrected_preprocessing_and_code():
     assert FOUND.fix() == FIXED
     assert FOUND.fix_code == "x = x < 255"
