@@ -7,7 +7,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit.diagnosis.comparing import Compared, Mover, _Cause, _proven_cause
+from kit.diagnosis.comparing import Compared, _Cause, _proven_cause
 from tests import forms
 
 
@@ -250,17 +250,8 @@ def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
 
 
 def test_the_report_can_be_read_by_people_and_machines(hundred):
-    movers = (
-        Mover("a.jpg", ("cat", 0.912), ("dog", 0.5), 0.75, "cat"),
-        Mover("b.jpg", ("cat", 0.6), ("cat", 0.4), 0.2),
-    )
-    made = Compared("first", "second", 20, 1, 0.1, movers=movers, prepared="scale: x")
-    lines = made.text().splitlines()
-    assert lines[1].endswith("The second prepares images differently: scale: x.")
-    assert any(
-        "a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line
-        for line in lines
-    )
+    made = Compared("first", "second", 20, 1, 0.1, prepared="scale: x")
+    assert made.text().endswith("\nThe second prepares images differently: scale: x.")
     found, _, _ = hundred
     read = json.loads(json.dumps(found.to_dict()))
     assert (read["changed"], read["accuracy"]["first"]) == (

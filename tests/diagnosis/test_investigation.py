@@ -118,14 +118,6 @@ def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
     assert kit.diagnose(CLASSIFIER.using(WRONG), PHOTOS).fix() == USED
 
 
-def test_without_a_cause_the_difference_of_a_function_is_the_headline():
-    case = investigation(difference="Your code differs.")
-    assert (case.diagnosis().headline, case.diagnosis().clean) == (
-        "Your code differs.",
-        False,
-    )
-
-
 def test_a_search_doubts_what_its_evidence_forbids_and_takes_a_reference_for_averages():
     clothes = kit.samples.photos("fashion_mnist")[:20]
     reference = np.concatenate([*map(CLASSIFIER.tensor, clothes)])
