@@ -191,7 +191,7 @@ def checks():
     findings = (
         head("softmax", columns=1),
         head("sigmoid"),
-        head("sigmoid", columns=2),
+        head({"class_name": "function", "config": "sigmoid"}, columns=2),
         head("softmax", loss=loss),
         head("linear", loss="categorical_crossentropy"),
         check_head([*layers, replace(last, kind="Softmax", name="again")], outputs),

@@ -267,8 +267,7 @@ def _loss_and_logits(loss: Any) -> tuple[str, bool]:
     if isinstance(loss, str):
         return loss, False
     settings = mapping(mapping(loss).get("config"))
-    name = settings.get("name") or mapping(loss).get("class_name") or ""
-    return str(name), settings.get("from_logits") is True
+    return str(settings.get("name", "")), settings.get("from_logits") is True
 
 
 SAME_PROBABILITY = 1e-3

@@ -222,7 +222,7 @@ class Case:
             for name in ("preprocessing", "fault"):
                 values[name] = _steps(values[name])
             return built(cls, "a case", values)
-        except (KeyError, AttributeError) as error:
+        except KeyError as error:
             raise ValueError(
                 f"Expected a whole case, received one without {error}"
             ) from error

@@ -72,16 +72,22 @@ def test_a_cast_after_scaling_a_second_scaling_and_a_reshape_are_named(fault, sc
 
 def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(SCALED.replace(scaling=(), cast="uint8")) is None
-    assert check_tensors(SCALED.replace(channels="gray", layout="reshaped")) is None
+    assert check_tensors(SCALED.replace(scaling=Scaling(-255.0))) is None
+    reshaped = SCALED.replace(layout="reshaped")
+    assert check_tensors(reshaped.replace(channels="gray")) is None
+    assert check_tensors(reshaped).evidence[0].value > 0.99, "nearly all lie elsewhere"
     # What is scaled twice is lost in a cast, which is named first.
     both = SCALED.replace(scaling=("0..1", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
 
 
 def test_numbers_beyond_every_contract_are_a_wrong_range():
-    finding = check_tensors(SCALED.replace(scaling=Scaling(1 / 257)))
+    # -257 times the levels.
+    scaling = Scaling(-1 / 2), Scaling(2 / 257)
+    finding = check_tensors(SCALED.replace(scaling=scaling))
     assert (finding.cause, finding.verdict) == ("wrong_range", "named")
     assert "up to 65535" in finding.summary
+    assert finding.fix.preprocessing == SCALED.replace(scaling=())
     assert all(evidence.supports for evidence in finding.evidence)
 
 

@@ -69,6 +69,10 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
     averages = grounds.sources[0]
     assert averages.floor == pytest.approx(0.4 / 16 + 0.05)
     assert (averages.weight, averages.may_forbid) == (1.0, True)
+    # New ones are not those of a training.
+    layers = small.first_layers
+    new = replace(layers, means=layers.means * 0, variances=layers.means**0)
+    assert not Evaluator(BATCHNORM, new).has_statistics
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():
@@ -85,6 +89,7 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
     near, far = grounds.sources[-2], others.sources[-2]
     assert near.title == far.title == "11 photos of the kit"
     assert (near.weight, far.weight) == (1, 0.5)
+    assert near.floor < 0.04 < far.floor
 
 
 def test_photographs_do_not_judge_a_network_that_they_are_unlike_nor_themselves():
@@ -176,9 +181,7 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
     bare = Evaluator(MoreClasses(no_batchnorm))
 
     def convincing(count, labels):
-        return grounds_of(
-            no_batchnorm, bare, sixteen[:count], labels[:count]
-        ).convincing()
+        return grounds_of(no_batchnorm, bare, sixteen, labels[:count]).convincing()
 
     # One of eleven classes is met by guessing in 9.1 %, two in 0.8 % of cases; two of three in 2.3 %.
     assert not convincing(1, answers)

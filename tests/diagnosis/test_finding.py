@@ -92,16 +92,6 @@ def test_a_second_softmax_is_taken_out_and_the_weights_are_kept(last):
     )
 
 
-@pytest.mark.parametrize(
-    ("last", "verdict"),
-    [(dense(2, "sigmoid"), "named"), (dense(10, "sigmoid"), "possible")],
-)
-def test_what_only_training_puts_right_has_no_code(last, verdict):
-    finding = found("softmax_head", network(last=[last]), PHOTOGRAPHS)
-    assert (finding.verdict, finding.fix.code) == (verdict, "")
-    assert "train again" in finding.fix.text
-
-
 def test_moving_averages_are_measured_anew():
     classifier = Classifier(
         networks.barely_averaged(CLOTHES.model, steps=5),

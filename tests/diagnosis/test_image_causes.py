@@ -1,13 +1,14 @@
 """Verdicts about images: corrupted ones are named, answers that stand are not, one cause is enough."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
-from kit.diagnosis.image_causes import check_properties, remedy
+from kit.classifier.predictions import Predictions
+from kit.diagnosis.image_causes import _chance_of_change, check_properties, remedy
 from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.profile import split
 from tests.diagnosis import indices, named
@@ -99,6 +100,20 @@ def test_a_sure_answer_that_stands_whatever_is_undone_rules_a_property_out():
     assert verdicts([dark])["dark"] == "ruled_out"
 
 
+def test_a_label_says_that_something_is_wrong_but_not_what_hardly_any_other_image_suffers_from():
+    predicted = Predictions(np.array([[0.2, 0.8]]), ("a", "b"), np.zeros(1, int), ("",))
+    chance = partial(_chance_of_change, predicted, np.ones(1), exact=True)
+    # Log odds of 0.35 + 1.9 + 2.5 - 0.5 ln 4; of six others as many fall as do not.
+    assert chance(kept_share=0.5) == pytest.approx(0.983, abs=1e-3)
+    assert chance(kept_share=0.9) == 0.5
+
+
+def test_that_by_which_most_other_predictions_fall_comes_first():
+    both = Perturbation(brightness=0.25, noise=60).apply(LABELLED[0])
+    found = [*verdicts([both], LABELS[:1]).items()]
+    assert found == [("noisy", "named"), ("dark", "possible")]
+
+
 def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_changes_nothing():
     noisy = Perturbation(noise=60).apply(samples.photo("panda.jpg"))
     (finding,) = (
@@ -156,11 +171,15 @@ def test_a_large_picture_is_measured_as_the_network_sees_it():
     )
     amount = float(finding.summary.split()[-1].rstrip("."))
     assert amount == pytest.approx(50, rel=0.2)
+    assert f"noise={amount:.0f}" in finding.fix.code
 
 
-def test_a_dark_image_is_no_tinted_one_to_a_network_that_takes_grey(fashion, clothes):
+def test_no_image_is_tinted_to_a_network_that_takes_grey(fashion, clothes):
     dark = [Perturbation(brightness=0.1).apply(photo) for photo in clothes[:3]]
     assert [finding.cause for finding in check_properties(fashion, dark)] == ["dark"]
+    tinted = Photo.from_array(LABELLED[5].pixels // np.uint8([1, 2, 6]))
+    grey = CLASSIFIER.using(CLASSIFIER.preprocessing.replace(channels="gray_rgb"))
+    assert ([*verdicts([tinted])], check_properties(grey, [tinted])) == (["tinted"], ())
 
 
 def test_of_nine_images_every_second_is_asked_about(fashion, clothes):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import kit
@@ -46,9 +47,11 @@ def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right
         cost=0.5,
         fix=Fix("", "its code", USED),
     )
+    certain = replace(certain, summary="Sure.")
     (joined,) = investigation([certain], [searched]).findings
     assert [part.text for part in joined.evidence] == ["a", "b"]
-    assert (joined.cost, joined.fix) == (0.5, Fix("", "its code", USED))
+    assert (joined.summary, joined.cost) == ("Sure.", 0.5)
+    assert joined.fix == Fix("", "its code", USED)
 
 
 def test_a_cause_has_one_finding_the_firmest():
@@ -112,15 +115,17 @@ def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
     too_large = {"preprocessing": USED.replace(size=(64, 64)).to_dict()}
     file = replace(network.source, contract=network.source.contract | too_large)
     monkeypatch.setattr(network, "source", file)
-    assert kit.diagnose(CLASSIFIER, PHOTOS).verdict != "named"
+    assert kit.diagnose(CLASSIFIER.using(WRONG), PHOTOS).fix() == USED
 
 
-def test_without_a_cause_the_difference_of_a_function_is_the_headline():
-    case = investigation(difference="Your code differs.")
-    assert (case.diagnosis().headline, case.diagnosis().clean) == (
-        "Your code differs.",
-        False,
-    )
+def test_a_search_doubts_what_its_evidence_forbids_and_takes_a_reference_for_averages():
+    clothes = kit.samples.photos("fashion_mnist")[:20]
+    reference = np.concatenate([*map(CLASSIFIER.tensor, clothes)])
+    unscaled = Fix("", "", WRONG.replace(scaling="0..255"))
+    case = investigation([named("alpha_matte", fix=unscaled)], reference=reference)
+    case = STAGES["candidates"](case)
+    assert case.certain[0].verdict == "possible"
+    assert case.searched.judged_by == "Judged by a profile of training images."
 
 
 def test_labels_in_another_order_take_no_part_in_the_search():

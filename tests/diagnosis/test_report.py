@@ -24,16 +24,9 @@ NAMED = Finding(
     equivalent=("wrong_range",),
 )
 POSSIBLE = Finding("blurred", "possible", "A little soft.")
-FOUND = Diagnosis((POSSIBLE, NAMED), "net<script>", 2, notes=("few & small",))
-
-
-def test_the_best_finding_is_the_first_that_is_named():
-    assert FOUND.best is NAMED
-    assert (FOUND.verdict, Diagnosis((POSSIBLE,), "n", 1).verdict) == (
-        "named",
-        "cannot_tell",
-    )
-    assert Diagnosis((), "n", 1, clean=True).verdict == "clean"
+FOUND = Diagnosis(
+    (POSSIBLE, NAMED), "net<script>", 2, notes=("few & small", "odd", "grey")
+)
 
 
 def test_the_fix_is_the_corrected_preprocessing_and_code():
@@ -118,7 +111,7 @@ def test_the_more_a_way_of_resizing_changes_the_fewer_labelled_images_show_wheth
 
 def test_details_tell_numbers_for_and_against():
     assert FOUND.details().text().splitlines() == [
-        "Note: few & small",
+        *("Note: few & small", "Note: odd", "Note: grey"),
         "1. blurred: possible",
         "   A little soft.",
         "2. double_scaling: named",

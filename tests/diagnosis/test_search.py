@@ -40,11 +40,6 @@ def test_what_hides_each_other_is_named_together_with_one_fix(
         )
 
 
-def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
-    grounds = Grounds.of(evaluator, no_batchnorm.preprocessing, sixteen)
-    assert pair_of_changes(grounds) is None
-
-
 def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
     labels = np.array(truth)
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, labels)
