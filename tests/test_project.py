@@ -333,17 +333,6 @@ def test_every_lesson_is_in_the_readme_with_its_minutes_and_links_to_files_that_
         ] == [], name
 
 
-def test_code_of_lessons_is_narrow_and_exercises_begin_without_an_answer():
-    for name, cells in lessons().items():
-        for cell in cells:
-            lines = "".join(cell["source"]).splitlines()
-            if cell["cell_type"] == "code":
-                assert all(len(line) <= 80 for line in lines), (name, lines)
-                assert (lines[0] == "answer = None") == (
-                    "exercise" in cell["metadata"].get("tags", [])
-                ), name
-
-
 def test_readers_guess_before_they_see_and_have_an_explorer_where_they_need_one():
     assert len("".join(lessons()["00_explore.ipynb"][0]["source"]).split()) <= 40
     for name, cells in lessons().items():

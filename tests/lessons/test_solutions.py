@@ -75,11 +75,3 @@ def test_teachers_have_a_chapter_on_every_lesson():
         re.MULTILINE,
     )
     assert chapters == [path.name[:2] for path in SOLUTIONS]
-
-
-def test_links_between_notebooks_lead_somewhere():
-    for path in SOLUTIONS:
-        for link in re.findall(
-            r"\]\(([^)#]+\.ipynb)\)", path.read_text(encoding="utf-8")
-        ):
-            assert (path.parent / link).is_file(), (path.name, link)
