@@ -58,6 +58,19 @@ def bench(fashion):
     return Bench.of(fashion)
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("", "in this page, made on 20"),
+        ("it is <b>", "since it is &lt;b&gt;; nothing leaves this page."),
+    ],
+)
+def test_the_foot_of_a_page_says_what_predicts_in_it(bench, reason, words):
+    page = export.document(bench, [], reason)
+    assert words in page
+    assert ". Why? tries only your changes; the notebook also looks" in page
+
+
 def contents_of(bench, **changes):
     """A page of a cat, in a state with these changes."""
     shelf = Shelf()
