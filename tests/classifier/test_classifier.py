@@ -1,6 +1,7 @@
 import json
 import pickle
 import zipfile
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -360,8 +361,10 @@ def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
             again.probabilities(PHOTO), classifier.probabilities(PHOTO)
         )
         assert again.temperature == 2
-    unknown = pickle.loads(pickle.dumps(Classifier.load(path)))  # noqa: S301 (small here)
-    assert unknown.preprocessing is None
+    # Of another folder, too.
+    with chdir(tmp_path):
+        sent = pickle.dumps(Classifier.load("small.keras"))
+    assert pickle.loads(sent).preprocessing is None  # noqa: S301 (small here)
 
 
 def test_a_saved_classifier_keeps_its_name_in_another_file(tmp_path):
