@@ -10,6 +10,7 @@ from kit import faults, load_image
 from kit.explorer import texts
 from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
+from kit.explorer.replies import chips_of_path
 from kit.explorer.settings import (
     changed_settings,
     complete_settings,
@@ -55,7 +56,7 @@ def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts
 
 
 def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
-    classifier,
+    look, classifier
 ):
     right = classifier.preprocessing
     wrong = right.replace(scaling="0..1")
@@ -65,6 +66,8 @@ def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
     assert bench.preprocessing(settings | {"fix": True}) == right
     swapped = settings | {"fix": True, "channels": "channels_swapped"}
     assert bench.preprocessing(swapped) == right.replace(channels="bgr")
+    fixed = bench.look(Entry(look().source), swapped)
+    assert chips_of_path(fixed)["tensor"]["value"] == "−1..1"
 
 
 def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espresso):

@@ -311,8 +311,8 @@ test("photos are asked about in parts, one part at a time, and marks are of the 
   const other = { ...dark, photo: "5.jpg" };
   strip.ask({ ...other, where: 3 }); // another photo, and a map, change no prediction
   assert.deepEqual(log.splice(0), [["ask", "judge", { settings: other, photos: names.slice(2) }]]);
-  strip.heard({ settings: { ...dark, brightness: 1 }, marks: { "2.jpg": "right" } });
-  assert.deepEqual([...strip.marks.keys()], ["0.jpg", "1.jpg"], "those were of another brightness");
+  strip.heard({ settings: { ...dark, seed: 1 }, marks: { "2.jpg": "right" } });
+  assert.deepEqual([...strip.marks.keys()], ["0.jpg", "1.jpg"], "those were of another noise");
   strip.ask({ ...dark, brightness: 1 });
   assert.equal(strip.marks.size, 0);
   strip.heard({ settings: { ...dark, brightness: 1 }, marks: { "0.jpg": "right" } });
