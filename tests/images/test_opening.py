@@ -170,10 +170,9 @@ def test_an_orientation_outside_1_to_8_or_a_damaged_exif_block_changes_nothing()
     exif = Image.Exif()
     exif[0x0112] = 9
     assert load_image(file_of(Image.fromarray(CORNERS), exif=exif)).notes == ()
-    damaged = load_image(
-        file_of(Image.fromarray(CORNERS), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    )
-    np.testing.assert_array_equal(damaged.pixels, CORNERS)
+    for block in (b"MM\0*\xff\xff\xff\xff", b"nothing of TIFF"):
+        damaged = file_of(Image.fromarray(CORNERS), exif=b"Exif\0\0" + block)
+        np.testing.assert_array_equal(load_image(damaged).pixels, CORNERS)
 
 
 def test_alpha_is_laid_on_the_matte_rounded_to_nearest():

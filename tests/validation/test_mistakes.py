@@ -145,6 +145,10 @@ def test_a_planted_slice_is_found_and_nothing_else():
     # A class that is hard and bright is no fault of light.
     rows[:, MEASURED.index("brightness")] += 3 * (labels == 3)
     assert not slices(rows, rng.random(600) < np.where(labels == 3, 0.5, 0.05), labels)
+    # What sets its images further apart is the cause, of two that go with the same mistakes.
+    noise[:] = rng.random(600) + pale
+    rows[pale, MEASURED.index("saturation")] -= 9
+    assert [one.words for one in slices(rows, pale, labels)] == ["pale"]
 
 
 @pytest.fixture
