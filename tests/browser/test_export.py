@@ -33,6 +33,7 @@ LOOK = """(root) => {
     style('.kit-expected th').color === right.backgroundColor,
     style('.kit-mark').backgroundColor === wrong.backgroundColor,
     right.backgroundColor !== wrong.backgroundColor,
+    ['.kit-menu div', '.kit-say'].every((over) => !style(over).backgroundColor.endsWith(', 0)')),
   ].join(' ');
 }"""
 BLAMED = """(root) => {
@@ -259,7 +260,7 @@ def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(
 def test_labels_and_flips_work_on_a_phone(written, opened):
     shown = opened(written, **PHONE)
     shown.root.get_by_text("1 of 2 correct").wait_for()
-    assert shown.root.evaluate(LOOK) == '"✓" "!" "✓ "' + 5 * " true"
+    assert shown.root.evaluate(LOOK) == '"✓" "!" "✓ "' + 6 * " true"
     shown.root.get_by_role("button", name="✕ it is tiger cat").tap()
     shown.root.get_by_role("button", name="Yes, Egyptian cat").tap()
     shown.root.get_by_role("button", name="✓ correct").wait_for()

@@ -260,9 +260,9 @@ def test_a_scaling_by_each_image_is_named_though_the_photo_that_is_read_hides_it
 def test_levels_are_those_of_the_mean_scaling_of_the_channels():
     pipeline = Preprocessing(None, scaling=Scaling(1, (0, 0, 0), (1, 2, 4)))
     photo = Photo.from_array(picture((16, 16)))
-    probe = Probe(photo, pipeline.apply(photo)[0] + 7.0)
-    # Of 1, 1 / 2 and 1 / 4.
-    assert levels_apart(pipeline, [probe]) == pytest.approx(12)
+    # Of 1, 1 / 2 and 1 / 4; and of several photos the largest.
+    probes = [Probe(photo, pipeline.apply(photo)[0] + off) for off in (7.0, 0.0)]
+    assert levels_apart(pipeline, probes) == pytest.approx(12)
 
 
 def test_a_channel_of_a_grey_photo_is_not_taken_for_a_scaling_by_each_image():
@@ -481,13 +481,12 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     shade = lambda x: np.asarray(
         Image.fromarray(resized(x, size=(28, 28))).convert("L")
     )
-    assert small.compare(lambda x: shade(x) / 255.0, CAT).equal
-    assert (
-        small.compare(
-            lambda x: (255 - shade(x))[None, ..., None] / 255.0, CAT
-        ).first_step
-        == "polarity"
-    )
+    inverted, scaling = small.compare(
+        lambda x: (255.0 - shade(x))[None, ..., None] / 200 - 0.3, CAT
+    ).differences
+    assert inverted == "polarity: as it is here, inverted there"
+    # 60 of 255 levels, and 200.
+    assert re.search(r"0\.\.1 here, \(x / 255 − 0\.23\d*\) / 0\.78", scaling)
     channels, scaling = small.compare(
         lambda x: normalised(resized(x, size=(28, 28))), CAT
     ).differences
