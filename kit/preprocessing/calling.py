@@ -254,7 +254,7 @@ def _image_or_problem(
 ) -> tuple[Array | None, str, list[int]]:
     """Return the image among what a function returns or gives to its model, or why there is none.
 
-    Where it raised an error, also the lines of its file that it came to, the outermost first.
+    The lines are those of `_lines_reached`, where it raised an error.
     """
     recording = _Recording(expected_shape)
     token = _recording.set(recording)
@@ -265,16 +265,7 @@ def _image_or_problem(
         arrays = []
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
         message = " ".join(str(error).split())[:120]
-        frames = [
-            frame
-            for frame in extract_tb(error.__traceback__)
-            if frame.filename != __file__
-        ]
-        lines = [
-            frame.lineno or 0
-            for frame in frames
-            if frame.filename == frames[0].filename
-        ]
+        lines = _lines_reached(error)
         where = f" in line {lines[-1]}" if lines else ""
         problem = f"raised {type(error).__name__}{where}: {message}"
         return None, problem.removesuffix(": "), lines
@@ -295,6 +286,17 @@ def _image_or_problem(
         ),
     )
     return tensor, "", []
+
+
+def _lines_reached(error: BaseException) -> list[int]:
+    """Return where the file of the function that raised an error was left, the outermost call first."""
+    frames = [
+        frame for frame in extract_tb(error.__traceback__) if frame.filename != __file__
+    ]
+    # What it calls of libraries lies in other files.
+    return [
+        frame.lineno or 0 for frame in frames if frame.filename == frames[0].filename
+    ]
 
 
 def _in_shape(array: Array, expected_shape: tuple[int, ...]) -> Array:
