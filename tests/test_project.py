@@ -320,10 +320,11 @@ def test_every_lesson_is_in_the_readme_with_its_minutes_and_links_to_files_that_
         text = "\n".join(
             "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
         )
-        minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", text).group(1)
-        assert re.search(rf"^\| `{name}` .* \| {minutes} \|$", readme, re.MULTILINE), (
-            name
-        )
+        begin = r"^\*\*Question\.\*\* .+\n\n\*\*Time\.\*\* (\d+) minutes.*\.$"
+        time = re.search(begin, text, re.MULTILINE)
+        assert time, f"its page in make site takes from {name} {begin}"
+        row = rf"^\| `{name}` .* \| {time[1]} \|$"
+        assert re.search(row, readme, re.MULTILINE), f"the README has no row as {row}"
         assert [
             link for link in re.findall(r"\]\(([^)]+)\)", text) if link not in lessons()
         ] == [], name

@@ -4,8 +4,8 @@ The pages in ``site/`` are read from the disk or from any server, without Python
 explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it. What
 several of them have, such as a model, lies beside them once. Cells with the tag ``notebook`` are left out;
 those with the tag ``stored``, which take long and which no explorer needs, show what is stored of them. An
-exercise becomes a field: the lesson's own check is asked beforehand, about every answer that a reader may
-give.
+exercise becomes a field: the lesson's own check is asked beforehand, about its solution and each other answer
+that a reader may give.
 """
 
 import json
@@ -90,11 +90,14 @@ def live(folder, stem):
     kit.Explorer._ipython_display_ = show
 
 
-def self_check(check):
-    """Show a field for an answer, with what `check` says of each."""
+def self_check(check, solution):
+    """Show a field for an answer, with what `check` says of each, the solution among them."""
+    answers = [*NUMBERS, *NAMES, *([] if solution is None else [solution])]
+    names = [answer for answer in answers if isinstance(answer, str)]
+    numbers = [answer for answer in answers if not isinstance(answer, str)]
     replies = {
-        "numbers": {f"{answer:g}": check(answer) for answer in NUMBERS},
-        "names": {plain(answer): check(answer) for answer in NAMES},
+        "numbers": {f"{answer:g}": check(answer) for answer in numbers},
+        "names": {plain(answer): check(answer) for answer in names},
         "none": check(None),
         "other": check("?"),
     }
@@ -116,16 +119,15 @@ def for_readers(lesson, solution):
             is_stored(cell) and not cell.outputs
         ):  # a guess, of which the solution has the output
             cell.outputs = solved.outputs
+        if "exercise" in cell.metadata.get("tags", []):
+            call = r"publish.self_check(lambda answer: \1, answer)"
+            cell.source = CHECK.sub(call, solved.source)
     lesson.cells = [
         cell for cell in lesson.cells if "notebook" not in cell.metadata.get("tags", [])
     ]
     text = ""
     for cell in lesson.cells:
         tags = cell.metadata.get("tags", [])
-        if "exercise" in tags:
-            cell.source = CHECK.sub(
-                r"publish.self_check(lambda answer: \1)", cell.source
-            )
         if "guess" in tags and GUESS.search(text):
             tags.append("write")
         text = cell.source if cell.cell_type == "markdown" else ""
