@@ -9,7 +9,14 @@ from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+from PIL import (
+    ExifTags,
+    Image,
+    ImageFile,
+    ImageOps,
+    TiffImagePlugin,
+    WebPImagePlugin,  # noqa: F401
+)
 
 from kit._arrays import Array, Pixels
 from kit._checking import first_line, instance, integers, known
