@@ -11,6 +11,7 @@ import pytest
 
 from kit.explorer import protocol
 from kit.explorer.explorer import Explorer
+from kit.explorer.page import page_file
 from tests.explorer.page import ask, listen, panel, searched
 
 DRIVER = Path(__file__).parents[1] / "page" / "protocol.mjs"
@@ -97,7 +98,8 @@ def test_the_page_reads_the_fields_that_are_declared_and_no_others(page):
     read["ViewReply"] |= read.pop("Shown")
     bases = {"BecauseReply", "ExplainedContent", "Reason", "Reply", "Shown"}
     declared = {name: fields(TYPES[name]) for name in TYPES.keys() - bases}
-    assert read == {name: set(keys) for name, keys in declared.items()}
+    told = {name: set(keys) for name, keys in declared.items()}
+    assert read == told, "let the page read each field, and `replies` send each type"
 
 
 def test_the_page_sends_the_messages_that_are_declared_with_their_fields(page):
@@ -108,6 +110,10 @@ def test_the_page_sends_the_messages_that_are_declared_with_their_fields(page):
 
 
 def test_each_message_has_a_handler_that_takes_its_fields():
+    without_kernel = page_file("live.js")
     for kind, fields in protocol.REQUESTS.items():
         handler = getattr(Explorer, f"_take_{kind}")
         assert list(signature(handler).parameters)[1:] == list(fields)
+        # What an exported page does not ask, since it hides what would, is named here.
+        asked = kind not in {"pin", "stop", "where"}
+        assert asked == (f" on_{kind}(" in without_kernel), f"on_{kind} of live.js"
