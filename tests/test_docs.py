@@ -10,6 +10,7 @@ import pytest
 from kit import robustness
 from kit.__main__ import _ARGUMENTS, _COMMANDS, _parser
 from kit.images.opening import FORMATS
+from kit.preprocessing.configs import _READERS
 from kit.preprocessing.scaling import SCALINGS
 from tests.project import ROOT, tracked
 
@@ -84,7 +85,10 @@ COMMANDS = [f"kit {run.__name__.strip('_')}" for run in _COMMANDS]
     [
         ("docs/*.md", OPTIONS + COMMANDS),
         ("docs/security.md", FORMATS),
-        ("kit/__main__.py", SCALINGS),
+        ("kit/__main__.py", [*SCALINGS, *_READERS]),
+        ("kit/preprocessing/__init__.py", _READERS),
+        ("docs/own_model.md", _READERS),
+        ("notebooks/02*.ipynb", _READERS),
         ("notebooks/*.ipynb", robustness.__all__),
         ("docs/workshop.md", LESSONS),
         ("tests/**/test_*.py", OPTIONS),
