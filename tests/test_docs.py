@@ -109,10 +109,14 @@ def test_links_of_pages_lead_to_files():
         assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
-def test_files_that_contributors_are_sent_to_are_there():
+def test_files_and_names_that_contributors_are_sent_to_are_there():
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     named = re.findall(r"`((?:data|docs|kit|notebooks|tests)/[\w/.]+)`", guide)
     assert [path for path in named if not (ROOT / path).exists()] == []
+    paths = [path for path in tracked() if path.endswith((".py", "js", "Makefile"))]
+    code = "\n".join((ROOT / path).read_text("utf-8") for path in paths)
+    names = {*re.findall(r"`(_\w+|[A-Z]\w+)`", guide)}
+    assert names - {*re.findall(r"\w+", code)} == set()
 
 
 def test_the_readme_is_short():
