@@ -370,17 +370,19 @@ _TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
 """What each transform says in the words of Hugging Face."""
 
 
-_HUGGING_FACE = (
-    "do_resize",
-    "do_normalize",
-    "do_rescale",
-    "image_processor_type",
-    "feature_extractor_type",
-)
 # By which keys each format is recognized, and what reads it.
 _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Content], Fields]]] = {
     "KerasHub": (("class_name",), _keras_hub),
-    "Hugging Face": (_HUGGING_FACE, _hugging_face),
+    "Hugging Face": (
+        (
+            "do_resize",
+            "do_normalize",
+            "do_rescale",
+            "image_processor_type",
+            "feature_extractor_type",
+        ),
+        _hugging_face,
+    ),
     "timm": (("pretrained_cfg", "input_size"), _timm),
 }
 

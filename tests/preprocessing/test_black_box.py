@@ -373,8 +373,10 @@ def test_an_image_is_followed_where_its_brightness_is_another_in_each_place():
 
 def test_a_filter_of_no_table_is_named_by_the_nearest():
     here = KERAS.replace(filter="tf_bilinear")
-    cubic = cv2.resize(CAT.pixels, (224, 224), interpolation=cv2.INTER_CUBIC)
-    linear = cv2.resize(CAT.pixels, (224, 224), interpolation=cv2.INTER_LINEAR)
+    linear, cubic = (
+        cv2.resize(CAT.pixels, (224, 224), interpolation=way)
+        for way in (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+    )
     softer = 0.8 * cubic + 0.2 * linear
     differences = here.compare(softer / 127.5 - 1, CAT).differences
     assert differences == ("filter: tf_bilinear here, cv2_cubic there",)
