@@ -10,6 +10,7 @@ import pytest
 from kit import robustness
 from kit.__main__ import _ARGUMENTS, _COMMANDS, _parser
 from kit.images.opening import FORMATS
+from kit.preprocessing.configs import _READERS
 from kit.preprocessing.scaling import SCALINGS
 from tests.project import ROOT, tracked
 
@@ -84,7 +85,10 @@ COMMANDS = [f"kit {run.__name__.strip('_')}" for run in _COMMANDS]
     [
         ("docs/*.md", OPTIONS + COMMANDS),
         ("docs/security.md", FORMATS),
-        ("kit/__main__.py", SCALINGS),
+        ("kit/__main__.py", [*SCALINGS, *_READERS]),
+        ("kit/preprocessing/__init__.py", _READERS),
+        ("docs/own_model.md", _READERS),
+        ("notebooks/02*.ipynb", _READERS),
         ("notebooks/*.ipynb", robustness.__all__),
         ("docs/workshop.md", LESSONS),
         ("tests/**/test_*.py", OPTIONS),
@@ -105,10 +109,14 @@ def test_links_of_pages_lead_to_files():
         assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
-def test_files_that_contributors_are_sent_to_are_there():
+def test_files_and_names_that_contributors_are_sent_to_are_there():
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     named = re.findall(r"`((?:data|docs|kit|notebooks|tests)/[\w/.]+)`", guide)
     assert [path for path in named if not (ROOT / path).exists()] == []
+    paths = [path for path in tracked() if path.endswith((".py", "js", "Makefile"))]
+    code = "\n".join((ROOT / path).read_text("utf-8") for path in paths)
+    names = {*re.findall(r"`(_\w+|[A-Z]\w+)`", guide)}
+    assert names - {*re.findall(r"\w+", code)} == set()
 
 
 def test_the_readme_is_short():

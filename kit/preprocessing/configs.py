@@ -370,22 +370,24 @@ _TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
 """What each transform says in the words of Hugging Face."""
 
 
-_HUGGING_FACE = (
-    "do_resize",
-    "do_normalize",
-    "do_rescale",
-    "image_processor_type",
-    "feature_extractor_type",
-)
-# By which keys each format is recognized.
-_READERS: Mapping[tuple[str, ...], Callable[[Content], Fields]] = {
-    ("class_name",): _keras_hub,
-    _HUGGING_FACE: _hugging_face,
-    ("pretrained_cfg", "input_size"): _timm,
+# By which keys each format is recognized, and what reads it.
+_READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Content], Fields]]] = {
+    "KerasHub": (("class_name",), _keras_hub),
+    "Hugging Face": (
+        (
+            "do_resize",
+            "do_normalize",
+            "do_rescale",
+            "image_processor_type",
+            "feature_extractor_type",
+        ),
+        _hugging_face,
+    ),
+    "timm": (("pretrained_cfg", "input_size"), _timm),
 }
 
 
-_FORMATS = "what KerasHub, Hugging Face, timm, torchvision or Keras has (see Preprocessing.from_config)"
+_FORMATS = f"what {', '.join(_READERS)}, torchvision or Keras has (see Preprocessing.from_config)"
 
 
 def read_configs(config: Any) -> Fields:
@@ -417,7 +419,7 @@ def read_configs(config: Any) -> Fields:
         content = parsed(f"the file {Path(content).name}", json_bytes)
     received = f"an object with {list(content)[:6]}"
     try:
-        for keys, read in _READERS.items():
+        for keys, read in _READERS.values():
             if any(key in content for key in keys):
                 return read(content)
     except (

@@ -32,5 +32,5 @@ def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
     found = certain_checks(LITE.using(used), PHOTOS, indices(LABELS, len(PHOTOS)))
     wanted = [CERTAIN[name]] if name in CERTAIN else []
-    assert [finding.cause for finding in named(found)] == wanted
+    assert [finding.cause for finding in named(found)] == wanted, "a row of CERTAIN"
     assert {finding.fix.preprocessing for finding in named(found)} <= {RIGHT}

@@ -1,6 +1,8 @@
 """What an exported page has: the network, or a table of predictions where a page cannot run it."""
 
 import gzip
+import json
+import re
 from base64 import b64decode
 from dataclasses import fields, replace
 from itertools import chain
@@ -11,7 +13,7 @@ import pytest
 
 import kit
 from kit.classifier.engines import LiteEngine
-from kit.explorer import compact, export
+from kit.explorer import compact, export, why
 from kit.explorer.bench import Bench
 from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
@@ -51,6 +53,17 @@ def test_pages_are_held_to_each_of_their_sliders(bench, keys, place):
     panel = export._panel(contents_of(bench))
     sliders = {row["key"] for row in panel["sliders"]}
     assert sliders - {*keys} == set(), f"a row of {place}"
+
+
+def test_pages_are_held_to_each_of_their_sentences():
+    texts = json.loads((record.DATA / "texts.json").read_text("utf-8"))
+    said = json.dumps(texts["states"], ensure_ascii=False)
+    unsaid = [
+        name
+        for name, words in why.WORDS.items()
+        if not re.search(re.sub(r"\\{\w+\\}", ".+", re.escape(words)), said)
+    ]
+    assert unsaid == [], "a state of CHANGES and PROBABILITIES of tests/page/record.py"
 
 
 @pytest.fixture

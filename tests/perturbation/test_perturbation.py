@@ -259,7 +259,7 @@ def test_the_table_of_parameters_describes_the_perturbation():
 
 def test_every_parameter_is_kept_as_it_was():
     kept = {name for earlier in EARLIER for name in earlier["settings"]}
-    assert kept == {*PARAMETERS} - {"seed"}
+    assert kept == {*PARAMETERS} - {"seed"}, "a row of earlier_perturbations.json"
 
 
 @pytest.mark.parametrize("kept", EARLIER, ids=lambda kept: str(kept["settings"]))

@@ -148,9 +148,9 @@ def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
 
 NOT_OF_KERASHUB = [
     (
-        {"interpolation": "lanczos3"},
+        {"interpolation": "sinc"},
         ValueError,
-        "filter out of nearest.*received 'tf_lanczos3'",
+        "filter out of nearest.*received 'tf_sinc'",
     ),
     ({"patch_size": 14}, ValueError, "received 'patch_size'"),
     ({"scale": 0.0}, ValueError, "within 1e-12.*, received 0"),
