@@ -247,9 +247,8 @@ def test_a_person_says_what_a_photo_shows(classifier, pair):
         marks |= message["marks"]
     assert marks == {"cat.jpg": "wrong", "espresso.jpg": "right"}
     blank = explorer.settings | {"scaling": "missing_scaling"}
-    assert ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])[0][
-        "marks"
-    ] == {"espresso.jpg": "wrong"}
+    message, _ = ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])
+    assert message["marks"] == {"espresso.jpg": "wrong"}
     message, _ = ask(explorer, kind="label", photo="cat.jpg", label="")
     assert (message["answer"]["state"], message["answer"]["label"]) == ("", "")
 
@@ -368,11 +367,11 @@ def test_only_pictures_that_were_added_can_be_removed(explorer):
     explorer.add(white, name="mine.jpg")
     message, buffers = explorer.sent[-1]
     assert (message["request"], bytes(buffers[1])) == ("", white.tobytes())
-    explorer.add(white, name="espresso.jpg")
-    assert explorer.settings["photo"] == "espresso.jpg (2)"
+    explorer.add(white, name="espresso.jpg", label="cup")
     explorer.remove("mine.jpg")
     explorer.settings = {"noise": 3}
     assert explorer.settings["photo"] == "espresso.jpg (2)"
+    assert explorer.labels == ("tiger cat", "espresso", "cup")
 
 
 def test_nothing_is_kept_of_a_removed_photograph(explorer):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
-from kit.explorer import why
+from kit.explorer import texts, why
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import changed_settings
 from tests.explorer.page import ask as deliver_and_take, deliver, listen, searched
@@ -173,6 +173,7 @@ def test_of_mistakes_that_a_person_chose_the_changes_say_more_than_the_search(ex
     # A search cannot tell this from what the network was trained on.
     right = explorer.preprocessing.replace(scaling="-1..1")
     assert concluded(explorer, right)["apply"] == {"scaling": ""}
+    assert concluded(explorer, right.replace(channels="bgr"))["apply"]["fix"]
 
 
 def test_a_fix_that_makes_a_correct_prediction_wrong_is_not_offered(explorer):
@@ -244,6 +245,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     )
     assert (message["kind"], message["source"]["live"]) == ("view", True)
     assert wrong.preprocessing == right
+    assert f"classifier.using({right.to_code()})\n" in texts.as_code(wrong.view)
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)
     first, *_, last = ask(wrong, **applied)
