@@ -62,7 +62,8 @@ window.troublesOf = (root) => {
     return [...range.getClientRects()].filter(({ width, height }) => width > 1 && height > 1);
   };
   for (const node of worded) {
-    const { color, opacity } = getComputedStyle(node);
+    const { color, opacity, fontSize } = getComputedStyle(node);
+    check(parseFloat(fontSize) >= 11, node, "is too small to read");
     if (!faded(node))
       check(contrast(color, groundOf(node)) >= 4.5 && opacity === "1", node, "is too pale");
     for (const part of ["::before", "::after"]) {
@@ -85,9 +86,22 @@ window.troublesOf = (root) => {
       if (!cut)
         check(place.left >= own.left - 1 && place.right <= own.right + 1, node, "leaves its place");
     }
-    if (cut)
-      check(cut.clientWidth >= 24 || cut.clientWidth >= cut.scrollWidth, node, "has no room");
+    if (!cut) continue;
+    const isWide = cut.clientWidth >= 24 || cut.clientWidth >= cut.scrollWidth;
+    check(isWide && box(cut).height >= 11, node, "has no room");
+    const ends = getComputedStyle(cut).overflowX === "hidden" || cut.scrollWidth <= cut.clientWidth;
+    check(ends, node, "runs over what is beside it");
   }
+
+  for (const picture of all("canvas, img")) {
+    const { width, height } = box(picture);
+    check(
+      Math.min(width, height) >= (picture.tagName === "IMG" ? 24 : 48),
+      picture,
+      "is too small",
+    );
+  }
+  check(root.dataset.told || !all("canvas").length, root, "has pictures before there is one");
 
   // -- what can be pressed, and what lies over what
 
