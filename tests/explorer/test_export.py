@@ -99,7 +99,7 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
     monkeypatch.setattr(compact, "trial_tensors", lambda *_: [])
     rough = export.network_parts(contents, exact=False)[3]
-    assert rough == export.network_parts(contents, exact=True)[3], "too far off"
+    assert rough == export.network_parts(contents, exact=True)[3]
 
 
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch):
@@ -228,7 +228,7 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     explorer.settings = {"photo": espresso.name}
     explorer.keep(progress=False)
     _, _, file = explorer._kept
-    assert b64decode(file) == espresso.file, "without what is said beside the pixels"
+    assert b64decode(file) == espresso.file  # without what is said beside the pixels
     monkeypatch.setattr(export, "KEPT_KB", 0)
     size = sum(map(len, explorer._kept)) // 1000
     with pytest.raises(
