@@ -329,8 +329,7 @@ def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     unknown.preprocessing = None
     told = panel(Explorer(unknown.tempered(0.5), pair))
     assert told["tempered"]
-    *known, assumed = told["notes"]
-    assert known == [*unknown.tempered(0.5).notes]
+    assumed = told["notes"][-1]
     assert assumed.startswith("assumed here: ")
     assert "0..1" in assumed
     assert {chip["options"][0][1] for chip in told["path"] if "options" in chip} == {
