@@ -2,6 +2,7 @@
 
 import base64
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -47,6 +48,8 @@ _SETTLED = """async (root) => {
     })),
   };
 }"""
+_SEEN = Path(__file__).with_name("seen.js").read_text(encoding="utf-8")
+SEEN = f"(root) => {{ {_SEEN} return troublesOf(root); }}"
 _PIXELS = """(canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   let text = '';
@@ -178,6 +181,11 @@ class Shown:
         [top] = [bar for bar in state["bars"] if bar["top"]]
         assert math.isclose(top["value"], row.max(), abs_tol=1e-3)
         return state
+
+    def assert_seen(self):
+        """Nothing is too pale, covered, cut off, too small to press, or the same in two states."""
+        troubles = self.root.evaluate(SEEN)
+        assert not troubles, "\n".join(troubles)
 
     def assert_pixels(self, classifier, photo, **changes):
         """Hold both images against what the kit makes of `photo` under this perturbation."""

@@ -100,7 +100,8 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
 
 
 def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
-    frames = [np.full((30, 40, 3), value, np.uint8) for value in (0, 200)]
+    draw = np.random.default_rng(1)
+    frames = draw.integers(0, 256, (2, 30, 40, 3), np.uint8)
     for frame in frames:
         settings = explorer.settings | {"brightness": 0.5}
         message, buffers = ask(
@@ -246,9 +247,8 @@ def test_a_person_says_what_a_photo_shows(classifier, pair):
         marks |= message["marks"]
     assert marks == {"cat.jpg": "wrong", "espresso.jpg": "right"}
     blank = explorer.settings | {"scaling": "missing_scaling"}
-    assert ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])[0][
-        "marks"
-    ] == {"espresso.jpg": "wrong"}
+    message, _ = ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])
+    assert message["marks"] == {"espresso.jpg": "wrong"}
     message, _ = ask(explorer, kind="label", photo="cat.jpg", label="")
     assert (message["answer"]["state"], message["answer"]["label"]) == ("", "")
 
@@ -364,10 +364,13 @@ def test_only_pictures_that_were_added_can_be_removed(explorer):
     # Its name is free again, and shows the next picture.
     white = np.full((8, 8, 3), 255, np.uint8)
     explorer.add(white, name="mine.jpg")
-    assert bytes(explorer.sent[-1][1][1]) == white.tobytes()
-    explorer.settings = {"photo": "espresso.jpg"}
+    message, buffers = explorer.sent[-1]
+    assert (message["request"], bytes(buffers[1])) == ("", white.tobytes())
+    explorer.add(white, name="espresso.jpg", label="cup")
     explorer.remove("mine.jpg")
-    assert explorer.settings["photo"] == "espresso.jpg"
+    explorer.settings = {"noise": 3}
+    assert explorer.settings["photo"] == "espresso.jpg (2)"
+    assert explorer.labels == ("tiger cat", "espresso", "cup")
 
 
 def test_nothing_is_kept_of_a_removed_photograph(explorer):

@@ -80,6 +80,8 @@ def bench(fashion):
 )
 def test_the_foot_of_a_page_says_what_predicts_in_it(bench, reason, words):
     page = export.document(bench, [], reason)
+    digest = bench.classifier.source.digest
+    assert f"<footer>\n<p>fashion_mnist, SHA-256 {digest}. " in page
     assert words in page
     assert ". Why? tries only your changes; the notebook also looks" in page
 
@@ -92,7 +94,7 @@ def contents_of(bench, **changes):
 
 
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
-    bench, clothes
+    bench, clothes, monkeypatch
 ):
     batch = np.concatenate([bench.trained.apply(photo) for photo in clothes[:3]])
     wanted = bench.classifier.predict_tensors(batch)
@@ -107,6 +109,10 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     np.testing.assert_allclose(LiteEngine(short).predict(batch), wanted, atol=1e-3)
     smallest = len(gzip.compress(compact.byte_planes(short)))
     assert smallest < 0.65 * len(gzip.compress(data))
+    monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
+    monkeypatch.setattr(compact, "trial_tensors", lambda *_: [])
+    rough = export.network_parts(contents, exact=False)[3]
+    assert rough == export.network_parts(contents, exact=True)[3]
 
 
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch):
@@ -115,6 +121,7 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
     [layer] = bench.classifier.network.opened[1]
     np.testing.assert_array_equal(stored.reshape(head["rows"], -1), layer.weights)
+    assert head["shape"] == [7, 7, 40]  # as the last of its convolutions gives
     # Of two dense layers a page has no gradient.
     network, layers = compact.with_feature_map(compiled)
     monkeypatch.setattr(compact, "with_feature_map", lambda _: (network, 2 * layers))
@@ -188,6 +195,9 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert each <= set(first["classes"])
     assert min(each) >= 0, "the others together are no class"
     assert len(each) > 20
+    before = first["classes"][np.argmax(first["row"])]
+    assert all(before in state["classes"] for state in others)
+    assert export._panel(contents_of(bench))["temperature"] == 2
     # A temperature of 2 halves what the logarithms of two probabilities differ by.
     most, calibrated = (np.sort(first[key])[-2:] for key in ("row", "calibrated"))
     assert np.ptp(np.log(calibrated)) == pytest.approx(np.ptp(np.log(most)) / 2, 1e-3)
@@ -196,8 +206,10 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
 def test_a_page_begins_without_a_map_and_has_no_seeds_but_0_and_those_of_its_states(
     bench,
 ):
-    panel = export._panel(contents_of(bench, seed=5, where=-1))
-    assert (panel["seeds"].keys(), panel["start"]["where"]) == ({0, 5}, None)
+    contents = contents_of(bench, seed=5, where=-1)
+    tries = {"noisy": contents.start | {"seed": 7}}
+    panel = export._panel(replace(contents, tries=tries))
+    assert (panel["seeds"].keys(), panel["start"]["where"]) == ({0, 5, 7}, None)
 
 
 def test_states_that_a_page_does_not_compute_are_not_offered():
@@ -223,12 +235,13 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     fashion, clothes, espresso, monkeypatch
 ):
     monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
-    explorer = kit.Explorer(fashion, [clothes[0], espresso])
+    start, rest = espresso.file[:2], espresso.file[2:]
+    told = kit.load_image(start + b"\xff\xfe\0\x09at home" + rest, name=espresso.name)
+    explorer = kit.Explorer(fashion, [clothes[0], told])
     explorer.settings = {"photo": espresso.name}
     explorer.keep(progress=False)
-    *_, file = explorer._kept
-    kept = kit.load_image(b64decode(file))
-    np.testing.assert_array_equal(kept.pixels, espresso.pixels)
+    _, _, file = explorer._kept
+    assert b64decode(file) == espresso.file  # without what is said beside the pixels
     monkeypatch.setattr(export, "KEPT_KB", 0)
     size = sum(map(len, explorer._kept)) // 1000
     with pytest.raises(

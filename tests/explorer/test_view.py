@@ -67,7 +67,8 @@ def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
     swapped = settings | {"fix": True, "channels": "channels_swapped"}
     assert bench.preprocessing(swapped) == right.replace(channels="bgr")
     fixed = bench.look(Entry(look().source), swapped)
-    assert chips_of_path(fixed)["tensor"]["value"] == "−1..1"
+    chips = chips_of_path(fixed)
+    assert (chips["tensor"]["value"], chips["scaling"]["changed"]) == ("−1..1", True)
 
 
 def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espresso):

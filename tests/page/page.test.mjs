@@ -57,12 +57,12 @@ const PANEL = {
   classes: CLASSES,
   photos: [
     { name: "cat.jpg", added: false, labelled: true, thumbnail: "Y2F0" },
-    { name: "dog.png", added: true, labelled: false, thumbnail: "" },
+    { name: "my.dog.png", added: true, labelled: false, thumbnail: "" },
   ],
   labels: { "cat.jpg": "red" },
   notes: ["a note"],
   tries: [
-    ["night", { ...NEUTRAL, photo: "dog.png", brightness: 0.05 }],
+    ["night", { ...NEUTRAL, photo: "my.dog.png", brightness: 0.05 }],
     ["grain", { ...NEUTRAL, noise: 60 }],
     ["day", { ...NEUTRAL, brightness: 1.2 }],
   ],
@@ -397,7 +397,7 @@ const STEPS = {
   "an image prepared otherwise": () => set(keyed("scaling"), "range_0_1"),
   "Why? of that": () => press("Why?"),
   "of another state nothing is said": () => set(keyed("noise"), "30"),
-  "nor of another photo": () => called(root(), "dog.png").fire("change"),
+  "nor of another photo": () => called(root(), "my.dog.png").fire("change"),
   "a transparent photo on black": () => set(keyed("alpha"), "alpha_black"),
   "its label": () => {
     press("Label it");
@@ -540,7 +540,7 @@ const STEPS = {
     log.push(body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } }));
   },
   "labelled photos are judged one after the other": async () => {
-    for (const name of ["mine.png", "dog.png"]) {
+    for (const name of ["mine.png", "my.dog.png"]) {
       called(root(), name).fire("change");
       await go(500);
       press("Label it");
@@ -569,7 +569,7 @@ const STEPS = {
   "an image is removed, and the map is that of the predicted class": async () => {
     press("Where?");
     await go(500);
-    for (const name of ["cat.jpg", "dog.png"]) {
+    for (const name of ["cat.jpg", "my.dog.png"]) {
       set(called(root(), "Class of the map"), "0");
       await go(500);
       called(root(), name).fire("change");
@@ -578,7 +578,7 @@ const STEPS = {
     set(called(root(), "Class of the map"), "0");
     keyed("noise").fire("pointerenter");
     await go(500);
-    press("Remove dog.png");
+    press("Remove my.dog.png");
   },
   "a map of the first class is put away": async () => {
     set(called(root(), "Class of the map"), "0");
@@ -686,7 +686,7 @@ const STEPS = {
     key("p");
   },
   "a pin": () => press("Pin"),
-  "a photo without a label": () => called(root(), "dog.png").fire("change"),
+  "a photo without a label": () => called(root(), "my.dog.png").fire("change"),
   "a pin of that": () => {
     press("Label it");
     key("Escape");
@@ -716,7 +716,7 @@ const STEPS = {
     for (const target of [called(root(), "Noise, exact value"), keyed("scaling"), body])
       key("p", target);
     host.abort();
-    for (const target of [keyed("noise"), called(root(), "dog.png")]) {
+    for (const target of [keyed("noise"), called(root(), "my.dog.png")]) {
       key("p", target);
       await settled();
       log.push(root().className);
