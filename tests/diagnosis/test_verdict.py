@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
-from kit.diagnosis.finding import fix
+from kit.diagnosis.finding import Fix, fix
 from kit.diagnosis.search import best_finding, evidence_of, other_findings, search
 from kit.diagnosis.sources import Labelled, Ordinary, Vote
 from kit.preprocessing import Preprocessing
@@ -220,13 +220,13 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
 
     assert printable(-0.21).fix.preprocessing == right
     undecided = printable(-0.19)
-    assert (undecided.verdict, undecided.fix.code) == ("named", "")
-    assert "cannot tell" in undecided.fix.text
+    text = "Prepare images as in training; these cannot tell scaling: 0..1 from {}: give more, or labels."
+    assert undecided.fix == Fix(text.format("scaling: 0..255"))
+    assert undecided.verdict == "named"
     assert undecided.summary.endswith("; this model was trained otherwise.")
-    assert (
-        printable(-0.21, right.replace(invert=not right.invert)).fix.preprocessing
-        is None
-    )
+    for gain in (-0.21, -0.19):
+        undecided = printable(gain, right.replace(scaling="-1..1"))
+        assert undecided.fix == Fix(text.format("scaling: −1..1"))
 
 
 def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
@@ -279,8 +279,10 @@ def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
 def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(
     grounds, in_use, found, gain, said
 ):
-    (told,) = other_findings(grounds, scores(found, gain), set())
+    ranked = [*scores(found, gain), *scores(found, -9.0)]
+    (told,) = other_findings(grounds, ranked, set())
     assert (told.cause, told.verdict) == ("inverted_polarity", said)
+    assert told.evidence[0].value == gain, "of two candidates the better one"
     both = other_findings(grounds, scores(found, gain, gain), set())
     assert {one.cause for one in both} == {told.cause, found["scaling"].cause}
     assert other_findings(grounds, scores(found, gain), {"inverted_polarity"}) == []

