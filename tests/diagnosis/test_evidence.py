@@ -56,12 +56,16 @@ def test_without_first_layers_only_labels_are_known(no_batchnorm, sixteen, truth
 
 
 def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
-    no_batchnorm, evaluator, sixteen
+    no_batchnorm, evaluator, sixteen, clothes
 ):
     grounds = grounds_of(no_batchnorm, evaluator, sixteen)
     assert kinds(grounds) == [Ordinary, Certainty]
     assert grounds.usual(no_batchnorm.preprocessing)
     assert not grounds.usual(no_batchnorm.preprocessing.replace(scaling="0..255"))
+    # One image alone may be stranger by chance than nine in ten.
+    odd = grounds_of(no_batchnorm, evaluator, clothes[231:232])
+    assert odd.usual(no_batchnorm.preprocessing)
+    assert (grounds.images_usual, odd.images_usual) == (True, False)
     small = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     grounds = Grounds.of(small, BATCHNORM.preprocessing, sixteen)
     assert kinds(grounds) == [Averages, Certainty]

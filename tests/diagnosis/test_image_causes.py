@@ -115,7 +115,8 @@ def test_that_by_which_most_other_predictions_fall_comes_first():
 
 
 def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_changes_nothing():
-    noisy = Perturbation(noise=60).apply(samples.photo("panda.jpg"))
+    panda = samples.photo("panda.jpg")
+    noisy = Perturbation(noise=60).apply(panda)
     (finding,) = (
         one for one in check_properties(CLASSIFIER, [noisy]) if one.cause == "noisy"
     )
@@ -124,6 +125,8 @@ def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_change
     assert changed.value == 0
     assert chance.value < 0.05
     assert finding.verdict == "possible"
+    borne = verdicts([Perturbation(jpeg_quality=20).apply(panda)])
+    assert borne["jpeg"] == "ruled_out"
 
 
 def test_a_wrong_answer_to_a_soft_picture_is_blamed_on_the_blur():
