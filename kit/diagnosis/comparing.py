@@ -435,9 +435,7 @@ def _possible_heads(after: Floats) -> Mapping[str, Head]:
     else:
         heads_by_words["a softmax"] = partial(probabilities, head="logits")
     if after.min() >= -ROUNDING_CHANGE:
-        heads_by_words["dividing by the sum"] = lambda x: probabilities(
-            x.clip(0), "sigmoid"
-        )
+        heads_by_words["dividing by the sum"] = partial(probabilities, head="sigmoid")
     return heads_by_words
 
 

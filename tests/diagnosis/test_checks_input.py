@@ -77,8 +77,11 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(reshaped.replace(channels="gray")) is None
     assert check_tensors(reshaped).evidence[0].value > 0.99, "nearly all lie elsewhere"
     # What is scaled twice is lost in a cast, which is named first.
-    both = SCALED.replace(scaling=("0..1", "0..1"), cast="uint8")
+    both = SCALED.replace(scaling=("lite", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
+    # Of two scalings the last is one too many.
+    fix = check_tensors(both.replace(cast=None)).fix
+    assert fix.preprocessing == SCALED.replace(scaling="lite")
 
 
 def test_numbers_beyond_every_contract_are_a_wrong_range():
@@ -94,7 +97,10 @@ def test_numbers_beyond_every_contract_are_a_wrong_range():
 @pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])
 def test_a_picture_of_one_colour_says_nothing(colour):
     flat = Photo.from_array(np.full((900, 900, 3), colour, np.uint8))
-    assert diagnose(LITE, [flat]).verdict == "cannot_tell"
+    notes = ("images without edges show nothing",)
+    found = diagnose(LITE, [flat])
+    assert (found.verdict, found.notes) == ("cannot_tell", notes)
+    assert diagnose(LITE, [flat, ORDINARY[0]]).notes != notes
 
 
 @pytest.mark.parametrize("levels", [4, 20])

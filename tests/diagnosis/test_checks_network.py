@@ -271,6 +271,7 @@ def test_the_loss_of_the_training_is_held_against_the_last_layer(
 USUAL = [
     [layers.Dense(10, activation="softmax")],
     [layers.Dense(10), layers.Softmax()],
+    [layers.Dense(10, activation="softmax"), layers.Dense(3, activation="softmax")],
     [layers.Dense(10)],
 ]
 

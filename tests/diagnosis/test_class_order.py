@@ -82,6 +82,7 @@ def test_of_equal_orders_the_first_name_stays_and_the_order_in_use_is_none():
     assert [*known_orders(names(3))] == expected
     by_name = known_orders(["b", "C", "a"])["sorted by name"]
     assert by_name.tolist() == [1, 2, 0], "capitals first"
+    assert len(known_orders(SHUFFLED)) == 9, "all differ"
 
 
 def test_pictures_of_one_class_count_once():
@@ -97,11 +98,15 @@ def test_pictures_of_one_class_count_once():
 
 def test_a_rule_that_leaves_a_network_half_wrong_is_not_named():
     labels = list(range(10)) * 8
-    outputs = [
-        9 - label if place % 20 < 11 else label for place, label in enumerate(labels)
-    ]
-    finding = checked(answers(outputs, 10), labels)
-    assert finding is None or finding.verdict != "named"
+    # A network that is right in 70 % has 45 of 80 or fewer in 0.6 % of all cases, 46 in 1.2 %.
+    for right, said in ((45, "possible"), (46, "named")):
+        outputs = [
+            9 - label if place < right else label for place, label in enumerate(labels)
+        ]
+        assert checked(answers(outputs, 10), labels).verdict == said
+    # As it is, half is right; sorted as text, all.
+    half = checked(answers([0, 1, 5, 6], 13), [0, 1, 2, 3])
+    assert half.verdict == "possible"
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +149,10 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
 
 
 def exchanged(count):
-    """Three classes with so many images each, all right in a network that knows two of them by each other."""
+    """Three of four classes with so many images each, two of them predicted as each other."""
     labels = [0, 1, 2] * count
     return checked(
-        answers([[1, 0, 2][label] for label in labels], 3), labels, list("abc")
+        answers([[1, 0, 2][label] for label in labels], 4), labels, list("abcd")
     )
 
 
@@ -157,8 +162,11 @@ def test_two_classes_that_are_predicted_as_each_other_need_several_images():
     # 3 classes, Laplace's 1 / 4 and 1 / 7 for the errors of the third, and 4 and 10 images of 1 / 2 each.
     assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
     assert more.evidence[1].value == pytest.approx(3 / 7 / 2**10)
-    assert "order = [1, 0, 2]" in more.fix.code
+    assert "order = [1, 0, 2, 3]" in more.fix.code
     assert more.cost == pytest.approx(2 / 3), "those of the third class stay"
+    # Where 8 of 28 others are wrong, too, many of 30 classes may be confused so.
+    one = checked(answers([1, 0, *range(2, 22), *[2] * 8], 30), [*range(30)])
+    assert one.evidence[1].value == 1
 
 
 def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
@@ -190,16 +198,6 @@ def test_classes_that_a_network_confuses_are_not_exchanged():
 def test_images_without_labels_say_nothing_about_the_classes(fashion, sixteen):
     found = kit.diagnose(fashion, sixteen)
     assert found.headline == "Nothing wrong found in the preprocessing."
-    assert "Note: without labels, class names" in found.text()
-
-
-def test_exchanged_classes_leave_no_diagnosis_clean(fashion, sixteen, truth):
-    exchanged = [{0: 9, 9: 0}.get(label, label) for label in truth]
-    wrong = kit.diagnose(fashion, sixteen, exchanged)
-    assert "class_order" in {
-        one.cause for one in wrong.findings if one.verdict in {"named", "possible"}
-    }
-    assert not wrong.clean
 
 
 def test_an_order_is_no_more_than_possible_where_the_preprocessing_is_to_blame(

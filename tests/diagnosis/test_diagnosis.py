@@ -179,7 +179,6 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
     diagnosis = kit.diagnose(classifier, sixteen)
     assert diagnosis.verdict == "cannot_tell"
-    assert diagnosis.notes[0].startswith("the model file says: leave out polarity")
     assert "give more labels (labels=, --labels)" in diagnosis.notes[1]
 
 
@@ -189,7 +188,7 @@ def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
     classifier = kit.Classifier.load(tmp_path / "small.onnx", preprocessing=right)
     assert classifier.first_layers is None
     photos = kit.samples.photos("photographs")
-    training = np.concatenate([classifier.tensor(photo) for photo in photos[4:]])
+    training = np.concatenate([classifier.tensor(photo) for photo in photos[4:14]])
     for photo in photos[:4]:
         healthy = kit.diagnose(classifier, photo, reference=training)
         assert healthy.best is None

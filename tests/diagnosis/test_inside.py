@@ -44,7 +44,11 @@ EXPECTED = [
     ([layers.Normalization(**IMAGENET, invert=True)], None),
     ([layers.Rescaling(1 / 255), layers.Normalization(**IMAGENET)], "0..255"),
     (
-        [layers.Normalization(mean=[120.0, 110, 100], variance=[4000.0, 4100, 4200])],
+        [
+            layers.Normalization(
+                mean=[120.0, 110, 100], variance=[4000.0, 4100, 160_000]
+            )
+        ],
         "0..255",
     ),
     (
@@ -107,6 +111,12 @@ CAUSES = [
     (layers.Rescaling(2.0, offset=-1.0), "-1..1", "named", "wrong_range"),
     (layers.Rescaling(2.0, offset=-1.0), "imagenet", "named", "wrong_mean_std"),
     (layers.Rescaling(2.0, offset=-1.0), ("0..1", "0..1"), "named", "double_scaling"),
+    (
+        layers.Rescaling(2.0, -1.0),
+        Scaling(255, (0.5, 0.4, 0.3)),
+        "named",
+        "wrong_mean_std",
+    ),
 ]
 
 

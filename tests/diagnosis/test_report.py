@@ -79,11 +79,13 @@ def test_five_lines_come_first():
 
 def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
     in_use = FIXED.replace(scaling="0..1", channels="bgr")
-    right = in_use.replace(scaling="-1..1")
+    right = in_use.replace(scaling="-1..1", channels="rgb")
     named = Finding("wrong_range", "named", "Seen.", fix=Fix("", "", right))
     assert Diagnosis((named,), "n", 1, preprocessing=in_use).headline == (
         "Your code scales pixels to 0..1; this model was trained on −1..1."
-    )
+        " Your code passes blue, green, red (OpenCV, caffe);"
+        " this model was trained on red, green, blue."
+    ), "first what is named"
     changes = [Sensitivity(kind, 8, changed=8) for kind in ("crop", "decoder")]
     clean = Diagnosis((), "n", 8, clean=True, sensitivity=tuple(changes))
     assert (clean.headline, clean.verdict) == ("Nothing wrong found.", "clean")
@@ -105,8 +107,6 @@ def test_the_more_a_way_of_resizing_changes_the_fewer_labelled_images_show_wheth
         " kit.compare shows with about 150 labelled"
     )
     assert "about 90 labelled" in replace(clean, sensitivity=changes).limits
-    decoded = replace(clean, sensitivity=changes[1:2])
-    assert decoded.limits.endswith("these images.")
 
 
 def test_details_tell_numbers_for_and_against():
