@@ -204,6 +204,7 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
 
 OUTSIDE = [
     ({"brightness": -0.1}, ValueError, r"brightness within 0\.\.3, received -0\.1"),
+    ({"noise": True}, TypeError, "noise as a number, received True"),
     ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
     (
         {"jpeg_quality": 101},

@@ -17,33 +17,19 @@ def few(clothes):
     return clothes[:12]
 
 
-def moments(classifier, photos):
-    """Mean and variance in front of the only BatchNormalization of `small`, as its convolution is defined."""
-    kernel, bias = classifier.model.layers[0].get_weights()
-    tensors = np.concatenate([classifier.tensor(photo) for photo in photos]).astype(
-        np.float64
-    )
-    windows = np.lib.stride_tricks.sliding_window_view(tensors, (3, 3), axis=(1, 2))[
-        :, ::2, ::2
-    ]
-    values = np.einsum("nhwcij,ijco->nhwo", windows, kernel) + bias
-    return values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
-
-
-def test_statistics_become_those_of_the_pictures(small, few):
-    adapted = adapt(small, few)
-    for kept, measured in zip(
-        adapted.model.layers[1].get_weights()[2:], moments(small, few), strict=True
-    ):
-        assert np.allclose(kept, measured, rtol=1e-4, atol=1e-6)
-
-
-def test_a_prior_weighs_like_as_many_training_pictures(small, few):
+def test_statistics_become_those_of_the_pictures_beside_a_prior_of_as_many(few):
+    # Of each row, as the layer has it; of a new one they are 0 and 1.
+    layers = imported_keras().layers
+    body = layers.BatchNormalization(axis=1), layers.Flatten(), layers.Dense(3)
+    rows = Classifier(networks.stacked((28, 28, 1), *body), GREY)
+    tensors = np.concatenate([rows.tensor(photo) for photo in few])
+    measured = tensors.mean(axis=(0, 2, 3)), tensors.var(axis=(0, 2, 3))
     # 36 of the prior beside 12 pictures: three quarters of the old, a quarter of the new.
-    old = small.model.layers[1].get_weights()[2:]
-    mixed = adapt(small, few, prior=36).model.layers[1].get_weights()[2:]
-    for before, after, measured in zip(old, mixed, moments(small, few), strict=True):
-        assert np.allclose(after, 0.75 * before + 0.25 * measured, rtol=1e-4, atol=1e-6)
+    for prior, old in ((0, 0), (36, 0.75)):
+        _, _, *found = adapt(rows, few, prior=prior).model.layers[0].get_weights()
+        for after, before, new in zip(found, (0, 1), measured, strict=True):
+            expected = old * before + (1 - old) * new
+            assert np.allclose(after, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_deep_network_uses_the_new_statistics_on_the_way(fashion, few):
@@ -119,7 +105,10 @@ def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):
     with pytest.raises(ValueError, match=r"Expected prior within 0\.\.inf"):
         adapt(small, few, prior=-1)
     many = [few[0]] * (MOST_VALUES // 28**2 + 1)
-    with pytest.raises(
-        ValueError, match="Expected at most 10699 images of this size, received 10700"
-    ):
-        adapt(small, many)
+    colours = Classifier(networks.small(channels=3), GREY.replace(channels="rgb"))
+    for classifier in (small, colours):
+        with pytest.raises(
+            ValueError,
+            match="Expected at most 10699 images of this size, received 10700",
+        ):
+            adapt(classifier, many)

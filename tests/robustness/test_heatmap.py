@@ -102,7 +102,9 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     classifier = Classifier(model(HEADS[head]), networks.GREY, ("dark", "bright"))
     pixels = np.zeros((28, 28), np.uint8)
     pixels[4:7, 20:23] = 255
-    found = kit.heatmap(classifier, pixels, "bright")
+    told = []
+    found = kit.heatmap(classifier, pixels, "bright", progress=told.append)
+    assert told[13:] == ["Covering: 14 of 14"] * (head in OCCLUDED)
     assert found.method == ("occlusion" if head in OCCLUDED else "class activation")
     assert (found.values.shape, found.values.dtype, found.cells.max()) == (
         (28, 28),
