@@ -225,13 +225,6 @@ def test_a_value_outside_its_bounds_is_refused(settings, error, expected):
         Perturbation(**settings)
 
 
-def test_an_array_is_perturbed_as_the_photo_of_it():
-    noisy = Perturbation(noise=3)
-    np.testing.assert_array_equal(
-        noisy.apply(scene().pixels).pixels, noisy.apply(scene()).pixels
-    )
-
-
 def test_the_table_of_parameters_describes_the_perturbation():
     defaults = {
         field.name: field.default

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from kit.images.photo import Photo
 from kit.perturbation import Perturbation, physics
 from kit.perturbation.physics import noise_field
 from tests.page import record
@@ -29,7 +28,7 @@ def dot(side=41):
 
 
 def apply(pixels, **settings):
-    return Perturbation(**settings).apply(Photo.from_array(pixels)).pixels
+    return Perturbation(**settings).apply(pixels).pixels
 
 
 # Fields of noise

@@ -88,11 +88,6 @@ HEADS = {
         layers.Flatten(),
         layers.Dense(2),
     ],
-    "two": lambda layers: [
-        layers.GlobalAveragePooling2D(),
-        layers.Dense(2, "relu"),
-        layers.Dense(2),
-    ],
 }
 OCCLUDED = {"largest", "part"}
 

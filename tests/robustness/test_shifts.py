@@ -109,6 +109,10 @@ def test_another_size_is_named_alone_whatever_its_filter_does_to_texture():
     assert ranked(half) == ["size"]
 
 
+AT_TWO = int(np.abs(POINTS - 2).argmin())
+"""Where a path is at its second strength."""
+
+
 def column(quantity):
     """Where a quantity lies in a movement."""
     return list(QUANTITIES).index(quantity)
@@ -125,21 +129,29 @@ def test_of_white_pixels_no_more_than_all_can_go():
     path, *_ = paths_of("paler", "highlights", [-0.1, -0.2, -0.3])
     base, white = np.zeros(len(QUANTITIES)), column("highlights")
     base[white] = 0.12
-    two = int(np.abs(POINTS - 2).argmin())
-    assert combined(path, path, base)[two, two, white] == -0.12
+    assert combined(path, path, base)[AT_TWO, AT_TWO, white] == -0.12
+
+
+def test_noise_is_more_in_less_light_and_as_much_in_another_colour():
+    noisy, _ = paths_of("noisy", "sharpness", [2, 8, 25])
+    for name, expected in (("darker", 8 / 0.6), ("cooler", 8)):
+        (other,) = paths_of(name, "tint", [0, 0, 0])
+        moved = combined(other, noisy, np.zeros(len(QUANTITIES)))[AT_TWO, AT_TWO]
+        assert moved[column("sharpness")] == pytest.approx(expected)
 
 
 def test_two_alterations_explain_all_between_what_either_does_and_what_both_do():
     first, _ = paths_of("noisy", "tint", [1, 2, 3])
     (second,) = paths_of("darker", "tint", [0.5, 1, 1.5])
-    two = int(np.abs(POINTS - 2).argmin())
+    # Beyond the strongest, noise goes on; light does not fall below nothing.
+    assert (first.scale[-1], second.scale[-1]) == (42, 0.3)
     movement = np.zeros(len(QUANTITIES))
     step = NearestPaths(
         explanations=(),
         about=first.about | second.about,
-        apart=np.stack([first.moved[two], second.moved[two]]),
+        apart=np.stack([first.moved[AT_TWO], second.moved[AT_TWO]]),
         distance=0.0,
-        moved=1.5 * first.moved[two],
+        moved=1.5 * first.moved[AT_TWO],
     )
     for movement[column("tint")] in (0.5, 1, 2, 3, 3.5):
         outside = movement.sum() not in {1, 2, 3}
@@ -262,55 +274,24 @@ def test_what_is_as_strong_as_the_strongest_that_was_tried_says_so():
     assert strongest == [False, True, False, True]
 
 
-def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
+def test_photos_are_brought_back_no_farther_than_threefold_or_altered_once_more():
     dark = altered(60, brightness=0.1)
-    for explanation, training, tried, does in [
-        (
-            explained("darker", 0.1),
-            True,
-            "training images are changed in this way",
-            kit.Perturbation(brightness=0.1),
-        ),
-        (
-            explained("darker", 0.5),
-            False,
-            "this is undone",
-            kit.Perturbation(brightness=2),
-        ),
-        (
-            explained("darker", 0.1),
-            False,
-            "this is undone",
-            kit.Perturbation(brightness=3),
-        ),  # no farther
-        (
-            explained("brighter", 9),
-            False,
-            "this is undone",
-            kit.Perturbation(brightness=1 / 3),
-        ),
-        (
-            explained("blurred", 3),
-            False,
-            "this is done to the photos once more",
-            kit.Perturbation(blur=3),
-        ),
-        (
-            explained("blurred", 3, opposite=True),
-            True,
-            "this is undone",
-            kit.Perturbation(blur=3),
-        ),
+    again = "this is done to the photos once more"
+    for name, strength, tried, does in [
+        ("darker", 0.5, "this is undone", {"brightness": 2}),
+        ("darker", 0.1, "this is undone", {"brightness": 3}),
+        ("brighter", 9, "this is undone", {"brightness": 1 / 3}),
+        ("blurred", 3, again, {"blur": 3}),
     ]:
-        given = CLOTHES[:40] if training else ()
-        cause = asked_about(CLASSIFIER, explanation, given, dark)
-        chosen = dark if tried.startswith("this") else given
-        after = [does.apply(photo) for photo in chosen]
-        assert (cause.changed, cause.count, cause.tried) == (
-            (answers(chosen) != answers(after)).mean(),
-            len(chosen),
-            tried,
-        )
+        cause = asked_about(CLASSIFIER, explained(name, strength), (), dark)
+        after = [kit.Perturbation(**does).apply(photo) for photo in dark]
+        changed = (answers(dark) != answers(after)).mean()
+        assert (cause.changed, cause.count, cause.tried) == (changed, 60, tried)
+    # What training images went through cannot be done to them again.
+    blurred = explained("blurred", 3, opposite=True)
+    cause = asked_about(CLASSIFIER, blurred, CLOTHES[:40], dark)
+    found = cause.changed, cause.count, cause.tried
+    assert found == (changed, 60, "this is undone")
 
 
 def test_predictions_are_accounted_for_by_what_changes_them_and_by_chance():

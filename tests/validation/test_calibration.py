@@ -153,14 +153,6 @@ def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_lea
     assert fit_temperature(rows, labels) == pytest.approx(1 / least.x, rel=1e-5)
 
 
-def test_answers_that_are_all_right_ask_for_the_lowest_temperature():
-    rows = np.array([[0.7, 0.3]] * 20, np.float32)
-    assert fit_temperature(rows, np.zeros(20, np.int64)) == pytest.approx(
-        0.05, rel=1e-3
-    )
-    assert fit_temperature(rows, np.ones(20, np.int64)) == pytest.approx(20, rel=1e-3)
-
-
 @pytest.fixture(scope="module")
 def pictures(clothes, clothes_labels):
     return clothes[:600], clothes_labels[:600]

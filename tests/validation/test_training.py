@@ -118,19 +118,11 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
         return _compiled_around(model, learning_rate, total_steps)
 
     monkeypatch.setattr("kit.validation.training._compiled_around", compiled)
-    # Black pictures alike: nothing but the share of the classes can be learned.
-    classifier = trained(
-        count=128, model=small(units=10), epochs=2, augment=black, progress=told.append
-    )
+    model = small(units=10)
+    trained(count=128, model=model, epochs=2, augment=black, progress=told.append)
     assert [entry[:2] for entry in seen] == [((128, 28, 28, 3), np.uint8)] * 2
     assert seen[0][2] != seen[1][2]
     assert (steps, told[1:]) == ([2 * 128 // 64], ["Training: 2 of 2"])
-    assert (
-        np.ptp(
-            classifier.probabilities([np.zeros((28, 28), np.uint8)] * 2), axis=0
-        ).max()
-        == 0
-    )
 
 
 def test_augmented_pictures_are_decoded_as_the_preprocessing_says():
