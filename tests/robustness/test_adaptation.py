@@ -46,13 +46,12 @@ def test_a_deep_network_uses_the_new_statistics_on_the_way(fashion, few):
 
 
 def test_the_given_classifier_stays_as_it_is(small, few):
-    weights, rows = small.model.get_weights(), small.probabilities(few)
+    weights = small.model.get_weights()
     adapted = adapt(small.tempered(2), few)
     assert all(
         np.array_equal(a, b)
         for a, b in zip(weights, small.model.get_weights(), strict=True)
     )
-    assert not np.allclose(adapted.probabilities(few), rows, atol=1e-3)
     assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (
         2,
         GREY,

@@ -187,5 +187,4 @@ def test_several_dense_layers_count_by_their_gradient_as_in_keras(activation):
     photo = np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8)
     found = kit.heatmap(classifier, photo, 1)
     assert found.method == "class activation"
-    assert found.cells.max() == 1
     np.testing.assert_allclose(found.cells, gradients(classifier, photo, 1), atol=1e-4)

@@ -183,10 +183,6 @@ def test_ordinary_images_are_seldom_blamed(novelty, others):
     assert out_of_distribution(carrying, others[:100]).verdict == "ruled_out"
 
 
-def test_without_a_novelty_nothing_is_found(fashion, others):
-    assert out_of_distribution(fashion, others[:1]) is None
-
-
 @pytest.fixture(scope="module")
 def found(novelty, others):
     """The finding for so many foreign and ordinary images, the foreign ones with this chance in 1000."""

@@ -92,6 +92,7 @@ def test_groups_are_chained_by_pairs():
     pairs = tuple(Duplicate(one, two, "", "", 9, mirrored=False) for one, two in chain)
     assert Duplicates(pairs, (7,)).groups.tolist() == [0, 1, 0, 2, 0, 2, 3]
     assert " among 5,000 and 7 " in repr(Duplicates(pairs, (5000, 7)))
+    assert len(Duplicates(pairs * 9, (7,)).table().text().splitlines()) == 1 + 20
 
 
 def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_path):

@@ -290,14 +290,15 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
 
 
 def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
-    fashion, clothes, clothes_labels
+    fashion, clothes, clothes_labels, monkeypatch
 ):
     def predicted(first, last, **settings):
         images, labels = clothes[first:last], clothes_labels[first:last]
         return kit.mistakes(fashion, images, labels, **settings)
 
-    def stop(_line):
-        raise KeyboardInterrupt
+    def stop(line):
+        if line.startswith("Predicting"):
+            raise KeyboardInterrupt
 
     whole = predicted(0, 120)
     both = predicted(0, 40) + predicted(40, 120)
@@ -305,11 +306,15 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
     np.testing.assert_array_equal(both.measures, whole.measures)
     stopped = predicted(0, 120, progress=stop)
     assert stopped.accuracy.count == 96
+    assert np.isnan(stopped.measures[96:]).all()
     names = ", ".join(photo.name for photo in clothes[96:99])
     assert stopped.notes == (f"not predicted: {names} and 21 more (stopped before it)",)
     assert predicted(0, 120, resume=stopped).to_dict() == whole.to_dict()
     with pytest.raises(ValueError, match=r"^Expected results for the same photos,"):
         predicted(0, 40, resume=stopped)
+    monkeypatch.setattr("kit.validation.mistakes.MOST_MEASURED", 5)
+    measured = np.isfinite(predicted(0, 40).measures).any(axis=1)
+    assert measured.sum() == 5
 
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
