@@ -17,11 +17,16 @@ def few(clothes):
     return clothes[:12]
 
 
-def test_statistics_become_those_of_the_pictures_beside_a_prior_of_as_many(few):
-    # Of each row, as the layer has it; of a new one they are 0 and 1.
+def of_first_axis(shape, **changes):
+    """A network whose BatchNormalization is one for each row, or channel if they are first."""
     layers = imported_keras().layers
     body = layers.BatchNormalization(axis=1), layers.Flatten(), layers.Dense(3)
-    rows = Classifier(networks.stacked((28, 28, 1), *body), GREY)
+    return Classifier(networks.stacked(shape, *body), GREY.replace(**changes))
+
+
+def test_statistics_become_those_of_the_pictures_beside_a_prior_of_as_many(few):
+    # Of each row; those of a new layer are 0 and 1.
+    rows = of_first_axis((28, 28, 1))
     tensors = np.concatenate([rows.tensor(photo) for photo in few])
     measured = tensors.mean(axis=(0, 2, 3)), tensors.var(axis=(0, 2, 3))
     # 36 of the prior beside 12 pictures: three quarters of the old, a quarter of the new.
@@ -103,7 +108,7 @@ def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):
     with pytest.raises(ValueError, match=r"Expected prior within 0\.\.inf"):
         adapt(small, few, prior=-1)
     many = [few[0]] * (MOST_VALUES // 28**2 + 1)
-    colours = Classifier(networks.small(channels=3), GREY.replace(channels="rgb"))
+    colours = of_first_axis((3, 28, 28), channels="rgb", layout="channels_first")
     for classifier in (small, colours):
         with pytest.raises(
             ValueError,

@@ -412,8 +412,9 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
     assert shift.summary == "a -30%, c +19%, b +9%"
     shift = AnswerShift((12, 12, 12) * 4, (10, 10, 16) * 4, tuple("abcdefghijkl"))
     assert shift.summary == "c +3%, f +3%, i +3%"
-    few = compared_answers(ours, theirs[:19], tuple("abcde"))
-    assert (few.verdict, np.isnan(few.p_value)) == ("cannot_tell", True)
+    for few in ((ours, theirs[:19]), (ours[:19], theirs)):
+        nothing = compared_answers(*few, tuple("abcde"))
+        assert (nothing.verdict, np.isnan(nothing.p_value)) == ("cannot_tell", True)
     assert compared_answers(ours, theirs[:20], tuple("abcde")).p_value <= 1
     # By Fisher's exact test 0.031, which may be chance.
     even, uneven = np.repeat([0, 1], 50), np.repeat([0, 1], (66, 34))

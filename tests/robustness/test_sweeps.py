@@ -80,7 +80,6 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
         assert list(result.errors) == list(
             range(broken * len(values), (broken + 1) * len(values))
         )
-        assert (tops[broken] == -1).all()
 
 
 def test_a_sweep_by_hand():

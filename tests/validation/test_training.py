@@ -75,7 +75,6 @@ def test_a_seed_decides_everything_whatever_the_global_state():
     reordered = trained(model=start, seed=1)
     assert not np.array_equal(weights(reordered.model), weights(once.model))
     assert np.array_equal(weights(start), before), "a copy is trained"
-    assert not np.array_equal(weights(once.model), before)
 
 
 def test_without_a_network_a_small_one_takes_the_tensors_of_the_preprocessing():
