@@ -173,7 +173,6 @@ UNKNOWN = [
         ValueError,
         r"the corruption out of gaussian_noise, .*; did you mean 'fog'\?$",
     ),
-    ((3, 3), ValueError, "the corruption out of"),
     (("fog", 6), ValueError, r"severity as a whole number 1\.\.5, received 6"),
     (("fog", 2.5), TypeError, r"severity as a whole number 1\.\.5, received 2\.5"),
 ]

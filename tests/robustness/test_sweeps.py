@@ -260,7 +260,6 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
 
 
 NONE = [
-    ({"nois": [1]}, TypeError, "received 'nois'; did you mean 'noise'"),
     ({"rotate": [1]}, TypeError, "received 'rotate'; did you mean 'rotation'"),
     (
         {"noise": []},
