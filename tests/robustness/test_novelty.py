@@ -84,7 +84,10 @@ def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
 
 
 def test_too_few_held_back_images_are_refused(fashion, clothes, monkeypatch):
-    with pytest.raises(ValueError, match=r"at least 19 held-back images, received 18"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected at least 19 held-back images, received 18; give more$",
+    ):
         kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
     # Every fifth, so that no more than four are kept.
     monkeypatch.setattr("kit.classifier.classifier.MOST_KEPT", 4)

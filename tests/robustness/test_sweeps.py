@@ -264,7 +264,7 @@ NONE = [
     (
         {"noise": []},
         ValueError,
-        r"Expected at least one perturbation .*, received {'noise': \(\)}",
+        r"^Expected at least one perturbation with values, received {'noise': \(\)}$",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
     (

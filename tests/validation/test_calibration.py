@@ -71,7 +71,7 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     for wrong in unfit:
         with pytest.raises(
             ValueError,
-            match=r"^Expected rows of probabilities that sum to 1, received .*; apply a softmax",
+            match=r"^Expected rows of probabilities that sum to 1, received .*; apply a softmax$",
         ):
             function(wrong, labels[: len(wrong)])
     assert function(rows.round(3), labels)
