@@ -199,8 +199,8 @@ def _spread(pixels: Pixels, levels: Levels) -> Pixels:
 def _shrunk(pixels: Pixels) -> Pixels:
     """Show an image at 0.7 of its size amid its mirror images: what is left of noise and blur shrinks."""
     height, width = pixels.shape[:2]
-    tall = max(1, round(0.7 * height))
-    wide = max(1, round(0.7 * width))
+    tall = round(0.7 * height)
+    wide = round(0.7 * width)
     small = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
     top = (height - tall) // 2
     left = (width - wide) // 2

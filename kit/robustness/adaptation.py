@@ -64,7 +64,8 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
             f"Expected a network with BatchNormalization, received {classifier.name!r} without"
         )
     first = classifier.tensor(images[0])
-    most = MOST_VALUES // first[..., 0].size
+    # Channels, first or last, are the shortest side.
+    most = MOST_VALUES // (first.size // min(first.shape[1:]))
     if len(images) > most:
         raise ValueError(
             f"Expected at most {most} images of this size, received {len(images)}"

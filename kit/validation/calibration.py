@@ -219,7 +219,7 @@ def _ece_estimate(
     """Mirror the percentiles, since resampling adds to an error that chance is part of."""
     # The basic bootstrap interval: the percentiles, mirrored at the ECE.
     mirrored = _percentile_estimate(ece, 2 * ece - resampled_eces)
-    low = min(max(0.0, mirrored.low), ece)
+    low = max(0.0, mirrored.low)
     # A perfectly calibrated network shows as much in one of twenty samples.
     if ece <= np.quantile(eces_by_chance, LEVEL):
         low = 0.0

@@ -186,11 +186,9 @@ def _evidence_in_nats(wrong: Bools, usual_rates: Float64, sizes: Int64) -> Float
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)
     observed_inside = observed[:, sizes - 1]
     expected_inside = expected[:, sizes - 1]
-    # Rounding may leave less than nothing of the expected outside.
-    expected_outside = np.maximum(expected[:, -1:] - expected_inside, 0)
     ratios = scipy.special.rel_entr(observed_inside, expected_inside)
     ratios += scipy.special.rel_entr(
-        observed[:, -1:] - observed_inside, expected_outside
+        observed[:, -1:] - observed_inside, expected[:, -1:] - expected_inside
     )
     # An end with fewer mistakes than usual is no slice that fails.
     return np.where(observed_inside[0] > expected_inside[0], ratios.sum(axis=0), 0)

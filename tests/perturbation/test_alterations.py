@@ -68,7 +68,7 @@ def test_colours_by_hand():
 
 def test_sizes_by_hand():
     for name, strength, expected in [
-        ("reduced", 0.5, (20, 30)),
+        ("reduced", 0.01, (1, 1)),
         ("enlarged", 2, (80, 120)),
         ("cropped", 0.5, (20, 30)),
         ("squeezed", 0.64, (50, 48)),

@@ -204,6 +204,7 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
 
 OUTSIDE = [
     ({"brightness": -0.1}, ValueError, r"brightness within 0\.\.3, received -0\.1"),
+    ({"noise": True}, TypeError, "noise as a number, received True"),
     ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
     (
         {"jpeg_quality": 101},
@@ -222,13 +223,6 @@ OUTSIDE = [
 def test_a_value_outside_its_bounds_is_refused(settings, error, expected):
     with pytest.raises(error, match=f"^Expected {expected}"):
         Perturbation(**settings)
-
-
-def test_an_array_is_perturbed_as_the_photo_of_it():
-    noisy = Perturbation(noise=3)
-    np.testing.assert_array_equal(
-        noisy.apply(scene().pixels).pixels, noisy.apply(scene()).pixels
-    )
 
 
 def test_the_table_of_parameters_describes_the_perturbation():

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from kit.images.photo import Photo
 from kit.perturbation import Perturbation, physics
 from kit.perturbation.physics import noise_field
 from tests.page import record
@@ -29,7 +28,7 @@ def dot(side=41):
 
 
 def apply(pixels, **settings):
-    return Perturbation(**settings).apply(Photo.from_array(pixels)).pixels
+    return Perturbation(**settings).apply(pixels).pixels
 
 
 # Fields of noise
@@ -62,9 +61,11 @@ def test_kept_fields_stay_within_their_bound(monkeypatch):
     monkeypatch.setattr(physics, "NOISE_CACHE_BYTES", 1000)
     drawn = {seed: noise_field(seed, 200) for seed in range(905, 910)}  # 400 bytes each
     kept = [
-        np.shares_memory(noise_field(seed, 10), drawn[seed]) for seed in (909, 908, 907)
+        np.shares_memory(noise_field(seed, 200), drawn[seed])
+        for seed in (909, 908, 907, 908)
     ]
-    assert kept == [True, True, False]
+    # Of two, the one that was asked for last stays.
+    assert kept == [True, True, False, True]
     assert not np.shares_memory(
         noise_field(911, 501), noise_field(911, 501)
     )  # too large to keep
@@ -166,11 +167,11 @@ def test_a_point_out_of_focus_is_a_disc_and_a_moving_one_a_line_of_the_length_an
     distance = np.hypot(rows, columns)
     assert (spread[distance < 5.5] == round(255 / (math.pi * 6**2))).all()
     assert (spread[distance > 6.5] == 0).all()
-    across = physics.motion_blur(dot(), 20.0, 0.0)[..., 0].astype(float)
+    across = physics.motion_blur(dot(), 21.5, 0.0)[..., 0].astype(float)
     assert across.sum(axis=1).nonzero()[0].tolist() == [20]
-    assert across[20].nonzero()[0].tolist() == list(range(10, 31))
+    assert across[20].nonzero()[0].tolist() == list(range(9, 32))
     np.testing.assert_array_equal(
-        physics.motion_blur(dot(), 20.0, 90.0)[..., 0].T, across
+        physics.motion_blur(dot(), 21.5, 90.0)[..., 0].T, across
     )
     rows, columns = physics.motion_blur(dot(), 20.0, 45.0)[..., 0].nonzero()
     assert abs(np.polyfit(columns, -rows, 1)[0] - 1) < 0.05  # up to the right
@@ -182,6 +183,8 @@ def test_glass_moves_rows_and_columns_by_the_stated_deviation_and_nothing_past_t
         physics.glass_blur(each, 4.0, 1)[..., 0] - each[..., 0].astype(float)
         for each in slopes
     ]
+    weak = physics.blur(physics.blur(dot(), 0.1), 0.1)
+    np.testing.assert_array_equal(physics.glass_blur(dot(), 0.1, 1), weak)
     # White noise keeps 1 / (4 pi s**2) of its variance under a Gaussian of deviation s.
     # The result is rounded to whole levels; Pillow makes its Gaussian of three boxes.
     expected = math.sqrt(
@@ -274,8 +277,8 @@ def test_impulses_are_the_stated_share_half_black_half_white_and_nested():
 def test_resolution_is_lost_as_pillow_resizes(cat):
     image = Image.fromarray(cat.pixels)
     width, height = image.size
-    small = image.resize((width // 4, height // 4), Image.Resampling.BICUBIC)
+    small = image.resize((width // 7, height // 7), Image.Resampling.BICUBIC)
     expected = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
-    np.testing.assert_array_equal(physics.downscale(cat.pixels, 4.0), expected)
+    np.testing.assert_array_equal(physics.downscale(cat.pixels, 7.0), expected)
     tiny = physics.pixelate(cat.pixels[:5, :7], 32.0)
     assert (tiny == tiny[0, 0]).all()

@@ -88,11 +88,6 @@ HEADS = {
         layers.Flatten(),
         layers.Dense(2),
     ],
-    "two": lambda layers: [
-        layers.GlobalAveragePooling2D(),
-        layers.Dense(2, "relu"),
-        layers.Dense(2),
-    ],
 }
 OCCLUDED = {"largest", "part"}
 
@@ -102,7 +97,9 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     classifier = Classifier(model(HEADS[head]), networks.GREY, ("dark", "bright"))
     pixels = np.zeros((28, 28), np.uint8)
     pixels[4:7, 20:23] = 255
-    found = kit.heatmap(classifier, pixels, "bright")
+    told = []
+    found = kit.heatmap(classifier, pixels, "bright", progress=told.append)
+    assert told[13:] == ["Covering: 14 of 14"] * (head in OCCLUDED)
     assert found.method == ("occlusion" if head in OCCLUDED else "class activation")
     assert (found.values.shape, found.values.dtype, found.cells.max()) == (
         (28, 28),
@@ -190,5 +187,4 @@ def test_several_dense_layers_count_by_their_gradient_as_in_keras(activation):
     photo = np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8)
     found = kit.heatmap(classifier, photo, 1)
     assert found.method == "class activation"
-    assert found.cells.max() == 1
     np.testing.assert_allclose(found.cells, gradients(classifier, photo, 1), atol=1e-4)

@@ -70,7 +70,9 @@ def test_the_threshold_is_the_quantile_of_split_conformal_prediction(fashion):
 
 
 def test_chances_are_shares_of_held_back_images(fashion):
-    np.testing.assert_allclose(known(fashion).chances([0, 2, 4]), [1, 0.75, 0.25])
+    # Scores are kept in float32, in which 2.6 is less.
+    found = known(fashion, (1, 2.6, 3)).chances([0, 2.6, 4])
+    np.testing.assert_allclose(found, [1, 0.75, 0.25])
 
 
 def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
@@ -82,7 +84,10 @@ def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
 
 
 def test_too_few_held_back_images_are_refused(fashion, clothes, monkeypatch):
-    with pytest.raises(ValueError, match=r"at least 19 held-back images, received 18"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected at least 19 held-back images, received 18; give more$",
+    ):
         kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
     # Every fifth, so that no more than four are kept.
     monkeypatch.setattr("kit.classifier.classifier.MOST_KEPT", 4)
@@ -179,10 +184,6 @@ def test_ordinary_images_are_seldom_blamed(novelty, others):
     assert verdicts.count("named") <= binom.ppf(0.999, 200, 0.01)
     assert verdicts.count("possible") <= binom.ppf(0.999, 200, 0.05)
     assert out_of_distribution(carrying, others[:100]).verdict == "ruled_out"
-
-
-def test_without_a_novelty_nothing_is_found(fashion, others):
-    assert out_of_distribution(fashion, others[:1]) is None
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,11 @@ def test_distance_is_the_divergence_of_normal_distributions_averaged_over_channe
     np.testing.assert_allclose(distances(moments, KNOWN), [(0.5 + (np.e - 2) / 2) / 2])
 
 
+def test_layers_that_were_constant_in_training_count_by_what_is_added():
+    constant = replace(KNOWN, variances=np.zeros(2), epsilon=1.0)
+    assert distances(np.array([3.0, 0, 9, 0]), constant, 0.1) == [1]
+
+
 def test_a_profile_takes_the_place_of_moving_averages():
     profile = np.array([[1.0, 0.0, 5.0, 1.0], [1.0, 0.0, 5.0, 1.0]])
     layers = replace(KNOWN, means=None, variances=None, profile=profile)

@@ -80,12 +80,11 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
         assert list(result.errors) == list(
             range(broken * len(values), (broken + 1) * len(values))
         )
-        assert (tops[broken] == -1).all()
 
 
 def test_a_sweep_by_hand():
     rows = unread(4, 3, ranks=1)
-    rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [0, -1, -1], [1, 1, -1]]
+    rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [1, -1, -1], [1, 1, -1]]
     read = rows["classes"] >= 0
     rows["probabilities"][read] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.3, 0.1]
     by_hand = Sweep(
@@ -96,11 +95,11 @@ def test_a_sweep_by_hand():
         rows=rows,
         model={"class_names": ("cat", "dog")},
     )
-    # Right are three of three, none of two, and nothing was answered.
-    assert by_hand.accuracy().tolist()[:2] == [1, 0]
+    # Right are two of three, none of two, and nothing was answered.
+    assert by_hand.accuracy().tolist()[:2] == [2 / 3, 0]
     assert by_hand.confidence()[:2] == pytest.approx([0.6, 0.5])
     assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
-    lines = "brightness accuracy mean confidence", "0.5 100% 60%", "1 0% 50%", "2 – –"
+    lines = "brightness accuracy mean confidence", "0.5 67% 60%", "1 0% 50%", "2 – –"
     assert [line.split() for line in by_hand.table().text().splitlines()] == [
         line.split() for line in lines
     ]
@@ -261,12 +260,11 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
 
 
 NONE = [
-    ({"nois": [1]}, TypeError, "received 'nois'; did you mean 'noise'"),
     ({"rotate": [1]}, TypeError, "received 'rotate'; did you mean 'rotation'"),
     (
         {"noise": []},
         ValueError,
-        r"Expected at least one perturbation .*, received {'noise': \(\)}",
+        r"^Expected at least one perturbation with values, received {'noise': \(\)}$",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
     (
@@ -288,7 +286,6 @@ def test_perturbations_that_are_none_are_refused(
 
 def test_one_value_is_an_axis_of_one(fashion):
     photo = samples.photos("fashion_mnist")[0]
-    same(
-        swept(fashion, photo, {"noise": 20, "jpeg_quality": None}),
-        swept(fashion, photo, {"noise": [20], "jpeg_quality": [None]}),
-    )
+    one = swept(fashion, photo, {"noise": 20, "jpeg_quality": None})
+    same(one, swept(fashion, photo, {"noise": [20], "jpeg_quality": [None]}))
+    assert repr(one.axes) == "{'noise': (20.0,), 'jpeg_quality': (None,)}"

@@ -17,7 +17,8 @@ def test_nine_of_ten_may_be_anything_from_60_to_98_percent():
         repr(interval)
         == "9 of 10 images are predicted correctly: 90.0% (95% interval 59.6% to 98.2%)."
     )
-    assert accuracy_interval(np.arange(200) % 10 != 0) == accuracy_interval(180, 200)
+    many = repr(accuracy_interval(np.arange(2000) % 10 != 0))
+    assert many.startswith("1,800 of 2,000 images are predicted correctly: 90.0% (")
 
 
 def test_mcnemar_counts_only_images_on_which_the_two_disagree():
@@ -37,7 +38,7 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
 
 NO_COUNTS = [
     ((11, 10), r"Expected right as a whole number 0\.\.10, received 11"),
-    (([1, 0],), "Expected a bool for .*, received int64"),
+    (([1, 0],), r"Expected a bool for .*, received int64 of shape \(2,\)$"),
     ((np.ones(0, bool),), "Expected a bool for each of at least one image"),
 ]
 

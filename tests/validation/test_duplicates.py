@@ -67,6 +67,7 @@ def test_every_leaked_validation_image_is_marked_and_what_lies_within_one_collec
     monkeypatch,
 ):
     monkeypatch.setattr("kit.validation.duplicates._BLOCK_ROWS", 50)
+    monkeypatch.setattr("kit.validation.duplicates.MOST_DIFFERING_BITS", 0)
     # A copy of what is its own mirror image is a copy.
     even = np.maximum(CLOTHES[3], CLOTHES[3, :, ::-1])
     training = np.stack([*CLOTHES[:100], CLOTHES[3], even])
@@ -91,9 +92,7 @@ def test_groups_are_chained_by_pairs():
     pairs = tuple(Duplicate(one, two, "", "", 9, mirrored=False) for one, two in chain)
     assert Duplicates(pairs, (7,)).groups.tolist() == [0, 1, 0, 2, 0, 2, 3]
     assert " among 5,000 and 7 " in repr(Duplicates(pairs, (5000, 7)))
-    assert found(
-        np.stack([CLOTHES[0], CLOTHES[1], CLOTHES[0, :, ::-1]])
-    ).groups.tolist() == [0, 1, 0]
+    assert len(Duplicates(pairs * 9, (7,)).table().text().splitlines()) == 1 + 20
 
 
 def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_path):
@@ -115,7 +114,6 @@ def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_
     assert repr(result) == "Pairs of near-duplicates: 1 among 5 images; 3 left out"
     across = found(PHOTOGRAPHS[:1], os.fspath(tmp_path))
     assert np.flatnonzero(across.leaked).tolist() == [0, 1]
-    assert across.left_out == result.left_out
 
 
 def test_the_first_pairs_are_shown():

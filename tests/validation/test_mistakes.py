@@ -1,5 +1,6 @@
 """Mistakes on labelled images: beside scikit-learn and cleanlab, with planted labels and planted slices."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from sklearn.metrics import confusion_matrix
 import kit
 from kit.__main__ import main
 from kit.perturbation.conditions import CONDITIONS
+from kit.robustness.costs import fault_costs
 from kit.validation.mistakes import label_errors
 from kit.validation.slices import MEASURED, SIDES, slices
 from tests.networks import GREY, imported_keras, stacked
@@ -37,6 +39,7 @@ def folder(tmp_path_factory, fashion, clothes, clothes_labels):
         inside.mkdir(exist_ok=True)
         Image.fromarray(clothes[place].pixels).save(inside / f"<script>{place}.png")
     (root / "bag" / "broken.png").write_bytes(b"no image")
+    (root / "coat" / "broken.png").write_bytes(b"none")
     return root
 
 
@@ -53,6 +56,11 @@ def test_counts_and_order_are_those_of_the_probabilities(
     wrong = np.flatnonzero(top != truth)
     order = wrong[np.argsort(-rows[wrong, top[wrong]], kind="stable")]
     assert [one.place for one in result.wrong] == order.tolist()
+    # Of equally confident ones, the first of the images is first.
+    kept = result.swept.rows.copy()
+    kept["probabilities"][wrong, 0, 0] = np.arange(len(wrong)) % 3
+    even = replace(result, swept=replace(result.swept, rows=kept)).wrong
+    assert [one.place for one in even][:4] == wrong[2:12:3].tolist()
     first = result.wrong[0]
     names = fashion.class_names
     assert first.name == clothes[order[0]].name
@@ -66,7 +74,9 @@ def test_counts_and_order_are_those_of_the_probabilities(
     assert first.picture.open() == clothes[order[0]]
     lines = repr(result).splitlines()
     shown = lines.index(f"The surest mistakes: 12 of {len(wrong)}") + 2
-    assert lines[shown].startswith(f"{first.name} ")
+    assert lines[shown].split() == (
+        f"{first.name} {first.label} {first.predicted} {first.probability:.0%}".split()
+    )
     measures = result.measures.copy()
     measures[wrong, MEASURED.index("noise")] += 99
     (failing,) = replace(result, measures=measures).slices
@@ -143,8 +153,11 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert all(SIDES.values())
     assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
     # A class that is hard and bright is no fault of light.
-    rows[:, MEASURED.index("brightness")] += 3 * (labels == 3)
-    assert not slices(rows, rng.random(600) < np.where(labels == 3, 0.5, 0.05), labels)
+    rows[:, MEASURED.index("brightness")] += 3 * (labels == 0)
+    hard = rng.random(600) < np.where(labels == 0, 0.5, 0)
+    assert not slices(rows, hard, labels)
+    # Nor beside classes of too few images.
+    assert not slices(rows, hard, labels * np.arange(600))
     # What sets its images further apart is the cause, of two that go with the same mistakes.
     noise[:] = rng.random(600) + pale
     rows[pale, MEASURED.index("saturation")] -= 9
@@ -192,7 +205,9 @@ def test_a_value_that_a_third_of_the_images_share_is_a_slice(causes):
 def test_folders_name_the_classes(folder, fashion):
     one = kit.mistakes(fashion, folder)
     assert one.accuracy.count == 36
-    assert one.notes[0].startswith("not predicted: bag/broken.png (")
+    (note,) = one.notes
+    assert note.startswith("not predicted: bag/broken.png, coat/broken.png (")
+    assert " 8 bytes " in note
     assert f"mistakes: {len(one.wrong)} of {len(one.wrong)}\n" in one.text()
     # Without names, by their order, as in Keras.
     unnamed = kit.Classifier.load(
@@ -275,14 +290,15 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
 
 
 def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
-    fashion, clothes, clothes_labels
+    fashion, clothes, clothes_labels, monkeypatch
 ):
     def predicted(first, last, **settings):
         images, labels = clothes[first:last], clothes_labels[first:last]
         return kit.mistakes(fashion, images, labels, **settings)
 
-    def stop(_line):
-        raise KeyboardInterrupt
+    def stop(line):
+        if line.startswith("Predicting"):
+            raise KeyboardInterrupt
 
     whole = predicted(0, 120)
     both = predicted(0, 40) + predicted(40, 120)
@@ -290,11 +306,15 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
     np.testing.assert_array_equal(both.measures, whole.measures)
     stopped = predicted(0, 120, progress=stop)
     assert stopped.accuracy.count == 96
+    assert np.isnan(stopped.measures[96:]).all()
     names = ", ".join(photo.name for photo in clothes[96:99])
     assert stopped.notes == (f"not predicted: {names} and 21 more (stopped before it)",)
     assert predicted(0, 120, resume=stopped).to_dict() == whole.to_dict()
     with pytest.raises(ValueError, match=r"^Expected results for the same photos,"):
         predicted(0, 40, resume=stopped)
+    monkeypatch.setattr("kit.validation.mistakes.MOST_MEASURED", 5)
+    measured = np.isfinite(predicted(0, 40).measures).any(axis=1)
+    assert measured.sum() == 5
 
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
@@ -308,3 +328,21 @@ def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, 
     assert page.count("data:image/") >= 3
     assert "http" not in page.replace("http-equiv", "")
     assert "of 36 images are predicted correctly" in capsys.readouterr().out
+
+
+def test_what_takes_long_tells_its_steps(fashion, clothes, clothes_labels):
+    told, photos, labels = [], clothes[:20], clothes_labels[:20]
+    tell = told.append
+    kit.mistakes(fashion, photos, labels, progress=tell)
+    kit.calibrate(fashion, photos, labels, progress=tell)
+    kit.find_duplicates(photos, photos[:9], progress=tell)
+    kit.fit_novelty(fashion, photos, photos[1:], progress=tell)
+    # Twenty on each side are enough.
+    shift = kit.shift(photos, photos, classifier=fashion, progress=tell)
+    assert shift.verdict == "unchanged"
+    fault_costs(fashion, photos, labels, progress=tell)
+    ended = re.findall(r"^(.*): (\d+) of \2$", "\n".join(told), re.MULTILINE)
+    assert ", ".join(what for what, _ in ended) == (
+        "Predicting, Measuring, Predicting, Hashing images, Hashing images, Images, Images, "
+        "Measuring, Measuring, Predicting changed images, Measuring faults"
+    )
