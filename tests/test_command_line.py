@@ -256,8 +256,11 @@ def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    for name, said in (("at_hand", "(RuntimeError: here)"), ("colorsys", "'nothing'")):
-        Path(f"{name}.py").write_text("raise RuntimeError('here')")
+    for name, said in (
+        ("at_hand", "(SystemExit: here, too)"),
+        ("colorsys", "'nothing'"),
+    ):
+        Path(f"{name}.py").write_text("raise SystemExit('here,\\ntoo')")
         modules = ["--import", "json", "--import", name]
         assert main(["verify", "nothing", "cases", *modules]) == 3
         assert said in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Figures are PNGs with alternative text, drawn to scale, and leave pyplot alone."""
 
+import re
 from base64 import b64encode
 from io import BytesIO
 from types import SimpleNamespace
@@ -112,11 +113,13 @@ def test_images_carry_their_titles_as_alternative_text(figures):
     assert frames(figures[1]).startswith("[8.9, 1.51]")
 
 
+LARGE = Photo.from_array(np.zeros((512, 1152, 3), np.uint8))
+WRONG = SimpleNamespace(predicted="dog", label="cat", probability=0.876)
+WRONG.picture = SimpleNamespace(open=lambda: LARGE)
+
+
 def test_mistakes_are_shown_small_with_both_classes(figures):
-    large = Photo.from_array(np.zeros((512, 1152, 3), np.uint8))
-    wrong = SimpleNamespace(predicted="dog", label="cat", probability=0.876)
-    wrong.picture = SimpleNamespace(open=lambda: large)
-    figure = plots.mistakes_figure([wrong] * 13)
+    figure = plots.mistakes_figure([WRONG] * 13)
     assert figure.alt == f"12 images: {'; '.join(['dog 88%, label cat'] * 12)}."
     # Every third pixel: the square root of their number is 768.
     assert figures[0].axes[0].images[0].get_array().shape == (171, 384, 3)
@@ -283,5 +286,10 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     assert axes.images[0].get_array().tolist() == [[0.2, 0.8], [0.4, 0]]
     assert axes.images[0].get_clim() == (0, 1)
     assert frames(figures[0]) == CONFUSION
+    mistakes.groups = {"None": (), "One": [WRONG]}
+    mistakes.html, mistakes.classifier.name = str, "<b>"
+    page = plots.mistakes_page(mistakes)
+    assert page.count("<h1>Mistakes of &lt;b&gt;</h1>") == 1
+    assert re.findall("<h2>(.*?)</h2><img alt", page) == ["Confusion matrix", "One"]
     mistakes.confused = ()
     assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."

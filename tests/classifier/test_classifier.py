@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.classifier import loading, network, store
+from kit.classifier import classifier as classifying, loading, network, store
 from kit.classifier.architecture import architecture
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import KerasEngine
@@ -311,7 +311,7 @@ def test_where_no_size_is_given_a_preprocessing_gets_what_the_network_takes(smal
         assert classifier.preprocessing == fitted
 
 
-def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
+def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded, monkeypatch):
     assert loaded.verify() == Verification(
         loaded.verify().max_difference, 0, agrees=True
     )
@@ -325,6 +325,11 @@ def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
     verification = classifier.verify(PHOTO)
     assert (verification.agrees, verification.max_difference > 1e-5) == (False, True)
     assert repr(verification).startswith("Verification(differs from Keras")
+    # Inputs made by formulas, and each photo.
+    monkeypatch.setattr(
+        classifying, "largest_difference", lambda *given: len([*given[-1]])
+    )
+    assert loaded.verify([PHOTO, PHOTO]).max_difference == 3
 
 
 def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(

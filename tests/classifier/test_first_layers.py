@@ -24,7 +24,7 @@ def made():
     )
     second = (
         layers.Conv2D(4, 3, padding="same", use_bias=False),
-        layers.BatchNormalization(epsilon=2e-3),
+        layers.BatchNormalization(axis=3, epsilon=2e-3),
     )
     inside = stacked((12, 10, 3), *first, *second)
     head = layers.GlobalAveragePooling2D(), layers.Dense(2, activation="softmax")

@@ -50,7 +50,7 @@ UNFIT = [
 ]
 
 
-CATS = [*map("animal {}".format, range(60)), "tiger cat", "tabby", "Persian cat"]
+CATS = [*map("category {}".format, range(60)), "tiger cat", "tabby", "Persian cat"]
 
 
 def test_a_word_that_several_classes_have_is_answered_with_all_of_them():
