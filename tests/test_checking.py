@@ -220,7 +220,7 @@ TEXTS = [
     ("", "ValueError"),
     ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
     (
-        "Exception encountered when calling A().\nException encountered when calling B().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments",
+        "Exception encountered when calling A\nException encountered when calling B\n\x1b[1mToo large\x1b[0m",
         "Too large",
     ),
     (
