@@ -132,7 +132,10 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
     classifier, tmp_path
 ):
     photos = list(samples.photos("imagenet")[:6])
-    classifier.with_reference(photos, thumbnails=True).save(tmp_path / "knowing.keras")
+    lines = []
+    given = {"thumbnails": True, "progress": lines.append}
+    classifier.with_reference(photos, **given).save(tmp_path / "knowing.keras")
+    assert lines[5:] == ["Images: 6 of 6"]
     knowing = kit.Classifier.load(tmp_path / "knowing.keras")
     assert knowing.reference.arrays("novelty")["features"].shape == (6, 40)
     found = knowing.nearest(photos[2], 6)

@@ -229,8 +229,8 @@ def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_
     labels = classifier.probabilities(images).argmax(axis=1)
     labels[::3] = np.arange(40) % 30
     for place, label in enumerate(labels):
-        folder = tmp_path / f"class {label}"
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path / f"class {label}" / "more"
+        folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[place]).save(folder / f"{place}.png")
     found = kit.mistakes(classifier, tmp_path)
     assert [f"class {label}" for label in found.labels] == [
