@@ -186,10 +186,15 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
         )
     )
     figure = plots.blank(2, 2)
-    shown = figure.subplots().set_title("$x^2$")
+    axes = figure.subplots()
+    shown = axes.set_title("$x^2$")
     plots.image(figure, "none")
     assert not shown.get_parse_math()
-    assert shown.get_color() == plots.DARK  # read on a light page and on a dark one
+    # Read on a light page and on a dark one.
+    tick, *_ = axes.xaxis.get_ticklines()
+    edge = axes.spines["left"].get_edgecolor()
+    assert [shown.get_color(), tick.get_color()] == [plots.DARK] * 2
+    assert edge == to_rgba(plots.DARK)
 
 
 BINS = (
@@ -256,7 +261,8 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
-    plots.sweep_figure(swept(np.ones((1, 13)), blur=(0,), noise=range(13)))
+    plots.sweep_figure(swept(np.ones((1, 13)), jpeg_quality=(5,), noise=range(13)))
+    assert figures[1].axes[0].get_ylabel() == "JPEG quality"
     ticks = figures[1].axes[0].get_xticklabels()
     assert [tick.get_text() for tick in ticks] == ["0", "2", "4", "6", "8", "10", "12"]
     with pytest.raises(

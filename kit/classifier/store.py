@@ -278,7 +278,7 @@ def _check(contract: JSONObject, file: str) -> None:
         and isinstance(names, list)
         and all(isinstance(name, str) for name in names)
         and isinstance(temperature, int | float)
-        and 1e-6 < temperature < 1e6
+        and 1e-6 <= temperature <= 1e6
         and isinstance(contract.get("preprocessing"), dict | None)
     )
     if not sound:

@@ -20,8 +20,8 @@ STATISTICS = {"novelty": {"rows": np.arange(6.0).reshape(2, 3), "count": np.arra
 
 def network(path, weights=b"weights" * 40, **others):
     """Zip with the members of a Keras archive, without Keras."""
-    members = {"metadata.json": b"{}", "config.json": b'{"class_name": "Sequential"}'}
-    members["model.weights.h5"] = weights
+    members = {"model.weights.h5": weights, "metadata.json": b"{}"}
+    members["config.json"] = b'{"class_name": "Sequential"}'
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in (members | others).items():
             file.writestr(name, content)

@@ -156,10 +156,8 @@ def check(path, tensors, rows):
     opened.save(path.with_stem("saved"))
     again = kit.Classifier.load(path.with_stem("saved"))
     np.testing.assert_array_equal(again.predict_tensors(tensors), found)
-    assert (again.class_names, again.preprocessing) == (
-        opened.class_names,
-        opened.preprocessing,
-    )
+    for name in ("class_names", "preprocessing", "notes"):
+        assert getattr(again, name) == getattr(opened, name)
     return opened
 
 
@@ -242,6 +240,7 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
             size=(12, 12), scaling="imagenet", layout="channels_first"
         )
         assert opened.preprocessing == steps
+        assert repr(opened) == "Classifier('net', 3x12x12 -> 3 classes, ONNX Runtime)"
 
 
 def test_averages_of_a_network_with_channels_first_are_found(tmp_path):

@@ -304,7 +304,7 @@ def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, 
     page = target.read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<title>Mistakes of fashion_mnist</title>" in page
-    assert "default-src 'none'" in page
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'\">" in page
     assert page.count("data:image/") >= 3
     assert "http" not in page.replace("http-equiv", "")
     assert "of 36 images are predicted correctly" in capsys.readouterr().out
