@@ -299,18 +299,7 @@ def test_details_print_the_fix_once_as_code_that_runs(capsys):
     assert names["classifier"].preprocessing == classifier.preprocessing
 
 
-CLOTHES = [
-    "top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "boot",
-]
+CLOTHES = "abcdefghij"
 
 
 @pytest.mark.parametrize("in_a_file", [True, False])
@@ -323,7 +312,7 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     Image.fromarray(kit.samples.photos("fashion_mnist")[1].pixels).save(photo)
     pin = ["pin", SMALL, str(photo), "--classes", str(names), "--cases", str(tmp_path)]
     assert main(pin) == 0
-    assert "pullover, " in capsys.readouterr().out
+    assert ": c, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot ,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -69,10 +69,11 @@ RELIABILITY = """\
 ('', 'confidence', '') [[0.0, 1.0], [0.0, 31.5]] []"""
 CURVE = """\
 [7.0, 4.0]
-('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy']"""
+('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy', 'confidence']"""
 HEAT_MAP = """\
-[4.0, 3.6]
+[8.0, 3.6]
 ('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [-0.5, 1.5]] []
+('confidence (%)', 'Noise (levels)', '') [[-0.5, 2.5], [-0.5, 1.5]] []
 ('', '', '') [[0.0, 1.0], [0.0, 100.0]] []"""
 CONFUSION = """\
 [3.0, 3.0]
@@ -230,22 +231,25 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
 
 
 def swept(shares, **axes):
-    return SimpleNamespace(
-        photos=("one", "two"), axes=axes, figures={"accuracy": np.array(shares)}
-    )
+    shares = np.array(shares)
+    figures = {"accuracy": shares, "confidence": 1 - shares / 2}
+    return SimpleNamespace(photos=("one", "two"), axes=axes, figures=figures)
 
 
 def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     figure = plots.sweep_figure(swept([0.25, 1], noise=(60, 0)))
-    assert figure.alt == "Curves over noise for 2 images: accuracy from 25% to 100%."
-    (line,) = figures[0].axes[0].lines
+    assert figure.alt == (
+        "Curves over noise for 2 images: accuracy from 25% to 100%; confidence from 50% to 88%."
+    )
+    line, other = figures[0].axes[0].lines
     assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
+    assert (other.get_linestyle(), other.get_marker()) == ("--", "s")
     assert frames(figures[0]) == CURVE
     one = swept([0.5, np.nan], other=(1, 2))
     one.photos = ("one",)
     # An image that could not be read has no share.
     assert plots.sweep_figure(one).alt == (
-        "Curves over other for 1 image: accuracy from 50% to 50%."
+        "Curves over other for 1 image: accuracy from 50% to 50%; confidence from 75% to 75%."
     )
     assert figures[1].axes[0].get_xlabel() == "other"
 
@@ -254,7 +258,8 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     shares = [[0.25, 0.5, 0.75], [0.25, 0.75, 0.5]]
     figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
     assert figure.alt == (
-        "Heat maps over brightness and noise for 2 images: accuracy from 25% to 75%."
+        "Heat maps over brightness and noise for 2 images: accuracy from 25% to 75%;"
+        " confidence from 62% to 88%."
     )
     axes = figures[0].axes[0]
     assert axes.images[0].get_array().tolist() == [[25, 50, 75], [25, 75, 50]]

@@ -25,7 +25,8 @@ def test_everything_is_in_place_here(capsys):
         [name, "ok"] for name in setup.CHECKS
     ]
     assert re.search(r"ok  TensorFlow 2\.[\d.]+ starts\n", printed)
-    assert "it predicts espresso" in printed
+    assert "it predicts espresso for espresso.jpg\n" in printed
+    assert "has anywidget and @jupyter-widgets/jupyterlab-manager\n" in printed
     assert "Everything is in place." in printed
 
 

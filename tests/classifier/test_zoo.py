@@ -153,6 +153,8 @@ def check(path, tensors, rows):
         ):
             opened.save(path.with_stem("saved"))
         return opened
+    with pytest.raises(ValueError, match=r"ends in \.tflite, received 'saved\.keras'$"):
+        opened.save(path.with_name("saved.keras"))
     opened.save(path.with_stem("saved"))
     again = kit.Classifier.load(path.with_stem("saved"))
     np.testing.assert_array_equal(again.predict_tensors(tensors), found)
@@ -417,7 +419,7 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
 def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_be_levels():
     names = [f"class {place}" for place in range(11)]
     text = json.dumps(dict(enumerate(names)))
-    assert onnx_about({"names": text}) == (tuple(names), None)
+    assert onnx_about({"classes": text}) == (tuple(names), None)
     # Either may tell.
     levels = kit.Scaling(1.0, 0.0, (128.0, 64.0, 32.0))
     of_levels = {"image_mean": "[0]", "image_std": "[128, 64, 32]"}
