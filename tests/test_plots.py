@@ -302,5 +302,6 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     page = plots.mistakes_page(mistakes)
     assert page.count("<h1>Mistakes of &lt;b&gt;</h1>") == 1
     assert re.findall("<h2>(.*?)</h2><img alt", page) == ["Confusion matrix", "One"]
-    mistakes.confused = ()
+    # As of a class of which there is no image.
+    mistakes.confused, mistakes.confusion = (), np.zeros((4, 4), int)
     assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."

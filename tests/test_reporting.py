@@ -105,7 +105,6 @@ def test_a_table_is_a_text_with_aligned_columns():
         str(table)
         == "Title\nname        number\na                1\nlonger <b>   1,000"
     )
-    assert str(Table(("only", "head"), (), "<<")) == "only  head"
     assert repr(Table(("a", "left"), [("1", ""), ("2", "x")], "<<")).splitlines() == [
         "a  left",
         "1",

@@ -265,16 +265,6 @@ def test_probabilities_that_are_no_numbers_are_refused():
             call(PHOTO)
 
 
-def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(small):
-    other = networks.GREY.replace(size=(20, 28))
-    with pytest.raises(
-        ValueError,
-        match=r"Expected tensors of 28x28x1, received the shape \(1, 20, 28, 1\); set size=\(28, 28\)",
-    ) as caught:
-        small.probabilities([PHOTO, PHOTO], preprocessing=other)
-    assert "\n" not in str(caught.value)
-
-
 def test_what_is_given_has_to_fit(small_file, monkeypatch):
     def restored(opened, steps):
         assert isinstance(steps, Preprocessing | None), "which takes seconds"

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import kit
+from kit.__main__ import main
+from kit._bundled import DATA
 from kit.classifier import engines, loading
 from kit.classifier.metadata import onnx_about
 from tests import networks, zoo
@@ -202,6 +204,7 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     (tmp_path / "net.tflite").write_bytes(data)
     tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
     opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
+    assert [opened.network.compiled.remark] == REMARKS.get(name, [""])
     if name not in {"height and width", "one sigmoid, int8"}:
         (dense,) = opened.network.opened[1]
         weights = network()[1]["dense"].T
@@ -243,6 +246,10 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
         )
         assert opened.preprocessing == steps
         assert repr(opened) == "Classifier('net', 3x12x12 -> 3 classes, ONNX Runtime)"
+        # Which is not asked for on the command line, then.
+        cat = str(DATA / "photographs" / "cat.jpg")
+        pin = ["pin", str(tmp_path / "net.onnx"), cat, "--cases", str(tmp_path)]
+        assert main(pin) == 0
 
 
 def test_averages_of_a_network_with_channels_first_are_found(tmp_path):
