@@ -107,8 +107,6 @@ def test_what_another_thread_made_while_this_one_waited_is_not_made_again():
 class Fixed:
     """Engine that always puts out the same row."""
 
-    input_shape, output_count = (2, 2, 1), 2
-
     def __init__(self, *row):
         self.row = np.array(row, np.float32)
 
@@ -124,8 +122,8 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     rising = SimpleNamespace(
         predict=lambda tensors: np.float32([[1, -1]]) * tensors.max() / 4 + 0.5
     )
-    given = Fixed(0.5, 0.5), rising, "softmax", BATCHES[::-1]
-    assert largest_difference(*given) == 0.25
+    even = Fixed(0.5, 0.5)
+    assert largest_difference(even, rising, "softmax", BATCHES[::-1]) == 0.25
     # A constant added to all logits changes no probability.
     assert largest_difference(
         Fixed(1, 2), Fixed(3, 4), "logits", BATCHES
@@ -133,7 +131,7 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     last = SimpleNamespace(
         predict=lambda tensors: np.float32([[np.nan if tensors.any() else 0.5]])
     )
-    unusable = largest_difference(Fixed(0.5, 0.5), last, "softmax", BATCHES)
+    unusable = largest_difference(even, last, "softmax", BATCHES)
     assert np.isnan(unusable)
 
 

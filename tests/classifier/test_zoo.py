@@ -148,6 +148,11 @@ def check(path, tensors, rows):
     np.testing.assert_allclose(
         found, as_probabilities(rows, opened.network.compiled.head), atol=1e-5
     )
+    keras = (
+        f"^Expected a .keras file, whose layers Keras knows, received '{path.name}'$"
+    )
+    with pytest.raises(ValueError, match=keras):
+        opened.verify()
     if path.suffix == ".onnx":
         with pytest.raises(
             ValueError,
