@@ -142,7 +142,6 @@ BAD = [
         ["pin", MODEL, PICTURES[0], "--expect", "panda"],
         "'lesser panda' or 'giant panda'?",
     ),
-    (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", str(DATA), "cases"], "received the folder"),
     (["verify", SMALL, SMALL], "Expected a folder of cases"),
     (

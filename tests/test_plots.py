@@ -300,7 +300,7 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     mistakes.groups = {"None": (), "One": [WRONG]}
     mistakes.html, mistakes.classifier.name = str, "<b>"
     page = plots.mistakes_page(mistakes)
-    assert page.count("<h1>Mistakes of &lt;b&gt;</h1>") == 1
+    assert "<h1>Mistakes of &lt;b&gt;</h1>" in page
     assert re.findall("<h2>(.*?)</h2><img alt", page) == ["Confusion matrix", "One"]
     # As of a class of which there is no image.
     mistakes.confused, mistakes.confusion = (), np.zeros((4, 4), int)

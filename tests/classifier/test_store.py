@@ -74,12 +74,14 @@ def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, featur
     assert (found.statistics, found.flaw) == ({}, flaw)
 
 
-def test_members_before_the_start_of_the_file_and_encrypted_ones_are_damage(saved):
+def test_members_before_the_start_of_the_file_and_odd_ones_are_damage(saved):
     content = saved.read_bytes()
-    # Where the list of members begins, and the flags of the first one.
-    for place, value in ((-3, 255), (content.index(b"PK\1\2") + 8, 1)):
+    flags = content.index(b"PK\1\2") + 8
+    # Where the list of members begins, the flags of the first one, and its name, which is no UTF-8.
+    for changes in ({-3: 255}, {flags: 1}, {7: 8, 30: 255}):
         changed = bytearray(content)
-        changed[place] = value
+        for place, value in changes.items():
+            changed[place] = value
         saved.write_bytes(changed)
         with pytest.raises(ValueError, match="damaged, would fill"):
             store.read_model(saved)

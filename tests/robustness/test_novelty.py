@@ -133,9 +133,9 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
 ):
     photos = list(samples.photos("imagenet")[:6])
     lines = []
-    given = {"thumbnails": True, "progress": lines.append}
-    classifier.with_reference(photos, **given).save(tmp_path / "knowing.keras")
-    assert lines[5:] == ["Images: 6 of 6"]
+    knowing = classifier.with_reference(photos, thumbnails=True, progress=lines.append)
+    knowing.save(tmp_path / "knowing.keras")
+    assert lines[-1] == "Images: 6 of 6"
     knowing = kit.Classifier.load(tmp_path / "knowing.keras")
     assert knowing.reference.arrays("novelty")["features"].shape == (6, 40)
     found = knowing.nearest(photos[2], 6)
