@@ -78,6 +78,7 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
     classifier.save(tmp_path / "saved.tflite")
     saved = kit.Classifier.load(tmp_path / "saved.tflite").first_layers
     np.testing.assert_equal(saved.arrays(), layers.arrays())
+    assert saved.epsilon == 1e-5
     assert classifier.notes == ("the layers of a .tflite file are not checked",)
 
 

@@ -2,7 +2,6 @@ import json
 import pickle
 import zipfile
 from contextlib import chdir
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -138,9 +137,9 @@ def test_training_on_does_not_change_predictions_until_it_is_saved(
     model.set_weights(networks.small(seed=8).get_weights())
     assert np.array_equal(classifier.probabilities(PHOTO), before)
     # Compared in the range of its preprocessing again.
-    again = {networks.GREY: partial(network.compile_model, steps=networks.GREY)}
+    again = network.compile_model
     monkeypatch.setattr(
-        network, "compile_model", lambda made, steps: again[steps](made)
+        network, "compile_model", lambda made, steps: again(made, steps=steps)
     )
     classifier.save(tmp_path / "trained.keras")
     after = np.asarray(networks.small(seed=8)(networks.GREY.apply(PHOTO)))
@@ -325,7 +324,7 @@ def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded, monkeyp
     assert repr(verification).startswith("Verification(differs from Keras")
     # Inputs made by formulas, and each photo.
     monkeypatch.setattr(
-        classifying, "largest_difference", lambda *given: len([*given[-1]])
+        classifying, "largest_difference", lambda *given: len(given[-1])
     )
     assert loaded.verify([PHOTO, PHOTO]).max_difference == 3
 
