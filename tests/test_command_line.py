@@ -82,8 +82,8 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
     assert capsys.readouterr().err.endswith(
         f"preprocessing, received one without{added}"
     )
-    # The networks that the families are named after take 224 by 224 pixels.
-    for given in (["--scaling", "-1..1"], ["--application", "MobileNetV2"]):
+    # The network that the family is named after takes 299 by 299 pixels.
+    for given in (["--scaling", "-1..1"], ["--application", "InceptionV3"]):
         assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
         finding = json.loads(capsys.readouterr().out)["findings"][0]
         assert "expects 0..255" in finding["summary"]
@@ -94,22 +94,18 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
     tmp_path, capsys
 ):
     file = tmp_path / "preprocessor_config.json"
-    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     steps = {
+        "image_processor_type": "ViTImageProcessor",
         "do_resize": True,
         "do_rescale": True,
         "do_normalize": True,
         "rescale_factor": 1 / 255,
-    }
-    size = {
         "size": {"height": 224, "width": 224},
         "resample": 3,
-        "image_mean": mean,
-        "image_std": std,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
     }
-    file.write_text(
-        json.dumps({"image_processor_type": "ViTImageProcessor", **steps, **size})
-    )
+    file.write_text(json.dumps(steps))
     assert kit.Preprocessing.from_config(file).layout == "channels_first"
     assert (
         main(
@@ -137,10 +133,6 @@ BAD = [
     ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
-        [*DIAGNOSE, "--labels", "1,2"],
-        "Expected as many labels as images (1), received 2",
-    ),
-    (
         [*DIAGNOSE, "--import", "their_layers"],
         "a module to import, received 'their_layers' (ModuleNotFoundError: No module named 'their_layers')",
     ),
@@ -150,7 +142,6 @@ BAD = [
         ["pin", MODEL, PICTURES[0], "--expect", "panda"],
         "'lesser panda' or 'giant panda'?",
     ),
-    (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", str(DATA), "cases"], "received the folder"),
     (["verify", SMALL, SMALL], "Expected a folder of cases"),
     (
@@ -188,7 +179,8 @@ def test_a_wrong_command_or_option_is_bad_input_too(arguments, program, capsys):
     with pytest.raises(SystemExit, match="3"):
         main(arguments)
     line = capsys.readouterr().err
-    assert re.fullmatch(f"{program}: .*; see {program} --help\n", line)
+    unknown = "unrecognized arguments: --nothing" if "--nothing" in arguments else ".*"
+    assert re.fullmatch(f"{program}: {unknown}; see {program} --help\n", line)
 
 
 def test_without_the_packages_it_says_how_to_install_them():
@@ -197,7 +189,8 @@ def test_without_the_packages_it_says_how_to_install_them():
         command, capture_output=True, text=True, check=False, cwd=DATA.parent
     )
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
-    assert "make environment installs what is needed" in done.stderr
+    advice = "; make environment installs what is needed, for .venv/bin/python -m kit\n"
+    assert done.stderr.endswith(advice)
 
 
 def test_a_page_of_mistakes_asks_for_matplotlib_before_anything_is_predicted(
@@ -256,8 +249,11 @@ def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    for name, said in (("at_hand", "(RuntimeError: here)"), ("colorsys", "'nothing'")):
-        Path(f"{name}.py").write_text("raise RuntimeError('here')")
+    for name, said in (
+        ("at_hand", "(SystemExit: here, too)"),
+        ("colorsys", "'nothing'"),
+    ):
+        Path(f"{name}.py").write_text("raise SystemExit('here,\\ntoo')")
         modules = ["--import", "json", "--import", name]
         assert main(["verify", "nothing", "cases", *modules]) == 3
         assert said in capsys.readouterr().err
@@ -291,21 +287,10 @@ def test_details_print_the_fix_once_as_code_that_runs(capsys):
     classifier = kit.Classifier.load(MODEL)
     names = {"kit": kit, "classifier": classifier}
     exec(code, names)  # noqa: S102 (our own)
-    assert names["classifier"].preprocessing.scaling == classifier.preprocessing.scaling
+    assert names["classifier"].preprocessing == classifier.preprocessing
 
 
-CLOTHES = [
-    "top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "boot",
-]
+CLOTHES = "abcdefghij"
 
 
 @pytest.mark.parametrize("in_a_file", [True, False])
@@ -318,7 +303,7 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     Image.fromarray(kit.samples.photos("fashion_mnist")[1].pixels).save(photo)
     pin = ["pin", SMALL, str(photo), "--classes", str(names), "--cases", str(tmp_path)]
     assert main(pin) == 0
-    assert "pullover, " in capsys.readouterr().out
+    assert ": c, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot ,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
     with pytest.raises(SystemExit):

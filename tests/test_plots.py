@@ -1,5 +1,6 @@
 """Figures are PNGs with alternative text, drawn to scale, and leave pyplot alone."""
 
+import re
 from base64 import b64encode
 from io import BytesIO
 from types import SimpleNamespace
@@ -68,10 +69,11 @@ RELIABILITY = """\
 ('', 'confidence', '') [[0.0, 1.0], [0.0, 31.5]] []"""
 CURVE = """\
 [7.0, 4.0]
-('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy']"""
+('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy', 'confidence']"""
 HEAT_MAP = """\
-[4.0, 3.6]
+[8.0, 3.6]
 ('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [-0.5, 1.5]] []
+('confidence (%)', 'Noise (levels)', '') [[-0.5, 2.5], [-0.5, 1.5]] []
 ('', '', '') [[0.0, 1.0], [0.0, 100.0]] []"""
 CONFUSION = """\
 [3.0, 3.0]
@@ -112,11 +114,13 @@ def test_images_carry_their_titles_as_alternative_text(figures):
     assert frames(figures[1]).startswith("[8.9, 1.51]")
 
 
+LARGE = Photo.from_array(np.zeros((512, 1152, 3), np.uint8))
+WRONG = SimpleNamespace(predicted="dog", label="cat", probability=0.876)
+WRONG.picture = SimpleNamespace(open=lambda: LARGE)
+
+
 def test_mistakes_are_shown_small_with_both_classes(figures):
-    large = Photo.from_array(np.zeros((512, 1152, 3), np.uint8))
-    wrong = SimpleNamespace(predicted="dog", label="cat", probability=0.876)
-    wrong.picture = SimpleNamespace(open=lambda: large)
-    figure = plots.mistakes_figure([wrong] * 13)
+    figure = plots.mistakes_figure([WRONG] * 13)
     assert figure.alt == f"12 images: {'; '.join(['dog 88%, label cat'] * 12)}."
     # Every third pixel: the square root of their number is 768.
     assert figures[0].axes[0].images[0].get_array().shape == (171, 384, 3)
@@ -183,10 +187,15 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
         )
     )
     figure = plots.blank(2, 2)
-    shown = figure.subplots().set_title("$x^2$")
+    axes = figure.subplots()
+    shown = axes.set_title("$x^2$")
     plots.image(figure, "none")
     assert not shown.get_parse_math()
-    assert shown.get_color() == plots.DARK  # read on a light page and on a dark one
+    # Read on a light page and on a dark one.
+    tick, *_ = axes.xaxis.get_ticklines()
+    edge = axes.spines["left"].get_edgecolor()
+    assert [shown.get_color(), tick.get_color()] == [plots.DARK] * 2
+    assert edge == to_rgba(plots.DARK)
 
 
 BINS = (
@@ -222,22 +231,25 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
 
 
 def swept(shares, **axes):
-    return SimpleNamespace(
-        photos=("one", "two"), axes=axes, figures={"accuracy": np.array(shares)}
-    )
+    shares = np.array(shares)
+    figures = {"accuracy": shares, "confidence": 1 - shares / 2}
+    return SimpleNamespace(photos=("one", "two"), axes=axes, figures=figures)
 
 
 def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     figure = plots.sweep_figure(swept([0.25, 1], noise=(60, 0)))
-    assert figure.alt == "Curves over noise for 2 images: accuracy from 25% to 100%."
-    (line,) = figures[0].axes[0].lines
+    assert figure.alt == (
+        "Curves over noise for 2 images: accuracy from 25% to 100%; confidence from 50% to 88%."
+    )
+    line, other = figures[0].axes[0].lines
     assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
+    assert (other.get_linestyle(), other.get_marker()) == ("--", "s")
     assert frames(figures[0]) == CURVE
     one = swept([0.5, np.nan], other=(1, 2))
     one.photos = ("one",)
     # An image that could not be read has no share.
     assert plots.sweep_figure(one).alt == (
-        "Curves over other for 1 image: accuracy from 50% to 50%."
+        "Curves over other for 1 image: accuracy from 50% to 50%; confidence from 75% to 75%."
     )
     assert figures[1].axes[0].get_xlabel() == "other"
 
@@ -246,14 +258,16 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     shares = [[0.25, 0.5, 0.75], [0.25, 0.75, 0.5]]
     figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
     assert figure.alt == (
-        "Heat maps over brightness and noise for 2 images: accuracy from 25% to 75%."
+        "Heat maps over brightness and noise for 2 images: accuracy from 25% to 75%;"
+        " confidence from 62% to 88%."
     )
     axes = figures[0].axes[0]
     assert axes.images[0].get_array().tolist() == [[25, 50, 75], [25, 75, 50]]
     assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
-    plots.sweep_figure(swept(np.ones((1, 13)), blur=(0,), noise=range(13)))
+    plots.sweep_figure(swept(np.ones((1, 13)), jpeg_quality=(5,), noise=range(13)))
+    assert figures[1].axes[0].get_ylabel() == "JPEG quality"
     ticks = figures[1].axes[0].get_xticklabels()
     assert [tick.get_text() for tick in ticks] == ["0", "2", "4", "6", "8", "10", "12"]
     with pytest.raises(
@@ -283,5 +297,11 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     assert axes.images[0].get_array().tolist() == [[0.2, 0.8], [0.4, 0]]
     assert axes.images[0].get_clim() == (0, 1)
     assert frames(figures[0]) == CONFUSION
-    mistakes.confused = ()
+    mistakes.groups = {"None": (), "One": [WRONG]}
+    mistakes.html, mistakes.classifier.name = str, "<b>"
+    page = plots.mistakes_page(mistakes)
+    assert "<h1>Mistakes of &lt;b&gt;</h1>" in page
+    assert re.findall("<h2>(.*?)</h2><img alt", page) == ["Confusion matrix", "One"]
+    # As of a class of which there is no image.
+    mistakes.confused, mistakes.confusion = (), np.zeros((4, 4), int)
     assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."

@@ -105,7 +105,6 @@ def test_a_table_is_a_text_with_aligned_columns():
         str(table)
         == "Title\nname        number\na                1\nlonger <b>   1,000"
     )
-    assert str(Table(("only", "head"), (), "<<")) == "only  head"
     assert repr(Table(("a", "left"), [("1", ""), ("2", "x")], "<<")).splitlines() == [
         "a  left",
         "1",
@@ -179,6 +178,8 @@ def test_a_result_within_another_is_indented():
 def test_plain_values_are_what_json_has():
     values = np.float32(0.5), np.int64(2), True, None, "a", float("inf")
     assert json_value({1: values}) == {"1": [0.5, 2, True, None, "a", None]}
+    steps = kit.Preprocessing()
+    assert json_value([steps]) == [steps.to_dict()]
     assert json_value(slice(1, 2)) == "slice(1, 2, None)"
 
 

@@ -25,7 +25,8 @@ def test_everything_is_in_place_here(capsys):
         [name, "ok"] for name in setup.CHECKS
     ]
     assert re.search(r"ok  TensorFlow 2\.[\d.]+ starts\n", printed)
-    assert "it predicts espresso" in printed
+    assert "it predicts espresso for espresso.jpg\n" in printed
+    assert "has anywidget and @jupyter-widgets/jupyterlab-manager\n" in printed
     assert "Everything is in place." in printed
 
 
@@ -46,11 +47,11 @@ def test_without_packages_each_line_says_what_to_do(tmp_path):
 
 def test_an_old_and_a_missing_package_are_named(monkeypatch):
     def version(name):
-        if name == "h5py":
+        if name in {"h5py", "x"}:
             raise setup.metadata.PackageNotFoundError(name)
         return "0.1" if name == "keras" else "99rc1"
 
-    required = ["h5py", "keras>=3", "numpy>=2", "x; extra == 'test'"]
+    required = ["h5py", "keras>=3", "numpy>=2", "x; extra == 'keras'"]
     monkeypatch.setattr(setup.metadata, "version", version)
     monkeypatch.setattr(setup.metadata, "requires", lambda _: required)
     with pytest.raises(ImportError, match="No package metadata was found for h5py"):
@@ -76,6 +77,10 @@ def test_what_had_better_be_newer_is_advice_with_its_advisory(monkeypatch):
     monkeypatch.setattr(setup.metadata, "distributions", lambda: host)
     assert setup.safety() == (
         "before you open files of strangers, update keras from 3.9.2 to 3.15.1 or later (CVE-2026-12480)"
+    )
+    del host[0]
+    assert setup.safety() == (
+        "keras and pillow are newer than the advisories that the kit knows"
     )
 
 

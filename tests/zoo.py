@@ -12,7 +12,7 @@ FLOAT, FLOAT16, BYTE = 1, 10, 2
 SAMPLE = np.random.default_rng(5).random((6, SIDE, SIDE, 3), dtype=np.float32)
 
 
-def network(last="softmax", units=3, seed=3, weight=0.5):
+def network(last="softmax", units=3, seed=3):
     """Convolution, ReLU, pooling and a dense layer, as arrays: OIHW, then (inputs, outputs)."""
     random = np.random.default_rng(seed)
     shapes = {
@@ -22,7 +22,7 @@ def network(last="softmax", units=3, seed=3, weight=0.5):
         "offset": (units,),
     }
     return last, {
-        key: random.normal(0, weight, shape).astype(np.float32)
+        key: random.normal(0, 0.5, shape).astype(np.float32)
         for key, shape in shapes.items()
     }
 

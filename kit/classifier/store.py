@@ -278,7 +278,7 @@ def _check(contract: JSONObject, file: str) -> None:
         and isinstance(names, list)
         and all(isinstance(name, str) for name in names)
         and isinstance(temperature, int | float)
-        and 1e-6 < temperature < 1e6
+        and 1e-6 <= temperature <= 1e6
         and isinstance(contract.get("preprocessing"), dict | None)
     )
     if not sound:
@@ -311,7 +311,14 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             if is_odd or len(members) > _MAX_MEMBERS or declared > most:
                 raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    # Names of members may be in no encoding.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        UnicodeDecodeError,
+    ) as error:
         raise ValueError(
             f"Expected a Keras archive, received {path.name!r}, which is damaged, would fill the memory,"
             " or is no zip; copy it again"

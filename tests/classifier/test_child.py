@@ -25,6 +25,7 @@ def asked(tmp_path, monkeypatch):
     """What is answered by a process that works in these words."""
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path.parent))
 
     def ask_for(words, seconds=60, early=None):
         (tmp_path / "answering.py").write_text(
@@ -53,8 +54,8 @@ FAILURES = [
         "Expected .* a process that ended with 3",
     ),
     (
-        "import os, sys; sys.stderr.write('at first\\nat last\\n'); os._exit(3)",
-        "Expected to open 'file' .*, received at last",
+        "import os, sys; sys.stderr.write('at first\\nat \\x1b last\\n'); os._exit(3)",
+        "Expected to open 'file' .*, received at \\? last",
     ),
 ]
 

@@ -24,7 +24,7 @@ def made():
     )
     second = (
         layers.Conv2D(4, 3, padding="same", use_bias=False),
-        layers.BatchNormalization(epsilon=2e-3),
+        layers.BatchNormalization(axis=3, epsilon=2e-3),
     )
     inside = stacked((12, 10, 3), *first, *second)
     head = layers.GlobalAveragePooling2D(), layers.Dense(2, activation="softmax")
@@ -116,7 +116,7 @@ def test_a_network_without_batch_normalization_is_measured_behind_its_first_laye
         layers.Flatten(),
         layers.Dense(3, activation="relu"),
     )
-    model = stacked((12, 10, 3), *body, layers.Dense(2))
+    model = stacked((12, 10, 3), *body, layers.Dense(2), layers.Dense(2))
     first_layers = first_layers_of(model)
     first = np.asarray(model.layers[0](pictures))
 

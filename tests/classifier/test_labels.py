@@ -46,11 +46,10 @@ UNFIT = [
         "Expected the label out of coat, dress, .* received 'dres'; did you mean 'dress'",
     ),
     ("folders", "Expected a folder for each class, received 'coat.png' outside"),
-    (["5"], "Expected a label as a whole number 0..4, received 5"),
 ]
 
 
-CATS = [*map("animal {}".format, range(60)), "tiger cat", "tabby", "Persian cat"]
+CATS = [*map("category {}".format, range(60)), "tiger cat", "tabby", "Persian cat"]
 
 
 def test_a_word_that_several_classes_have_is_answered_with_all_of_them():

@@ -49,6 +49,10 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     )
     answers = Classifier.load(file).probabilities(PHOTOS).argmax(axis=1)
     assert sorted(found.properties.answers) == sorted(answers)
+    # A response to other strengths says nothing.
+    arrays = found.arrays("properties")
+    others = {**arrays, "strengths": 2 * arrays["strengths"]}
+    assert np.isnan(InputStatistics.of_arrays(others).response).all()
     # Of a thousand classes, too.
     many = InputStatistics.of(PHOTOS, lambda _: 999).arrays()
     assert InputStatistics.of_arrays(many).answers.tolist() == [999] * 3

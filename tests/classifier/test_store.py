@@ -20,8 +20,8 @@ STATISTICS = {"novelty": {"rows": np.arange(6.0).reshape(2, 3), "count": np.arra
 
 def network(path, weights=b"weights" * 40, **others):
     """Zip with the members of a Keras archive, without Keras."""
-    members = {"metadata.json": b"{}", "config.json": b'{"class_name": "Sequential"}'}
-    members["model.weights.h5"] = weights
+    members = {"model.weights.h5": weights, "metadata.json": b"{}"}
+    members["config.json"] = b'{"class_name": "Sequential"}'
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in (members | others).items():
             file.writestr(name, content)
@@ -74,12 +74,14 @@ def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, featur
     assert (found.statistics, found.flaw) == ({}, flaw)
 
 
-def test_members_before_the_start_of_the_file_and_encrypted_ones_are_damage(saved):
+def test_members_before_the_start_of_the_file_and_odd_ones_are_damage(saved):
     content = saved.read_bytes()
-    # Where the list of members begins, and the flags of the first one.
-    for place, value in ((-3, 255), (content.index(b"PK\1\2") + 8, 1)):
+    flags = content.index(b"PK\1\2") + 8
+    # Where the list of members begins, the flags of the first one, and its name, which is no UTF-8.
+    for changes in ({-3: 255}, {flags: 1}, {7: 8, 30: 255}):
         changed = bytearray(content)
-        changed[place] = value
+        for place, value in changes.items():
+            changed[place] = value
         saved.write_bytes(changed)
         with pytest.raises(ValueError, match="damaged, would fill"):
             store.read_model(saved)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import kit
+from kit.__main__ import main
+from kit._bundled import DATA
 from kit.classifier import engines, loading
 from kit.classifier.metadata import onnx_about
 from tests import networks, zoo
@@ -146,6 +148,11 @@ def check(path, tensors, rows):
     np.testing.assert_allclose(
         found, as_probabilities(rows, opened.network.compiled.head), atol=1e-5
     )
+    keras = (
+        f"^Expected a .keras file, whose layers Keras knows, received '{path.name}'$"
+    )
+    with pytest.raises(ValueError, match=keras):
+        opened.verify()
     if path.suffix == ".onnx":
         with pytest.raises(
             ValueError,
@@ -153,13 +160,13 @@ def check(path, tensors, rows):
         ):
             opened.save(path.with_stem("saved"))
         return opened
+    with pytest.raises(ValueError, match=r"ends in \.tflite, received 'saved\.keras'$"):
+        opened.save(path.with_name("saved.keras"))
     opened.save(path.with_stem("saved"))
     again = kit.Classifier.load(path.with_stem("saved"))
     np.testing.assert_array_equal(again.predict_tensors(tensors), found)
-    assert (again.class_names, again.preprocessing) == (
-        opened.class_names,
-        opened.preprocessing,
-    )
+    for name in ("class_names", "preprocessing", "notes"):
+        assert getattr(again, name) == getattr(opened, name)
     return opened
 
 
@@ -202,6 +209,7 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     (tmp_path / "net.tflite").write_bytes(data)
     tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
     opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
+    assert [opened.network.compiled.remark] == REMARKS.get(name, [""])
     if name not in {"height and width", "one sigmoid, int8"}:
         (dense,) = opened.network.opened[1]
         weights = network()[1]["dense"].T
@@ -242,6 +250,11 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
             size=(12, 12), scaling="imagenet", layout="channels_first"
         )
         assert opened.preprocessing == steps
+        assert repr(opened) == "Classifier('net', 3x12x12 -> 3 classes, ONNX Runtime)"
+        # Which is not asked for on the command line, then.
+        cat = str(DATA / "photographs" / "cat.jpg")
+        pin = ["pin", str(tmp_path / "net.onnx"), cat, "--cases", str(tmp_path)]
+        assert main(pin) == 0
 
 
 def test_averages_of_a_network_with_channels_first_are_found(tmp_path):
@@ -418,7 +431,7 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
 def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_be_levels():
     names = [f"class {place}" for place in range(11)]
     text = json.dumps(dict(enumerate(names)))
-    assert onnx_about({"names": text}) == (tuple(names), None)
+    assert onnx_about({"classes": text}) == (tuple(names), None)
     # Either may tell.
     levels = kit.Scaling(1.0, 0.0, (128.0, 64.0, 32.0))
     of_levels = {"image_mean": "[0]", "image_std": "[128, 64, 32]"}

@@ -49,7 +49,7 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     assert re.fullmatch(r"Egyptian cat, 0\.\d{3}, as expected\n", told)
     case = folders.read_case(Path(path))
     assert (case.note, case.expected) == ("seen in the field", ("Egyptian cat",))
-    assert main(["verify", LITE, cases]) == 0
+    assert main(["verify", LITE, cases, "--scaling", "lite"]) == 0
     assert "1 case of efficientnet_lite0: 1 passed." in capsys.readouterr().out
     assert main(["verify", LITE, cases, "--scaling", "0..1"]) == 1
     printed = capsys.readouterr()
