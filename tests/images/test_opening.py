@@ -34,6 +34,15 @@ def test_a_truncated_file_is_refused_by_name(image_format):
         load_image(data, name="cat.jpg")
 
 
+def test_what_the_memory_cannot_hold_is_not_called_damaged(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(MemoryError):
+        load_image(Image.fromarray(CORNERS))
+
+
 def test_a_damaged_tiff_is_refused_in_one_line_and_libtiff_prints_none(capfd):
     data = bytearray(
         file_of(Image.fromarray(smooth()), "TIFF", compression="tiff_adobe_deflate")
@@ -247,9 +256,9 @@ def test_every_other_mode_of_pillow_is_converted_and_said(mode):
 
 def test_a_colour_profile_is_reported_and_not_applied():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    photo = load_image(file_of(Image.fromarray(CORNERS), icc_profile=profile))
-    assert photo.notes == ("ICC profile not applied",)
-    np.testing.assert_array_equal(photo.pixels, CORNERS)
+    photo = load_image(file_of(Image.fromarray(CORNERS[1]), icc_profile=profile))
+    assert photo.notes == ("greyscale converted to RGB", "ICC profile not applied")
+    np.testing.assert_array_equal(photo.pixels[..., 0], CORNERS[1])
 
 
 # MPO as phones write it.
