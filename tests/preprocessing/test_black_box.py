@@ -550,9 +550,8 @@ def test_a_function_gets_a_copy_of_the_pixels_or_else_the_path_of_a_file_that_is
     assert (path.suffix, contents, path.exists()) == (".jpg", CAT.file, False)
     # Without a file the pixels are written as they are.
     photo = Photo.from_array(CAT.pixels[:9, :7].copy(), "../a name.jpg")
-    np.testing.assert_array_equal(
-        call(lambda path: np.asarray(Image.open(path)), photo).tensor, photo.pixels
-    )
+    np.testing.assert_array_equal(call(function, photo).tensor, photo.pixels)
+    assert seen[-1][0].suffix == ".png"
 
 
 def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():

@@ -54,6 +54,7 @@ def test_floats_are_the_same_within_a_ten_thousandth_of_the_largest_mean():
     assert not left("-2 1").same(left("-1.9997 1", digest="other"))
     # The bytes say so whatever the means.
     assert left("0 0").same(left("9 9"))
+    assert not left("1 1").same(left("1 1", kind="float32 (1, 2, 1, 1)"))
     assert not left("1 1", kind="uint8 (1, 2)").same(
         left("1 1", kind="uint8 (1, 2)", digest="other")
     )
