@@ -131,7 +131,10 @@ RETURNED = [
     lambda path: [prepared(path)[0], (300, 451)],
     # Batches that can be made again, as of a data set.
     lambda path: {"batch": prepared(path)}.values(),
-    lambda path: {"image": cv2.imread(path) / 1.0, "pixel_values": [prepared(path)[0]]},
+    lambda path: {
+        "image": cv2.imread(path)[None] / 1.0,
+        "pixel_values": [prepared(path)[0]],
+    },
     # A batch before an image, and what is scaled before what is not.
     lambda path: (2 * prepared(path)[0], prepared(path)),
     lambda path: (resized(path)[None], prepared(path)),

@@ -281,8 +281,16 @@ NOT_OF_HUGGING_FACE = [
         "received size {'longest_edge': 256}",
     ),
     ({"size": 224, "image_processor_type": None}, ValueError, "received size 224"),
-    ({"crop_size": {"height": 224, "width": 200}}, ValueError, "received crop_size"),
-    ({"crop_size": 512}, ValueError, "received crop_size"),
+    (
+        {"crop_size": {"height": 224, "width": 200}},
+        ValueError,
+        r"received crop_size \(224, 200\) of \(256, 256\); write the fields out$",
+    ),
+    (
+        {"crop_size": 512},
+        ValueError,
+        r"received crop_size \(512, 512\) of \(256, 256\); write the fields out$",
+    ),
     ({"do_resize": False}, ValueError, "a crop alone"),
     ({"image_mean": None}, ValueError, "without image_mean or image_std"),
     ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
@@ -367,7 +375,7 @@ DECLARED = [
     (PRESET, IMAGENET),
     (compose(SHORTER, CENTRE, "timm.data.MaybeToTensor()", SCALED), IMAGENET),
     (
-        compose(SHORTER, CENTRE, "<function _to_rgb at 0x7f>", "ToTensor()", SCALED),
+        compose(SHORTER, CENTRE, "<utils.ToRGB object at 0x7f>", "ToTensor()", SCALED),
         IMAGENET,
     ),
     (
@@ -414,7 +422,10 @@ def test_an_object_is_read_by_what_it_prints_or_by_its_own_settings():
 
 
 NOT_DECLARED = [
-    (compose("RandomHorizontalFlip(p=0.5)"), "RandomHorizontalFlip; give the trans"),
+    (
+        compose("RandomHorizontalFlip(p=0.5)"),
+        "received RandomHorizontalFlip; give the transforms of an evaluation; write the fields out$",
+    ),
     (compose(SHORTER, "ToTensor()"), "the photo decides the size"),
 ]
 
