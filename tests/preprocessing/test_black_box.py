@@ -195,9 +195,10 @@ def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast
     assert comparison.differences == (f"cast: none here, only 5 levels: {few}, there",)
     # Where the cast is known, it is no difference.
     known = Preprocessing(scaling="0..1", cast="uint8")
-    assert known.compare(
-        lambda x: (resized(x) / np.float32(255)).astype(np.uint8)[None], CAT
-    ).equal
+    shares = resized(CAT.pixels) / np.float32(255)
+    assert known.compare(shares.astype(np.uint8), CAT).equal
+    (words,) = known.compare(shares, CAT).differences
+    assert words == "cast: to uint8 after scaling here, none there"
 
 
 def test_another_decoding_is_looked_for_only_where_the_function_decodes(tmp_path):
@@ -236,7 +237,8 @@ def test_of_many_photos_those_of_the_most_unequal_sides_are_read():
     photos = [Photo.from_array(picture((64, 64), seed=seed)) for seed in range(5)]
     photos.append(Photo.from_array(picture((64, 120), seed=5)))
     tensors = [there.apply(photo) for photo in photos]
-    assert black_box.read(here, tensors, photos).pipeline == there
+    flat = lambda x: there.apply(x).ravel()
+    assert black_box.read(here, flat, photos).pipeline == there
     assert black_box.read(here, tensors[:5], photos[:5]).pipeline == here
 
 
