@@ -489,6 +489,8 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     assert inverted == "polarity: as it is here, inverted there"
     # 60 of 255 levels, and 200.
     assert re.search(r"0\.\.1 here, \(x / 255 − 0\.23\d*\) / 0\.78", scaling)
+    dark = (255.0 - shade(CAT.pixels))[..., None] / 200 - 0.3
+    assert small.replace(invert=True).compare(dark, CAT).differences == (scaling,)
     channels, scaling = small.compare(
         lambda x: normalised(resized(x, size=(28, 28))), CAT
     ).differences
@@ -695,10 +697,11 @@ def test_the_order_of_values_in_memory_is_named(levels, words):
 
 
 def test_levels_as_16_bits_are_numbers_as_they_are():
-    raw = KERAS.replace(scaling=())
-    assert raw.compare(
-        raw.replace(cast="uint8").apply(CAT).astype(np.uint16).ravel(), CAT
-    ).equal
+    raw = KERAS.replace(scaling=(), invert=True)
+    levels = raw.replace(cast="uint8").apply(CAT).astype(np.uint16)
+    comparison = raw.compare(levels.ravel(), CAT)
+    assert comparison.equal
+    assert comparison.steps[0].there.startswith("uint16 (224, 224, 3), ")
 
 
 def test_channels_are_named_beside_noise_and_a_blur():
