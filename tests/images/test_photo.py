@@ -156,7 +156,8 @@ def test_a_file_that_changes_after_it_was_opened_is_noticed(four):
     (four / "0.png").write_bytes(png_of(RAMP[::-1]))
     (four / "1.png").unlink()
     with pytest.raises(
-        PhotoError, match=r"'0.png' as it was, received a file that has"
+        PhotoError,
+        match=r"^Expected '0.png' as it was, received a file that has changed; open it again$",
     ):
         _ = first.pixels
     with pytest.raises(
@@ -277,7 +278,8 @@ def test_what_is_no_file_is_refused_in_one_line(tmp_path):
     for source in (None, {"cat": 1}, io.StringIO("cat")):
         with pytest.raises(
             TypeError,
-            match=r"^Expected a path, bytes, .* or a Photo, received [^\n]+; pass one of these$",
+            match=r"^Expected a path, bytes, a binary file, a Pillow image, an array or a Photo"
+            ", received (NoneType|dict|str); pass one of these$",
         ):
             load_image(source)
 
@@ -342,7 +344,6 @@ def test_a_folder_is_all_pictures_below_it_by_path_without_hidden_ones(
     folder, monkeypatch
 ):
     assert names(folder) == names(str(folder)) == IN_FOLDER
-    assert [photo.name for photo in as_photos(folder)] == IN_FOLDER
     monkeypatch.chdir(folder)
     assert names(".") == IN_FOLDER
     assert names("a") == ["1.png", "b/2.JPG"]
@@ -363,6 +364,11 @@ def test_a_pattern_is_the_pictures_that_fit_it_by_path(folder, monkeypatch):
         )
 
 
+WITH_IMAGES = (
+    r"a folder or pattern with images in it \(JPEG, PNG, WEBP, BMP, GIF, TIFF\)"
+)
+
+
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder):
     odd = folder / "c[1].png"
     shutil.copy(folder / "c.png", odd)
@@ -370,17 +376,24 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder):
 
 
 @pytest.mark.parametrize(
-    "given", ["a/b/none", "none.png", "https://example.org/*.png", "*.gif", "empty"]
+    ("given", "message"),
+    [
+        ("a/b/none", "an existing image file, received 'a/b/none'; check the path"),
+        ("none.png", "an existing image file, received 'none.png'; check the path"),
+        (
+            "https://a.org/*.png",
+            "a local file, received the URL .*; save the image first",
+        ),
+        ("*.gif", rf"{WITH_IMAGES}, received '\*.gif'; look there"),
+        ("empty", f"{WITH_IMAGES}, received 'empty'; look there"),
+    ],
 )
-def test_what_holds_no_pictures_is_refused_in_one_line(folder, given, monkeypatch):
+def test_what_holds_no_pictures_is_refused(folder, given, message, monkeypatch):
     monkeypatch.chdir(folder)
     Path("empty").mkdir()
     error = FileNotFoundError if "none" in given else ValueError
-    with pytest.raises(
-        error, match=r"^Expected [^\n]+ received [^\n]+; [^\n]+$"
-    ) as refusal:
+    with pytest.raises(error, match=f"^Expected {message}$"):
         names(given)
-    assert type(refusal.value) is error
 
 
 def test_an_array_is_one_picture_or_a_batch():
