@@ -468,7 +468,8 @@ def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
 def test_pixels_that_are_cut_out_and_not_resized_are_named():
     # In the centre, where a crop of a share of the photo shows the same.
     cut = CAT.pixels[38:262, 113:337] / np.float32(127.5) - 1
-    (words,) = KERAS.compare(cut, CAT).differences
+    size, words = KERAS.replace(size=192).compare(cut, CAT).differences
+    assert size == f"size: 192{TIMES}192 here, 224{TIMES}224 there"
     rows = "rows 38 to 262 of 300 and columns 113 to 337 of 451"
     assert words == f"window: squash here, {rows}, not resized, there"
 
