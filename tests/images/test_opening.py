@@ -209,6 +209,7 @@ def test_a_transparent_palette_entry_becomes_the_matte():
     assert photo.notes == ("palette converted to RGB", alpha)
     dropped = photo.decoded(Decoding(matte=None))
     assert dropped.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+    assert dropped.notes[1] == "alpha dropped, 66.7% of the pixels transparent"
 
 
 SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16)
@@ -256,8 +257,13 @@ def test_every_other_mode_of_pillow_is_converted_and_said(mode):
 
 def test_a_colour_profile_is_reported_and_not_applied():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    photo = load_image(file_of(Image.fromarray(CORNERS[1]), icc_profile=profile))
-    assert photo.notes == ("greyscale converted to RGB", "ICC profile not applied")
+    opaque = Image.fromarray(CORNERS[1]).convert("LA")
+    photo = load_image(file_of(opaque, icc_profile=profile))
+    assert photo.notes == (
+        "greyscale converted to RGB",
+        "alpha laid on (255, 255, 255), 0.0% of the pixels transparent",
+        "ICC profile not applied",
+    )
     np.testing.assert_array_equal(photo.pixels[..., 0], CORNERS[1])
 
 

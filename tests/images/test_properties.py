@@ -14,6 +14,7 @@ from kit.perturbation.conditions import QUANTITIES, measures
 from tests.pictures import file_of
 
 PHOTOS = kit.samples.photos("photographs")
+RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
 
 
 def flat(red, green, blue, size=(64, 96)):
@@ -188,7 +189,7 @@ def test_every_quality_is_read_from_a_file():
 
 
 def test_levels_are_percentiles_of_the_luma():
-    ramp = rgb(np.tile(np.arange(101), (4, 1)))
+    ramp = rgb(RAMP)
     assert properties.end_levels(ramp) == pytest.approx((5, 95), abs=0.01)
     assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
     lamps = rgb(np.repeat([[20, 250]], (90, 10), axis=1))
@@ -232,6 +233,7 @@ def test_what_is_cut_off_at_white_is_told_from_a_white_ground():
         turned = np.rot90(half, turns)
         assert properties.clipping(turned) == pytest.approx((0.5 - 0.25) / (1 - 0.25))
     on_white = flat(255, 255, 255, (64, 64))
+    assert properties.clipping(on_white) == 0
     on_white[16:48, 16:48] = (255, 120, 80)
     assert properties.clipping(on_white) == 1
     on_white[16:48, 16:48] = (200, 120, 80)
@@ -259,9 +261,8 @@ def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
     )
     wall[:] = 255
     assert properties.relative_contrast(wall) == 1
-
-
-RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
+    black = 0 * wall
+    assert properties.relative_contrast(black) == properties.saturation(black) == 0
 
 
 def test_levels_are_the_median_of_the_percentiles():

@@ -175,7 +175,6 @@ def test_what_is_no_image_says_why(array, words):
 def test_leading_sides_of_one_are_one_batch():
     tensor = HERE.apply(CAT)[None, None]
     assert HERE.compare(tensor, CAT).equal
-    assert HERE.compare(lambda path: HERE.apply(Path(path))[None, None], CAT).equal
 
 
 def test_a_batch_of_grey_has_no_channels():
