@@ -250,6 +250,7 @@ def test_every_other_mode_of_pillow_is_converted_and_said(mode):
     if mode != "LAB":  # to which Pillow converts by profiles alone
         source = Image.fromarray(smooth()).convert(mode)
     photo = load_image(source)
+    assert photo.file is None
     grey = dict.fromkeys(("1", "L", "LA"), "greyscale")
     words = {"RGBX": None, "PA": "palette", **grey}.get(mode, mode)
     assert photo.notes[:1] == ((f"{words} converted to RGB",) if words else ())

@@ -410,9 +410,9 @@ def test_an_array_is_one_picture_or_a_batch():
         == names(BATCH[0, :, :, 0])
         == ["array"]
     )
-    assert [
-        photo.pixels.tolist() for photo in as_photos(BATCH[..., 0])
-    ] == BATCH.tolist()
+    grey = as_photos(BATCH[..., 0])
+    assert [photo.pixels.tolist() for photo in grey] == BATCH.tolist()
+    assert grey[0].notes == ("greyscale converted to RGB",)
     see_through = np.full((5, 6, 4), 255, np.uint8)
     for wrong in (
         BATCH[0, :, :, :2],

@@ -30,6 +30,7 @@ def prepared(path):
 
 
 def in_litert(path, interpreter):
+    interpreter.resize_tensor_input(0, [1, 224, 224, 3])
     interpreter.allocate_tensors()
     (details,) = interpreter.get_input_details()
     _, height, width, _ = details["shape"]

@@ -18,17 +18,11 @@ CONVERTER = {
     "trainable": True,
     "dtype": FLOATS,
     "image_size": [48, 64],
-}
-CONVERTER |= {
     "scale": (1 / 255 / np.array(STD)).tolist(),
     "offset": (-np.array(MEAN) / STD).tolist(),
-}
-CONVERTER |= {
     "interpolation": "bicubic",
     "antialias": False,
     "data_format": "channels_last",
-}
-CONVERTER |= {
     "crop_to_aspect_ratio": True,
     "pad_to_aspect_ratio": False,
     "bounding_box_format": "yxyx",
@@ -37,21 +31,23 @@ VIT = {
     "image_processor_type": "ViTImageProcessor",
     "size": {"height": 224, "width": 224},
     "resample": 2,
-}
-VIT |= {
     "do_resize": True,
     "do_rescale": True,
     "do_normalize": True,
     "rescale_factor": 1 / 255,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
 }
-VIT |= {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 CLIP = VIT | {
     "image_processor_type": "CLIPImageProcessor",
     "size": {"shortest_edge": 256},
     "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": 224, "width": 224},
+    "image_mean": MEAN,
+    "image_std": STD,
+    "do_convert_rgb": True,
 }
-CLIP |= {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
-CLIP |= {"image_mean": MEAN, "image_std": STD, "do_convert_rgb": True}
 TIMM = {
     "input_size": [3, 224, 224],
     "interpolation": "bicubic",
