@@ -7,7 +7,13 @@ import numpy as np
 
 from kit._arrays import Float64
 from kit.preprocessing.comparison import short
-from kit.preprocessing.pipeline import CHANNELS, Changes, Pipeline, order_channels
+from kit.preprocessing.pipeline import (
+    CHANNELS,
+    Changes,
+    Pipeline,
+    order_channels,
+    restore_channels,
+)
 from kit.preprocessing.placing import (
     BY_UNEXPLAINED_SHARE,
     SAME_LEVELS,
@@ -229,7 +235,7 @@ def with_scaling(expected: Pipeline, pipeline: Pipeline) -> Pipeline:
 
 
 def with_fill(
-    pipeline: Pipeline, line: Line, values_around: Float64
+    pipeline: Pipeline, line: Line, channels: str, values_around: Float64
 ) -> tuple[Pipeline, WordsByStep]:
     """Return a pipeline that fills up as results around a photo do, and in words what no fill does."""
     if not len(values_around):
@@ -239,7 +245,8 @@ def with_fill(
     is_other_colour = np.abs(levels - fill_levels).max(axis=-1) > STRANGE_LEVELS
     if is_other_colour.mean() > STRANGE_PIXELS_SHARE:
         return pipeline, {"resize": _SEVERAL_FILLS}
-    fill = np.resize(fill_levels.round().clip(0, 255), 3).astype(int)
+    # Red, green and blue, in whichever order results have them.
+    fill = restore_channels(fill_levels.round().clip(0, 255), channels).astype(int)
     if np.abs(fill - pipeline.fill).max() > 1.5 + line.levels_off:
         pipeline = pipeline.replace(fill=tuple(fill.tolist()))
     return pipeline, {}

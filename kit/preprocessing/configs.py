@@ -236,8 +236,7 @@ def _hugging_face(content: Content) -> Fields:
     )
     divisor = 1.0
     if content.get("do_rescale", normalize):
-        # Files have 1 / 255 as a decimal number, whose inverse is 255 only when rounded.
-        divisor = round(1 / content.get("rescale_factor", 1 / 255), 9)
+        divisor = 1 / content.get("rescale_factor", 1 / 255)
     scaling = Scaling(divisor, mean, std) if normalize else Scaling(divisor)
     fields: Fields = {
         "layout": "channels_first",

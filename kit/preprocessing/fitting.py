@@ -219,7 +219,7 @@ def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
     window = part.window
     if window is None or differs_by_rounded_sides(part.pipeline, photo, window):
         return ""
-    size = expected.size or photo.size
+    size = part.pipeline.size or photo.size
     note = ""
     if np.array_equal(np.diff(window)[:, 0], size):
         note = ", not resized,"

@@ -345,7 +345,9 @@ def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:
             f"{colours.step}: {here} here, {colours.words} there"
         )
     if colours.line and not unexplained:
-        pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
+        pipeline, unexplained = with_fill(
+            pipeline, colours.line, colours.channels, values_around
+        )
     pipeline = with_colours(usual, pipeline, colours).replace(layout=buffer.layout)
     return Reading(pipeline, levels_off=levels_off, unexplained=unexplained)
 

@@ -157,7 +157,7 @@ def order_channels(pixels: Levels, channels: str) -> Levels:
     return grey if channels == "gray" else grey.repeat(3, axis=-1)
 
 
-def restore_channels(x: Float32, channels: str) -> Float32:
+def restore_channels(x: Array, channels: str) -> Array:
     """Return (…, C) in one of the orders of `CHANNELS` as RGB; what was grey stays grey."""
     if channels == "gray":
         return np.repeat(x, 3, axis=-1)

@@ -34,6 +34,15 @@ def test_a_truncated_file_is_refused_by_name(image_format):
         load_image(data, name="cat.jpg")
 
 
+def test_what_the_memory_cannot_hold_is_not_called_damaged(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(MemoryError):
+        load_image(Image.fromarray(CORNERS))
+
+
 def test_a_damaged_tiff_is_refused_in_one_line_and_libtiff_prints_none(capfd):
     data = bytearray(
         file_of(Image.fromarray(smooth()), "TIFF", compression="tiff_adobe_deflate")
@@ -200,6 +209,7 @@ def test_a_transparent_palette_entry_becomes_the_matte():
     assert photo.notes == ("palette converted to RGB", alpha)
     dropped = photo.decoded(Decoding(matte=None))
     assert dropped.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+    assert dropped.notes[1] == "alpha dropped, 66.7% of the pixels transparent"
 
 
 SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16)
@@ -240,6 +250,7 @@ def test_every_other_mode_of_pillow_is_converted_and_said(mode):
     if mode != "LAB":  # to which Pillow converts by profiles alone
         source = Image.fromarray(smooth()).convert(mode)
     photo = load_image(source)
+    assert photo.file is None
     grey = dict.fromkeys(("1", "L", "LA"), "greyscale")
     words = {"RGBX": None, "PA": "palette", **grey}.get(mode, mode)
     assert photo.notes[:1] == ((f"{words} converted to RGB",) if words else ())
@@ -247,9 +258,14 @@ def test_every_other_mode_of_pillow_is_converted_and_said(mode):
 
 def test_a_colour_profile_is_reported_and_not_applied():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    photo = load_image(file_of(Image.fromarray(CORNERS), icc_profile=profile))
-    assert photo.notes == ("ICC profile not applied",)
-    np.testing.assert_array_equal(photo.pixels, CORNERS)
+    opaque = Image.fromarray(CORNERS[1]).convert("LA")
+    photo = load_image(file_of(opaque, icc_profile=profile))
+    assert photo.notes == (
+        "greyscale converted to RGB",
+        "alpha laid on (255, 255, 255), 0.0% of the pixels transparent",
+        "ICC profile not applied",
+    )
+    np.testing.assert_array_equal(photo.pixels[..., 0], CORNERS[1])
 
 
 # MPO as phones write it.

@@ -14,6 +14,7 @@ from kit.perturbation.conditions import QUANTITIES, measures
 from tests.pictures import file_of
 
 PHOTOS = kit.samples.photos("photographs")
+RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
 
 
 def flat(red, green, blue, size=(64, 96)):
@@ -143,7 +144,7 @@ def test_saturation_is_the_spread_of_channels_over_the_largest():
 
 def test_sharpness_is_that_of_few_edges():
     band = flat(50, 50, 50, (90, 90))
-    band[:, 30:60] = 200
+    band[:, :60] = 200
     assert measured(band).sharpness == pytest.approx(1)
     blurred = kit.Perturbation(blur=2).apply(kit.Photo.from_array(band))
     assert measure(blurred).sharpness == pytest.approx(1 / (2.5 * 2), rel=0.1)
@@ -188,7 +189,7 @@ def test_every_quality_is_read_from_a_file():
 
 
 def test_levels_are_percentiles_of_the_luma():
-    ramp = rgb(np.tile(np.arange(101), (4, 1)))
+    ramp = rgb(RAMP)
     assert properties.end_levels(ramp) == pytest.approx((5, 95), abs=0.01)
     assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
     lamps = rgb(np.repeat([[20, 250]], (90, 10), axis=1))
@@ -213,6 +214,7 @@ def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
     chequered[np.add(*(np.indices((96, 96)) // 24)) % 2 == 1] = 200
     low = chequered // 3
     assert properties.edge_share(chequered) == properties.edge_share(low) == 1
+    assert properties.edge_share(chequered[:8]) == 1  # of no step over 8 pixels
     moved = kit.Perturbation(motion_blur=8, motion_angle=0).apply(
         kit.Photo.from_array(chequered)
     )
@@ -231,6 +233,7 @@ def test_what_is_cut_off_at_white_is_told_from_a_white_ground():
         turned = np.rot90(half, turns)
         assert properties.clipping(turned) == pytest.approx((0.5 - 0.25) / (1 - 0.25))
     on_white = flat(255, 255, 255, (64, 64))
+    assert properties.clipping(on_white) == 0
     on_white[16:48, 16:48] = (255, 120, 80)
     assert properties.clipping(on_white) == 1
     on_white[16:48, 16:48] = (200, 120, 80)
@@ -251,15 +254,15 @@ def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
     assert properties.relative_contrast(wall) == pytest.approx(
         (87.84 - 40) / (87.84 + 40), abs=1e-3
     )
-    wall[:40] = 255
+    # Less than a fifth is no ground, with what lies four pixels around it.
+    wall[:56] = 255
     assert properties.relative_contrast(wall) == pytest.approx(
         (255 - 40) / (255 + 40), abs=1e-3
     )
     wall[:] = 255
     assert properties.relative_contrast(wall) == 1
-
-
-RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
+    black = 0 * wall
+    assert properties.relative_contrast(black) == properties.saturation(black) == 0
 
 
 def test_levels_are_the_median_of_the_percentiles():

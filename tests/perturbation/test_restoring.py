@@ -64,10 +64,10 @@ def test_noise_on_a_plain_picture_goes_nearly_whole():
 
 @pytest.mark.parametrize("deviation", [20, 40, 90])
 def test_the_deviation_of_noise_is_read_where_much_is_cut_off_as_well(deviation):
-    on_white = PHOTO.pixels.copy()
-    on_white[:, :400] = 255
-    for photo in (PHOTO, Photo.from_array(on_white)):
-        noisy = Perturbation(noise=deviation).apply(photo)
+    for columns, level in ((0, 0), (400, 255), (400, 0)):
+        pixels = PHOTO.pixels.copy()
+        pixels[:, :columns] = level
+        noisy = Perturbation(noise=deviation).apply(Photo.from_array(pixels))
         assert noise_deviation(noisy.pixels) == pytest.approx(deviation, rel=0.15)
 
 

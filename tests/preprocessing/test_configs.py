@@ -18,17 +18,11 @@ CONVERTER = {
     "trainable": True,
     "dtype": FLOATS,
     "image_size": [48, 64],
-}
-CONVERTER |= {
     "scale": (1 / 255 / np.array(STD)).tolist(),
     "offset": (-np.array(MEAN) / STD).tolist(),
-}
-CONVERTER |= {
     "interpolation": "bicubic",
     "antialias": False,
     "data_format": "channels_last",
-}
-CONVERTER |= {
     "crop_to_aspect_ratio": True,
     "pad_to_aspect_ratio": False,
     "bounding_box_format": "yxyx",
@@ -37,21 +31,23 @@ VIT = {
     "image_processor_type": "ViTImageProcessor",
     "size": {"height": 224, "width": 224},
     "resample": 2,
-}
-VIT |= {
     "do_resize": True,
     "do_rescale": True,
     "do_normalize": True,
     "rescale_factor": 1 / 255,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
 }
-VIT |= {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 CLIP = VIT | {
     "image_processor_type": "CLIPImageProcessor",
     "size": {"shortest_edge": 256},
     "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": 224, "width": 224},
+    "image_mean": MEAN,
+    "image_std": STD,
+    "do_convert_rgb": True,
 }
-CLIP |= {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
-CLIP |= {"image_mean": MEAN, "image_std": STD, "do_convert_rgb": True}
 TIMM = {
     "input_size": [3, 224, 224],
     "interpolation": "bicubic",
@@ -281,8 +277,16 @@ NOT_OF_HUGGING_FACE = [
         "received size {'longest_edge': 256}",
     ),
     ({"size": 224, "image_processor_type": None}, ValueError, "received size 224"),
-    ({"crop_size": {"height": 224, "width": 200}}, ValueError, "received crop_size"),
-    ({"crop_size": 512}, ValueError, "received crop_size"),
+    (
+        {"crop_size": {"height": 224, "width": 200}},
+        ValueError,
+        r"received crop_size \(224, 200\) of \(256, 256\); write the fields out$",
+    ),
+    (
+        {"crop_size": 512},
+        ValueError,
+        r"received crop_size \(512, 512\) of \(256, 256\); write the fields out$",
+    ),
     ({"do_resize": False}, ValueError, "a crop alone"),
     ({"image_mean": None}, ValueError, "without image_mean or image_std"),
     ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
@@ -367,7 +371,7 @@ DECLARED = [
     (PRESET, IMAGENET),
     (compose(SHORTER, CENTRE, "timm.data.MaybeToTensor()", SCALED), IMAGENET),
     (
-        compose(SHORTER, CENTRE, "<function _to_rgb at 0x7f>", "ToTensor()", SCALED),
+        compose(SHORTER, CENTRE, "<utils.ToRGB object at 0x7f>", "ToTensor()", SCALED),
         IMAGENET,
     ),
     (
@@ -414,7 +418,10 @@ def test_an_object_is_read_by_what_it_prints_or_by_its_own_settings():
 
 
 NOT_DECLARED = [
-    (compose("RandomHorizontalFlip(p=0.5)"), "RandomHorizontalFlip; give the trans"),
+    (
+        compose("RandomHorizontalFlip(p=0.5)"),
+        "received RandomHorizontalFlip; give the transforms of an evaluation; write the fields out$",
+    ),
     (compose(SHORTER, "ToTensor()"), "the photo decides the size"),
 ]
 

@@ -84,14 +84,14 @@ def test_a_letterbox_is_tried_or_what_has_no_bars_but_no_filter_and_no_other_cro
 def test_every_step_that_does_something_says_what_in_words():
     assert len(Preprocessing(size=None).describe()) == 4
     told = Preprocessing(
-        (8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True
+        (8, 9), fit="crop", crop_fraction=0.8906, channels="bgr", invert=True
     ).describe()
     decoding = (
         "decode: EXIF applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
     )
     assert told[0] == decoding
     assert told[1].startswith(
-        "resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 %: "
+        "resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 89.06 %: "
     )
     assert told[2:4] == (
         "channels: bgr (blue, green, red (OpenCV, caffe))",

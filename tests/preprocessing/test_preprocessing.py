@@ -21,10 +21,16 @@ GEOMETRY = {
     "filter": "lanczos",
     "fit": "letterbox",
     "crop_fraction": 0.9,
+    "fill": (1, 2, 3),
+    "thumbnail": (25, 20),
+    "layout": "channels_first",
 }
-GEOMETRY |= {"fill": (1, 2, 3), "thumbnail": (25, 20), "layout": "channels_first"}
-OTHERS = {"channels": "bgr", "invert": True, "cast": "uint8"}
-OTHERS |= {"decoding": Decoding(exif=False, matte=None, depth="clip")}
+OTHERS = {
+    "channels": "bgr",
+    "invert": True,
+    "cast": "uint8",
+    "decoding": Decoding(exif=False, matte=None, depth="clip"),
+}
 FANCY = Preprocessing(
     **GEOMETRY, **OTHERS, scaling=(*SCALINGS["imagenet"], Scaling(3, 0.1, None))
 )

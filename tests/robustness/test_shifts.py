@@ -550,7 +550,8 @@ def test_a_report_by_hand():
     without = replace(findings[0], explanation=replace(darker, changed=0.0))
     assert "%" not in replace(shift, findings=(without,)).text()
     assert replace(shift, findings=findings[2:]).verdict == "unchanged"
-    few = replace(shift, findings=findings[2:], photos=19)
+    few = replace(shift, findings=findings[2:], photos=19, unreadable=names[:3])
     told = "19 photos compared with 2,560 training images: cannot tell, it takes 20 on each side."
     assert few.text().startswith(told)
+    assert few.text().endswith("\nNot readable: <a>.png, b.png, c.png.")
     assert replace(few, photos=1).text().startswith("1 photo compared")
