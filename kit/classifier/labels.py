@@ -100,9 +100,7 @@ def class_indices(
     return tuple(class_index(label, class_names) for label in np.asarray(rows, object))
 
 
-def _of_folders(
-    images: Collection[Any], class_names: Sequence[str]
-) -> list[str] | list[int]:
+def _of_folders(images: Collection[Any], class_names: Sequence[str]) -> list[str]:
     folder_of_image = []
     for image in images:
         name = getattr(image, "name", "")  # rows of probabilities have none
@@ -120,7 +118,8 @@ def _of_folders(
                 f"Expected {len(class_names)} folders, one for each class, received {len(folder_names)};"
                 f" {_NAME_THEM}"
             )
-        return [folder_names.index(folder) for folder in folder_of_image]
+        # By name, since a fix may have put the classes into another order.
+        return [f"class {folder_names.index(folder)}" for folder in folder_of_image]
     return folder_of_image
 
 
@@ -128,7 +127,7 @@ _NAME_THEM = "name the classes of the model (class_names=, --classes)"
 
 
 def _are_unnamed(class_names: Sequence[str]) -> bool:
-    return class_names == checked_class_names(None, len(class_names), "")
+    return set(class_names) == set(checked_class_names(None, len(class_names), ""))
 
 
 def label_indices(

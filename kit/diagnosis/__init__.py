@@ -56,7 +56,7 @@ from kit.diagnosis.image_causes import (
 )
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import stand_in
-from kit.diagnosis.report import UNLABELLED, Diagnosis
+from kit.diagnosis.report import ALL_CORRECT, UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     Search,
@@ -272,7 +272,8 @@ class Investigation:
         notes = [*self.searched.notes, *self.doubts]
         if not (no_fault or self.named):
             if self.correct_share == 1:
-                notes.insert(0, "all labelled images are predicted correctly")
+                without = "without your code, " if self.difference else ""
+                notes.insert(0, f"{without}{ALL_CORRECT}")
             stated = difference(self.in_use, self.declared or self.in_use)
             if stated and not self.difference:
                 notes.insert(0, f"the model file says: {stated}")

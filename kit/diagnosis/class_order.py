@@ -34,10 +34,11 @@ SURE_CONFIDENCE = 0.9
 _BY_CHANCE = "probability of as many by chance"
 _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
-# Labels that are indices move with the names.
+# Labels that are indices move with the names; folders have names.
 _RENAMED = """
 classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
-labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
+if not isinstance(labels, str):
+    labels = [label if label is None or isinstance(label, str) else order.index(label) for label in labels]"""
 _ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."
 
 

@@ -78,6 +78,7 @@ class _Form:
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
             raise ValueError(
                 f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]};"
+                " give one probability for each, as np.hstack([1 - p, p]) of a sigmoid;"
                 " a function that prepares images is for kit.check"
             )
         return finite(rows, "the second")[:, self.order]

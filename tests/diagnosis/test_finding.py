@@ -3,6 +3,8 @@
 It knows four names: `kit`, and the classifier, photos and labels that were asked about.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras import layers
@@ -114,21 +116,29 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("by_name", [False, True], ids=["indices", "names"])
+@pytest.mark.parametrize("given", ["indices", "names", "folders"])
 @pytest.mark.parametrize(("words", "order"), ORDERS.items(), ids=ORDERS)
-def test_classes_are_put_in_order_and_labels_with_them(words, order, by_name):
+def test_classes_are_put_in_order_and_labels_with_them(words, order, given):
     # A person who gives the labels by `order` of the network's outputs.
-    photos = PICTURES[:80]
+    photos, classifier = PICTURES[:80], CLOTHES
     labels = [None, *(int(order[label]) for label in CLASSES[1:80])]
-    if by_name:
+    if given == "names":
         labels = [None, *(CLOTHES.class_names[label] for label in labels[1:])]
-    finding = found("class_order", CLOTHES, photos, labels)
+    if given == "folders":
+        # Of classes without names, whose folders are in order.
+        classifier = Classifier(CLOTHES.model, CLOTHES.preprocessing)
+        photos = [
+            replace(photo, name=f"folder {label}/{photo.name}")
+            for photo, label in zip(photos[1:], labels[1:], strict=True)
+        ]
+        labels = given
+    finding = found("class_order", classifier, photos, labels)
     assert (finding.verdict, words in finding.summary) == ("named", True)
-    after = run(finding.fix.code, CLOTHES, photos, labels)
+    after = run(finding.fix.code, classifier, photos, labels)
     assert (
         found("class_order", after["classifier"], after["photos"], after["labels"])
         is None
     )
     assert after["classifier"].class_names == tuple(
-        CLOTHES.class_names[place] for place in order
+        classifier.class_names[place] for place in order
     )

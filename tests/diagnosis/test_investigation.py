@@ -99,10 +99,12 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     # Correct labels are said beside it.
     predicted = CLASSIFIER.predict(PHOTOS, preprocessing=WRONG)
     noted = replace(case, labels=predicted.probabilities.argmax(axis=1)).diagnosis()
-    assert noted.notes == (
-        "all labelled images are predicted correctly",
-        "look at the crop",
-    )
+    told = "all labelled images are predicted correctly"
+    assert noted.notes == (told, "look at the crop")
+    assert noted.headline == "No fault shows in these predictions."
+    other = replace(case, labels=predicted.index, difference="it differs").diagnosis()
+    assert other.notes == (f"without your code, {told}", "look at the crop")
+    assert other.headline == "it differs"
     # So is what the file says otherwise.
     (said, _) = replace(case, declared=USED).diagnosis().notes
     assert said == "the model file says: leave out polarity (inverted)"
