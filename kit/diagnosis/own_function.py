@@ -15,6 +15,7 @@ from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.calling import image_of, numpy_of, with_names
+from kit.preprocessing.colours import AGREEING_LEVELS
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
 from kit.preprocessing.scaling import scale
@@ -213,8 +214,7 @@ def stand_in(
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
-    explained = reading.exact or reading.unexplained
-    if not explained and np.isfinite(reading.levels):
+    if AGREEING_LEVELS < reading.levels < np.inf:
         headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     return nearest, headline
 

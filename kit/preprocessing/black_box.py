@@ -43,6 +43,7 @@ from kit.preprocessing.matching import (
     levels_apart,
     match,
     sources_of,
+    unconverted,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
@@ -195,9 +196,15 @@ def _read(
     decoded = given_as in ARRAYS
     matched = match(expected, several, decoded=decoded)
     reading = _unless_rounded(expected, several, matched, decoded=decoded)
-    # What is strange is all that there is to say.
+    # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
+    rival = reading.pipeline if callable(code) else expected
+    if levels_apart(rival, several) > AGREEING_LEVELS:
+        reading = unconverted(expected, same_shape) or reading
+    # Beside what is strange, no pipeline says how much is left.
+    levels = reading.levels_off
     if not reading.unexplained:
-        reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
+        levels = levels_apart(reading.pipeline, samples)
+    reading = replace(reading, levels=levels)
     # A photo that is recognised is no other one.
     for other in same_shape[1:] if "tensor" in reading.unexplained else ():
         shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
@@ -305,6 +312,12 @@ def compared(
             )
             if _fits_one_photo_alone(reading, expected):
                 notes.append(_ONE_PHOTO_NOTE)
+        elif photo.file and called.given_as not in ARRAYS and photo.notes:
+            conversions = ", ".join(photo.notes)
+            notes.append(f"they may differ where the file is read; here: {conversions}")
+        if reading.unexplained and DECODER_LEVELS < reading.levels < inf:
+            remainder = f"{reading.levels:.2f} levels (root mean square)"
+            notes.append(f"what is listed above leaves {remainder} unexplained")
     return Comparison.on(
         causes,
         first_step=causes[0].step if causes else None,
@@ -333,12 +346,14 @@ def _causes(
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = sample
     causes = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
-    for step, words in reading.unexplained.items():
-        causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
     same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    for step, words in reading.unexplained.items():
+        # Files of several kinds are read in several ways.
+        if step != "decode" or levels > same_levels:
+            causes.append(Difference(step, words, effect(tensor, result)))
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"
@@ -352,12 +367,6 @@ def _causes(
         effects = [effect(nearest, result)]
         effects += [cause.effect for cause in causes]
         causes.append(Difference("tensor", words, min(effects)))
-    elif {*reading.unexplained} == {"layout"} and reading.levels_off > DECODER_LEVELS:
-        remainder = f"{reading.levels_off:.2f} levels (root mean square)"
-        words = f"values: {remainder} are unexplained beside that"
-        causes.append(
-            Difference("tensor", words, min(cause.effect for cause in causes))
-        )
     return causes
 
 

@@ -62,6 +62,8 @@ from kit.preprocessing.scaling import affine, same_line
 UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of the fine detail of two images, from which on one is the other.
 LEAST_CORRELATION = 0.2
+# Of the spread of values in a file, which is left where a result was made of them as they are.
+UNCONVERTED_LEFT_SHARE = 0.02
 # Pixels over which an image is averaged to tell its fine detail.
 DETAIL_PIXELS = 1.0
 # Pixels a side over which fine grain is averaged.
@@ -94,7 +96,8 @@ class Reading:
     Attributes
     ----------
     pipeline, levels
-        The one that comes nearest, and the root mean square that is left, in 8-bit levels.
+        The one that comes nearest, and the root mean square that is left, in 8-bit levels; `levels_off` where
+        something is unexplained.
     levels_off
         Likewise, of what the part of the photo and its colours leave, whether a pipeline does so or not.
     unexplained, called
@@ -145,11 +148,10 @@ def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
 
 
 class _Source(NamedTuple):
-    """A photo as other code may have read its file; `words` say what no pipeline does."""
+    """A photo as other code may have read its file."""
 
     photo: Photo
     pipeline: Pipeline
-    words: str = ""
 
 
 def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
@@ -163,13 +165,6 @@ def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Sour
     sources = [
         _Source(photo.decoded(pipeline.decoding), pipeline) for pipeline in pipelines
     ]
-    if photo.file and may_differ:
-        image, _ = first_frame(photo.file, photo.name, [])
-        if image.mode not in _UNCHANGED_MODES:
-            values = np.atleast_3d(np.asarray(image).astype(np.uint8))
-            raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
-            words = f"file: its {image.mode} values converted to RGB here, not there"
-            sources.append(_Source(raw, expected, words))
     by_pixels: dict[bytes, _Source] = {}
     for source in sources:
         # The first of those that make the same pixels stays.
@@ -188,8 +183,8 @@ class _Origin(NamedTuple):
     @property
     def unexplained_share(self) -> float:
         """Share of the spread that is unexplained, more for each thing that is unusual."""
-        unusual = [*self.buffer.orders, *filter(None, [self.source.words])]
-        return self.placed.unexplained_share * float(UNEXPLAINED_RATIO ** len(unusual))
+        ratio = float(UNEXPLAINED_RATIO ** len(self.buffer.orders))
+        return self.placed.unexplained_share * ratio
 
 
 def _placed(source: _Source, buffer: Buffer) -> _Origin:
@@ -245,6 +240,30 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         return levels_apart(reading.pipeline, samples)
 
     return min(first, second, key=levels_left)
+
+
+def unconverted(expected: Pipeline, samples: Sequence[Probe]) -> Reading | None:
+    """Return a reading by which the values of files became colours as they are; None where it is not so."""
+    raw, words = zip(*map(_unconverted, samples), strict=True)
+    # Colours that differ could be fitted to anything.
+    pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
+    limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
+    if max(words) and levels_apart(pipeline, raw) <= limit:
+        return Reading(pipeline, unexplained={"decode": max(words)})
+    return None
+
+
+def _unconverted(sample: Probe) -> tuple[Probe, str]:
+    """Return a probe of the values in its file, and words for them, where they are not those of RGB."""
+    photo = sample.photo
+    if photo.notes and photo.file:
+        image, _ = first_frame(photo.file, photo.name, [])
+        if image.mode not in _UNCHANGED_MODES:
+            values = np.atleast_3d(np.asarray(image).astype(np.uint8))
+            raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
+            words = f"file: its {image.mode} values converted to RGB here, not there"
+            return Probe(raw, sample.result), words
+    return sample, ""
 
 
 def _is_in_steps(pipeline: Pipeline, sample: Probe, values: Float64) -> bool:
@@ -353,9 +372,9 @@ def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:
 
 
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
-    """Say how a file is read, in which order values are or which part is shown, where no pipeline does so."""
+    """Say in which order values are or which part is shown, where no pipeline does so."""
     source = origin.source
-    unexplained = {"decode": source.words} if source.words else {}
+    unexplained: dict[str, str] = {}
     orders = origin.buffer.orders
     if orders:
         words = f"as it is here, {' and '.join(orders)} there"

@@ -14,6 +14,7 @@ from kit.images.opening import Decoding
 from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
 from kit.preprocessing.calling import call
+from kit.preprocessing.comparison import relative_distance
 from kit.preprocessing.fitting import Probe
 from kit.preprocessing.matching import levels_apart
 from kit.preprocessing.scaling import Scaling
@@ -748,14 +749,16 @@ def test_channels_are_named_beside_noise_and_a_blur():
         assert differences[1].startswith("values: ")
 
 
-def test_what_is_unexplained_beside_another_order_is_told():
-    blurred = gaussian_filter(resized(CAT.pixels).astype(float), (3, 3, 0))
-    order, values = KERAS.compare(blurred[:, ::-1] / 127.5 - 1, CAT).differences
-    assert order == "image: as it is here, mirrored left to right there"
-    assert re.fullmatch(
-        r"values: \d+\.\d\d levels \(root mean square\) are unexplained beside that",
-        values,
-    )
+def test_what_is_unexplained_beside_another_order_or_scaling_is_told():
+    blurred = lambda x: gaussian_filter(resized(x).astype(float), (3, 3, 0))
+    for code, words in (
+        (blurred(CAT.pixels)[:, ::-1] / 127.5 - 1, "as it is here, mirrored"),
+        (lambda x: blurred(x) / x.max(), "by the values of each image"),
+    ):
+        found = KERAS.compare(code, CAT)
+        assert words in found.differences[0]
+        remainder = r"leaves \d+\.\d\d levels \(root mean square\) unexplained"
+        assert re.search(remainder, found.notes[-1])
 
 
 def test_bytes_in_the_reverse_order_are_named():
@@ -787,7 +790,24 @@ def test_a_file_that_is_read_as_if_it_were_rgb_is_named(tmp_path):
     levels = np.dstack([np.asarray(Image.open(path))] * 3)
     tensor = resized(levels, 0) / 127.5 - 1
     differences = KERAS.compare(tensor, load_image(path)).differences
-    assert "file: its P values converted to RGB here, not there" in differences
+    words = "file: its {} values converted to RGB here, not there"
+    assert words.format("P") in differences
+    # Pillow makes cyan of red by taking it from 255.
+    path = tmp_path / "photo.tif"
+    Image.fromarray(CAT.pixels).convert("CMYK").save(path)
+    photo = load_image(path)
+    three = lambda path: resized(np.asarray(Image.open(path))[..., :3]) / 127.5 - 1
+    for code in (three, three(path)):
+        assert KERAS.compare(code, photo).differences == (words.format("CMYK"),)
+    tensors = [three(path), KERAS.apply(CAT) + 1e-3]
+    reading = black_box.read(KERAS, tensors, [photo, CAT])
+    of_rgb = reading, reading.called[1], CAT, relative_distance
+    assert black_box.compared(KERAS, *of_rgb).equal
+    negative = lambda path: 1 - resized(load_image(path).pixels) / 127.5
+    (polarity,) = KERAS.compare(negative, photo).differences
+    assert polarity == "polarity: as it is here, inverted there"
+    unlike = KERAS.compare(lambda path: three(path) ** 3, photo)
+    assert "where the file is read; here: CMYK converted to RGB" in unlike.notes[1]
 
 
 def test_one_photo_does_not_tell_a_fixed_scaling_from_one_of_its_own():
