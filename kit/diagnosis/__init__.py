@@ -444,8 +444,8 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one.
 
     Or all that differs from the classifier's preprocessing, where about as much speaks for it: evidence may
-    not single out each step of it, such as a crop; but not its matte, which may be a default. What the search
-    named, and the fix that explains most leaves out, adds nothing to it, and is named no more.
+    not single out each step of it, such as a crop; beside a person's own code not its matte, which may be a
+    default. What the search named, and the fix that explains most leaves out, is named no more.
     """
     single_fixes = dict.fromkeys(fixes(case.findings))
     declared = case.declared
@@ -465,11 +465,11 @@ def _with_whole_fix(case: Investigation) -> Investigation:
             case.in_use, [whole_fix, finding.fix.preprocessing or whole_fix]
         )
     )
-    if declared is not None:
+    if declared and case.difference:
         matte = whole_fix.decoding.matte
         declared = declared.replace(**decoding_changes(declared, matte=matte))
-        if gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
-            whole_fix = declared
+    if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
+        whole_fix = declared
     return replace(
         case, whole_fix=whole_fix, searched=replace(case.searched, findings=found)
     )

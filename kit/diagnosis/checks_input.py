@@ -117,7 +117,11 @@ def _unheeded_finding(
             helps,
         ),
         Evidence("share of these predictions that change", changed_share),
-        advice="Decode as in training.",
+        advice=(
+            "Decode so, if training did."
+            if ways[1:]
+            else "Decode as the file asks for."
+        ),
         sure=helps and told_apart,
         fixed=fixed,
         cost=changed_share * len(affected) / len(photos),
