@@ -72,22 +72,12 @@ def _unheeded_finding(
         for value in request.values
     ]
 
-    def differing(first: Preprocessing, second: Preprocessing) -> list[int]:
-        return [
-            place
-            for place, photo in enumerate(photos)
-            if not np.array_equal(
-                photo.decoded(first.decoding).pixels,
-                photo.decoded(second.decoding).pixels,
-            )
-        ]
-
-    if not any(differing(used, way) for way in ways):
+    if not any(_differing(photos, used, way) for way in ways):
         return None
     labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
     # The first of those that meet as many labels.
     fixed = max(ways, key=lambda way: labelled.correct(way).sum())
-    places = differing(used, fixed)
+    places = _differing(photos, used, fixed)
     if not places:
         return None
     affected = [photos[place] for place in places]
@@ -103,7 +93,7 @@ def _unheeded_finding(
     told_apart = all(
         at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
         for rival in (used, *ways)
-        if ways[1:] and differing(rival, fixed)
+        if ways[1:] and _differing(photos, rival, fixed)
         for gained, lost in [labelled.gained_and_lost(rival, fixed)]
     )
     changed_share = float(before.changed(after).mean())
@@ -126,6 +116,19 @@ def _unheeded_finding(
         fixed=fixed,
         cost=changed_share * len(affected) / len(photos),
     )
+
+
+def _differing(
+    photos: Photos, first: Preprocessing, second: Preprocessing
+) -> list[int]:
+    """Return the places of the photos that two preprocessings decode otherwise."""
+    return [
+        place
+        for place, photo in enumerate(photos)
+        if not np.array_equal(
+            photo.decoded(first.decoding).pixels, photo.decoded(second.decoding).pixels
+        )
+    ]
 
 
 def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None:
