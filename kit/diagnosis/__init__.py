@@ -68,6 +68,7 @@ from kit.images.photo import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
+from kit.preprocessing.pipeline import decoding_changes
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -444,7 +445,8 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one.
 
     Or all that differs from the classifier's preprocessing, where about as much speaks for it: evidence may
-    not single out each step of it, such as a crop.
+    not single out each step of it, such as a crop; beside a person's own code not its matte, which may be a
+    default. What the search named, and the fix that explains most leaves out, is named no more.
     """
     single_fixes = dict.fromkeys(fixes(case.findings))
     declared = case.declared
@@ -455,9 +457,23 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     whole_fix = max(
         (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
     )
+    found = tuple(
+        finding
+        for finding in case.searched.findings
+        if finding.verdict != "named"
+        or whole_fix
+        == _with_changed_fields(
+            case.in_use, [whole_fix, finding.fix.preprocessing or whole_fix]
+        )
+    )
+    if declared and case.difference:
+        matte = whole_fix.decoding.matte
+        declared = declared.replace(**decoding_changes(declared, matte=matte))
     if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
         whole_fix = declared
-    return replace(case, whole_fix=whole_fix)
+    return replace(
+        case, whole_fix=whole_fix, searched=replace(case.searched, findings=found)
+    )
 
 
 def _check_images(case: Investigation) -> Investigation:

@@ -1,6 +1,5 @@
 """Certain checks of files and tensors."""
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,10 +7,12 @@ import numpy as np
 from kit._arrays import Float32, Int64
 from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import surprises
-from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
-from kit.images.photo import Photo
+from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.evidence import CONVINCING_CHANCE
+from kit.diagnosis.finding import Evidence, Finding, Photos, at_least, conclude
+from kit.diagnosis.sources import Labelled
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import TO_TENSOR, run
+from kit.preprocessing.pipeline import TO_TENSOR, decoding_changes, run
 from kit.preprocessing.scaling import affine
 
 HELPING_NATS = 0.1
@@ -22,19 +23,26 @@ SMALL_SHARE = 0.5
 
 
 class _Request(NamedTuple):
-    """What a file asks for: the cause where it is ignored, fields of `Decoding` that heed it, in words."""
+    """What a file asks for: the cause where it is ignored, values of a field of `Decoding`, in words.
+
+    Of several values, no file says which one training had: labels alone tell.
+    """
 
     cause: str
-    decoding_fields: dict[str, Any]
+    field: str
+    values: tuple[Any, ...]
     words: str
 
 
 _REQUESTS = (
-    _Request("exif_orientation", {"exif": True}, "The EXIF orientation is ignored"),
+    _Request("exif_orientation", "exif", (True,), "The EXIF orientation is ignored"),
     _Request(
-        "alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels are not white"
+        "alpha_matte",
+        "matte",
+        ((255, 255, 255), (0, 0, 0), None),
+        "Transparency may have to be read otherwise",
     ),
-    _Request("bit_depth", {"depth": "scale"}, "Levels above 255 are clipped"),
+    _Request("bit_depth", "depth", ("scale",), "Levels above 255 are clipped"),
 )
 
 BY_PREDICTIONS = frozenset(request.cause for request in _REQUESTS)
@@ -59,13 +67,17 @@ def _unheeded_finding(
     classifier: Classifier, photos: Photos, labels: Int64, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
-    fixed = used.replace(decoding=replace(used.decoding, **request.decoding_fields))
+    ways = [
+        used.replace(**decoding_changes(used, **{request.field: value}))
+        for value in request.values
+    ]
 
-    def differs(photo: Photo) -> bool:
-        before = photo.decoded(used.decoding).pixels
-        return not np.array_equal(before, photo.decoded(fixed.decoding).pixels)
-
-    places = [place for place, photo in enumerate(photos) if differs(photo)]
+    if not any(_differing(photos, used, way) for way in ways):
+        return None
+    labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
+    # The first of those that meet as many labels.
+    fixed = max(ways, key=lambda way: labelled.correct(way).sum())
+    places = _differing(photos, used, fixed)
     if not places:
         return None
     affected = [photos[place] for place in places]
@@ -78,6 +90,12 @@ def _unheeded_finding(
     )
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
+    told_apart = all(
+        at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
+        for rival in (used, *ways)
+        if ways[1:] and _differing(photos, rival, fixed)
+        for gained, lost in [labelled.gained_and_lost(rival, fixed)]
+    )
     changed_share = float(before.changed(after).mean())
     return conclude(
         request.cause,
@@ -89,11 +107,28 @@ def _unheeded_finding(
             helps,
         ),
         Evidence("share of these predictions that change", changed_share),
-        advice="Decode as the file asks for.",
-        sure=helps,
+        advice=(
+            "Decode so, if training did."
+            if ways[1:]
+            else "Decode as the file asks for."
+        ),
+        sure=helps and told_apart,
         fixed=fixed,
         cost=changed_share * len(affected) / len(photos),
     )
+
+
+def _differing(
+    photos: Photos, first: Preprocessing, second: Preprocessing
+) -> list[int]:
+    """Return the places of the photos that two preprocessings decode otherwise."""
+    return [
+        place
+        for place, photo in enumerate(photos)
+        if not np.array_equal(
+            photo.decoded(first.decoding).pixels, photo.decoded(second.decoding).pixels
+        )
+    ]
 
 
 def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None:

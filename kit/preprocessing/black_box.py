@@ -241,6 +241,8 @@ def _unless_rounded(
     expected: Pipeline, samples: Sequence[Probe], reading: Reading, *, decoded: bool
 ) -> Reading:
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
+    # What rounding makes of another decoding is no other scaling.
+    expected = expected.replace(decoding=reading.pipeline.decoding)
     levels = levels_apart(expected, samples)
     slope, expected_slope = (
         affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)

@@ -326,7 +326,7 @@ PIPELINE: tuple[Operation, ...] = (
                 title="Transparency",
                 words=_alpha_words,
                 causes=("alpha_matte",),
-                sentence="In your code, transparency is {in_use}; in training, it was {right}.",
+                sentence="In your code, transparency is {in_use}; it may have to be {right}.",
             ),
             Choice(
                 name="depth",

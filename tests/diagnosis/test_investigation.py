@@ -130,6 +130,16 @@ def test_a_search_doubts_what_its_evidence_forbids_and_takes_a_reference_for_ave
     assert case.searched.judged_by == "Judged by a profile of training images."
 
 
+def test_a_cause_is_not_named_whose_fix_adds_nothing_to_that_of_another(monkeypatch):
+    clipped = USED.replace(decoding=kit.Decoding(depth="clip"))
+    # No training has transposed images.
+    worse = named("channel_layout", fix=Fix("", "", WRONG.replace(layout="transposed")))
+    monkeypatch.setattr("kit.diagnosis.search", lambda _: Search((worse,)))
+    certain = named("bit_depth", fix=Fix("", "", clipped))
+    case = STAGES["candidates"](investigation([certain]))
+    assert [one.cause for one in case.findings] == ["bit_depth"]
+
+
 def test_labels_in_another_order_take_no_part_in_the_search():
     labels = indices([1], 2)
     assert investigation(labels=labels).labels_to_search_by.tolist() == [1, -1]

@@ -224,6 +224,15 @@ def test_another_decoding_is_looked_for_only_where_the_function_decodes(tmp_path
     decoded = WINDOW.compare(there.apply, photo)
     assert decoded.differences == ("channels: rgb here, bgr there",)
 
+    def rounded_once_more(path):
+        faded = np.asarray(Image.open(path).resize((96, 96), 2), np.float32)
+        return faded[..., :3] * faded[..., 3:] / 255
+
+    (difference,) = (
+        Preprocessing((96, 96)).compare(rounded_once_more, photo).differences
+    )
+    assert difference.startswith("Transparency")
+
 
 def test_a_picture_without_colour_accuses_no_channel_order():
     columns = np.tile(np.arange(240, dtype=np.uint8)[:, None], (160, 1, 3))

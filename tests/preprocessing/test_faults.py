@@ -19,11 +19,11 @@ exif_ignored, exif_orientation, EXIF tag ignored
     EXIF orientation: applied here, ignored there, first at None
 alpha_dropped, alpha_matte, dropped, hidden colour shows
     In your code, transparency is dropped;
-    in training, it was laid over white.
+    it may have to be laid over white.
     Transparency: laid over (255, 255, 255) here, dropped there, first at None
 alpha_black, alpha_matte, on black
     In your code, transparency is laid over black;
-    in training, it was laid over white.
+    it may have to be laid over white.
     Transparency: laid over (255, 255, 255) here, laid over (0, 0, 0) there, first at None
 depth_clipped, bit_depth, clipped at 255
     In your code, a 16-bit image is clipped at 255;
