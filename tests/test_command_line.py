@@ -171,6 +171,7 @@ def test_bad_input_is_one_line_and_nothing_is_left_behind(
 @pytest.mark.parametrize(
     ("arguments", "program"),
     [
+        ([], "python -m kit"),
         (["diagnosis", MODEL], "python -m kit"),
         ([*DIAGNOSE, "--nothing"], "python -m kit diagnose"),
     ],

@@ -11,6 +11,7 @@ from kit.preprocessing.comparison import (
     StepDifference,
     relative_distance,
 )
+from kit.preprocessing.resizing import PILLOW
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture
 
@@ -48,6 +49,11 @@ def test_versions_of_pillow_are_named_where_they_make_other_pixels_of_the_photo(
     assert found.differences == ("resize: Pillow 12.3 here, 13.0 there",)
     assert found.first_step == "resize"
     assert older.compare(newer, wide).equal
+    # Without a version it is the installed one.
+    (words,) = (
+        Preprocessing().compare(older if PILLOW >= 13 else newer, tall).differences
+    )
+    assert words.startswith(f"resize: Pillow {PILLOW} here, ")
     others = newer.replace(filter="bicubic"), newer.replace(filter="cv2_area")
     for other in others:
         (words,) = older.compare(other, tall).differences
