@@ -424,7 +424,9 @@ def _with_doubtful_as_possible(
     findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
 ) -> tuple[Finding, ...]:
     return tuple(
-        replace(finding, verdict="possible") if doubtful(finding) else finding
+        replace(finding, verdict="possible")
+        if finding.verdict == "named" and doubtful(finding)
+        else finding
         for finding in findings
     )
 
