@@ -47,7 +47,7 @@ from kit.diagnosis.finding import (
     Fix,
     Photos,
     difference,
-    fix,
+    fix_from,
     ranked,
 )
 from kit.diagnosis.image_causes import (
@@ -333,7 +333,7 @@ def fixed_together(
 ) -> tuple[Finding, ...]:
     """Let what is named about the preprocessing carry the fix of all faults."""
     return tuple(
-        replace(finding, fix=fix(in_use, right))
+        replace(finding, fix=fix_from(in_use, right))
         if finding.verdict == "named" and finding.fix.preprocessing
         else finding
         for finding in findings

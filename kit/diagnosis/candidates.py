@@ -264,8 +264,8 @@ IMAGES_TRIED = 16
 """Images that are tried, the first ones: a question of seconds."""
 
 QUIET_SHARE = 1 / 8
-"""Share of the images whose answer may change under a small change before nothing is called clean; half of
-the quarter from which on a change does harm."""
+"""Share of the images whose prediction may change under a small change before it counts; half of the
+quarter from which on a change does harm."""
 
 
 @dataclass(frozen=True)

@@ -235,8 +235,9 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
 def _layout_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
     if used.layout != "reshaped":
         return None
-    moved = used.replace(layout="channels_last")
-    elsewhere_share = float((tensor != run(TO_TENSOR, moved, _LEVELS)).mean())
+    # A reshaped tensor has its channels last as well, with other numbers in their places.
+    right = used.replace(layout="channels_last")
+    elsewhere_share = float((tensor != run(TO_TENSOR, right, _LEVELS)).mean())
     if not elsewhere_share:
         # One channel lies the same after both.
         return None
@@ -245,5 +246,5 @@ def _layout_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
         "The tensor was reshaped, not transposed.",
         Evidence("share of values that lie elsewhere", elsewhere_share, 0.0, True),
         advice="Transpose the axes instead of reshaping.",
-        fixed=moved,
+        fixed=right,
     )

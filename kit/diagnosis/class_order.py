@@ -80,19 +80,19 @@ def _reordering(
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
-    """Return the usual mistakes by name, as the class that each output stands for; without repetitions."""
+    """Return the usual mistakes by name, as the class that each output stands for; each order once."""
     in_use = np.arange(len(class_names))
 
     def sorted_by(key: Callable[[int], int | str]) -> Indices:
-        # Output i stands for the class that comes i-th when they are sorted so.
+        # Output i stands for the class that comes i-th when the classes are sorted so.
         return np.array(sorted(in_use.tolist(), key=key))
 
     as_text = sorted_by(str)
     as_text_from_one = sorted_by(lambda index: str(index + 1))
-    # Of each usual mistake, the class that every output stands for.
     orders = {
         "sorted as text": as_text,
         "sorted as text from 1 on": as_text_from_one,
+        # The names are sorted as text, and the outputs are not: the other way round.
         "sorted as numbers": np.argsort(as_text),
         "sorted as numbers from 1 on": np.argsort(as_text_from_one),
         "sorted by name": sorted_by(lambda index: class_names[index]),
@@ -105,12 +105,14 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
         orders["sorted by the numbers in their names"] = sorted_by(
             lambda index: int(digits[index])
         )
-    # Of equal orders the first name stays, and the order in use is no mistake.
-    distinct = {
-        order.tobytes(): (rule, order) for rule, order in reversed(orders.items())
-    }
-    distinct.pop(in_use.tobytes(), None)
-    return dict(reversed(distinct.values()))
+    # Of equal orders the first one stays, and the order in use is no mistake.
+    seen = {in_use.tobytes()}
+    distinct = {}
+    for rule, order in orders.items():
+        if order.tobytes() not in seen:
+            seen.add(order.tobytes())
+            distinct[rule] = order
+    return distinct
 
 
 def _order_by_rule(labelled: Predictions) -> Finding | None:

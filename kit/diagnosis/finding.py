@@ -153,7 +153,7 @@ def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
     return "; ".join([*changed, *left_out])
 
 
-def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
+def fix_from(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
     steps = difference(in_use, fixed)
     alternative = ""

@@ -135,11 +135,14 @@ class Diagnosis(Result):
 
     @property
     def undecided(self) -> tuple[str, ...]:
-        """The kinds of small changes that change predictions here, where no large fault is found."""
+        """The kinds of small changes that these images cannot judge, where no large fault is found."""
+        if not self.clean:
+            return ()
+        # A change that moves many predictions may be a fault that nobody sees here.
         return tuple(
             change.name
             for change in self.sensitivity
-            if self.clean and change.changed > QUIET_SHARE * change.photos
+            if change.changed > QUIET_SHARE * change.photos
         )
 
     @property

@@ -16,7 +16,7 @@ from kit.diagnosis.finding import (
     Fix,
     at_least,
     difference,
-    fix,
+    fix_from,
 )
 from kit.diagnosis.sources import (
     NAMED_GAIN,
@@ -72,7 +72,7 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
             summary="One of two causes.",
             evidence=(evidence,),
             cost=float(grounds.trial(fixed).changed.mean()),
-            fix=fix(grounds.in_use, fixed),
+            fix=fix_from(grounds.in_use, fixed),
         )
         for cause in (first_cause, both.candidate.cause)
     ]
@@ -180,7 +180,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     for score in grounds.scores:
         candidate = score.candidate
         if candidate.step == "scaling" and not unsure_or_constant(score.preprocessing):
-            possible_fix = fix(grounds.in_use, score.preprocessing)
+            possible_fix = fix_from(grounds.in_use, score.preprocessing)
             return (
                 Finding(
                     candidate.cause, "possible", _UNSURE_OR_CONSTANT, fix=possible_fix
@@ -210,7 +210,7 @@ def unfounded(grounds: Grounds, finding: Finding) -> bool:
 
 
 class _Faults(NamedTuple):
-    """What is named, what is doubtful, and the preprocessing with what is named fixed."""
+    """What is named, one finding that is doubtful or none, and the preprocessing with what is named fixed."""
 
     named: list[Finding]
     doubtful: list[Finding]
@@ -218,13 +218,15 @@ class _Faults(NamedTuple):
 
 
 def _faults_or_pair(grounds: Grounds) -> _Faults:
-    """Return what `_faults_one_by_one` does, or a pair; what is named together has one fix."""
+    """Return what `_faults_one_by_one` does, or a pair where it names nothing."""
     named, doubtful, fixed = _faults_one_by_one(grounds)
     if not named and (pair := pair_of_changes(grounds)) is not None:
         named, fixed = pair
         doubtful = []
     if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        named = [replace(finding, fix=fix(grounds.in_use, fixed)) for finding in named]
+        # Alone, the fix of the first would leave what was found after it.
+        whole_fix = fix_from(grounds.in_use, fixed)
+        named = [replace(finding, fix=whole_fix) for finding in named]
     return _Faults(named, doubtful, fixed)
 
 
@@ -340,7 +342,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
         ),
     ]
     if not predicting_otherwise:
-        return fix(grounds.in_use, fixed)
+        return fix_from(grounds.in_use, fixed)
     fix_words = difference(grounds.in_use, fixed)
     rival_words = difference(grounds.in_use, predicting_otherwise[0])
     return Fix(

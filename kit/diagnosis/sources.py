@@ -265,9 +265,10 @@ class Labelled:
         self, in_use: Preprocessing, fixed: Preprocessing
     ) -> tuple[int, int]:
         """Return how many images another preprocessing puts right, and how many it puts wrong."""
-        before = self.correct(in_use)
-        after = self.correct(fixed)
-        return int((after & ~before).sum()), int((before & ~after).sum())
+        right_before = self.correct(in_use)
+        right_after = self.correct(fixed)
+        gained = int((right_after & ~right_before).sum())
+        return gained, int((right_before & ~right_after).sum())
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""

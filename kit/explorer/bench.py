@@ -199,13 +199,16 @@ class Bench:
         self, settings: Settings, photos: Iterable[str], current: str
     ) -> Settings:
         """Complete settings; TypeError or ValueError for those that there are not, here or anywhere."""
-        complete = complete_settings(settings, photos, current)
-        if complete["fix"] and self.fixed is None:
-            raise ValueError("Expected fix as False before a diagnosis, received True")
-        if complete["where"] not in (None, -1):
+        completed = complete_settings(settings, photos, current)
+        if completed["fix"] and self.fixed is None:
+            raise ValueError(
+                "Expected fix as False until a diagnosis has found one, received True"
+            )
+        # None shows no map, -1 one of the predicted class.
+        if completed["where"] not in (None, -1):
             names = self.classifier.class_names
-            complete["where"] = class_index(complete["where"], names)
-        return complete
+            completed["where"] = class_index(completed["where"], names)
+        return completed
 
     def base(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""

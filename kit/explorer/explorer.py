@@ -259,9 +259,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:
-            return Contents(self._bench, self._shelf, self._tries, self.settings).of(
-                photos
-            )
+            contents = Contents(self._bench, self._shelf, self._tries, self.settings)
+            return contents.for_page(photos)
 
     def _show(self, name: str) -> None:
         # A heat map stays on, of the class that is predicted for the new photo.
@@ -461,8 +460,10 @@ class Explorer(anywidget.AnyWidget):
 
         try:
             diagnosis = why.diagnose_view(view, progress)
-            own_answer = because_reply["changes"], image_buffers
-            explanation, final_buffers = why.explanation(diagnosis, view, own_answer)
+            answer_from_changes = because_reply["changes"], image_buffers
+            explanation, final_buffers = why.explanation(
+                diagnosis, view, answer_from_changes
+            )
             progress("")  # raises where it was stopped meanwhile
         except futures.CancelledError:
             ended: BecauseReply = {**because_reply, "stopped": "Stopped."}

@@ -57,15 +57,15 @@ class Contents:
     tries: Mapping[str, Settings]
     start: Settings
 
-    def of(self, names: Iterable[str] | None) -> Self:
-        """Leave out other photos, None for none of them, and states that a page does not show."""
+    def for_page(self, names: Iterable[str] | None) -> Self:
+        """Keep the photos of these names, None for all, and the states that a page can show."""
         shelf = Shelf(self.shelf)
         shelf.pop(CAMERA, None)  # whose frame is no photo of a page
         if names is not None:
             shelf = Shelf({name: shelf[name] for name in names})
 
         def is_shown(settings: Settings) -> bool:
-            return settings["photo"] in shelf and offered(settings)
+            return settings["photo"] in shelf and page_can_show(settings)
 
         tries = {
             name: settings
@@ -81,7 +81,7 @@ class Contents:
         return [self.start, *self.tries.values()]
 
 
-def offered(settings: Settings) -> bool:
+def page_can_show(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
     changed = changed_settings(settings)
     return changed.keys() <= OF_PAGES and NOT_OFFERED.isdisjoint(changed.values())

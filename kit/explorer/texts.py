@@ -147,6 +147,7 @@ def is_prepared_as_in_training(classifier: Classifier) -> bool:
 def usual_preparation(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
     if classifier.preprocessing is None:
+        # See `assumed_preprocessing`.
         return "as assumed"
     if is_prepared_as_in_training(classifier):
         return "as in training"

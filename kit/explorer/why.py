@@ -255,10 +255,13 @@ def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
 
 
 def explanation(
-    diagnosis: Diagnosis, view: View, own_answer: tuple[Reason, list[bytes]]
+    diagnosis: Diagnosis, view: View, answer_from_changes: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
-    """Return the diagnosis as the page shows it, with the images of `Reason`; `own` is that of `because`."""
-    reason, image_buffers = _best_reason(diagnosis, view, own_answer)
+    """Return the diagnosis as the page shows it, with the images of `Reason`.
+
+    `answer_from_changes` is that of `because`: what a person's own changes have done.
+    """
+    reason, image_buffers = _best_reason(diagnosis, view, answer_from_changes)
     # The code is shown by itself, as it is to be copied.
     findings = [
         replace(finding, fix=replace(finding.fix, code=""))
@@ -269,7 +272,7 @@ def explanation(
 
 
 def _best_reason(
-    diagnosis: Diagnosis, view: View, own_answer: tuple[Reason, list[bytes]]
+    diagnosis: Diagnosis, view: View, answer_from_changes: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
     fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
@@ -279,12 +282,12 @@ def _best_reason(
         if _is_own_choice(view, fixed):
             # Then what undoing their own changes does says more than the diagnosis.
             if is_prepared_as_in_training(view.bench.classifier):
-                return own_answer
+                return answer_from_changes
             settings_to_apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
         after = _view_with(view, fixed)
         return _preprocessing_reason(view, after, settings_to_apply)
     in_image = None if spoilt(view) else _reason_in_image(diagnosis, view)
-    return own_answer if in_image is None else (in_image, [])
+    return answer_from_changes if in_image is None else (in_image, [])
 
 
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:

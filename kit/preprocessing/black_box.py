@@ -106,8 +106,11 @@ def _called_on_each(
     expected: Pipeline, function: Function, photos: Sequence[Photo]
 ) -> tuple[Called, ...]:
     first = call(function, photos[0], expected=expected)
-    # Whatever the first call took, the others take.
-    others = (call(function, photo, first.given_as, expected) for photo in photos[1:])
+    # They are given what the first one took; where it failed, each is given every form.
+    others = (
+        call(function, photo, given_as=first.given_as, expected=expected)
+        for photo in photos[1:]
+    )
     return first, *others
 
 

@@ -338,21 +338,21 @@ def numpy_of(value: Any) -> Array:
 
 def why_unusable(array: Array) -> str:
     """Say why an array is no image for a network; empty where it is one."""
+    if array.dtype.kind in "SU":
+        return "text instead of numbers"
     if array.dtype.kind not in "buif":
         kinds = {type(value).__name__ for value in array.flat}
-        kind = "text" if array.dtype.kind in "SU" else ", ".join(sorted(kinds))
-        kind = kind.replace("NoneType", "None, as without a return,")
+        kind = ", ".join(sorted(kinds)).replace(
+            "NoneType", "None, as without a return,"
+        )
         return f"{kind} instead of numbers"
     is_batch_of_one = array.ndim == 4 and len(array) == 1
     shape = array.shape[1:] if is_batch_of_one else array.shape
     has_channels = len(shape) == 3 and {shape[0], shape[2]} & {1, 3}
     is_image = has_channels or len(shape) == 2
     # Of three lengths the smallest is that of the channels.
-    if (
-        not is_image
-        or sorted(shape)[-2] < LEAST_SIDE_PIXELS
-        or max(shape) > LARGEST_SIDE
-    ):
+    shorter_side, longer_side = sorted((0, 0, *shape))[-2:]
+    if not is_image or shorter_side < LEAST_SIDE_PIXELS or longer_side > LARGEST_SIDE:
         sides = f"sides of {LEAST_SIDE_PIXELS} to {LARGEST_SIDE} pixels"
         expected = f"one image of 1 or 3 channels, first or last, and {sides}"
         return f"shape {array.shape}, which is not {expected}"

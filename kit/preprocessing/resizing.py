@@ -183,18 +183,18 @@ def _antialiased(
     return taps
 
 
-def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
-    """Return which pixels are kept, how many of the source each of them is, and how long the source is."""
+def _cv_kept_pixels(axis: Axis) -> tuple[Float64, float, int]:
+    """Return the result's pixels that are kept, how many of the source each is, and its length."""
     length = axis.stop - axis.start
     # Divided twice, since that is rounded as in OpenCV.
     scale = 1 / (axis.resized / length)
-    positions = axis.offset + np.arange(axis.kept, dtype=np.float64)
-    return positions, scale, length
+    kept_pixels = axis.offset + np.arange(axis.kept, dtype=np.float64)
+    return kept_pixels, scale, length
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
-    positions, scale, length = _cv_positions(axis)
-    return _single_tap(positions * scale, length)
+    pixels, scale, length = _cv_kept_pixels(axis)
+    return _single_tap(pixels * scale, length)
 
 
 def _cv_taps(
@@ -204,12 +204,12 @@ def _cv_taps(
     *,
     area: bool = False,
 ) -> _Taps:
-    positions, scale, length = _cv_positions(axis)
-    where = ((positions + 0.5) * scale - 0.5).astype(np.float32)
+    pixels, scale, length = _cv_kept_pixels(axis)
+    where = ((pixels + 0.5) * scale - 0.5).astype(np.float32)
     if area:
         # Between the pixel where a target pixel begins and the next, by the share beyond the first.
-        begins = np.floor(positions * scale)
-        share = positions + 1 - (begins + 1) * (axis.resized / length)
+        begins = np.floor(pixels * scale)
+        share = pixels + 1 - (begins + 1) * (axis.resized / length)
         where = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
@@ -221,15 +221,15 @@ def _cv_taps(
 @lru_cache(maxsize=32)
 def _cv_area_taps(axis: Axis) -> _Taps:
     # For shrinking alone, where each pixel is the mean of those that it covers.
-    positions, scale, length = _cv_positions(axis)
-    start = positions * scale
-    stop = (positions + 1) * scale
+    pixels, scale, length = _cv_kept_pixels(axis)
+    start = pixels * scale
+    stop = (pixels + 1) * scale
     # The scale is rounded: a start that should be whole may lie a little below.
     first = np.floor(start + 1e-6)
-    pixels = first + np.arange(int(scale) + 2)[:, None]
-    covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
+    sources = first + np.arange(int(scale) + 2)[:, None]
+    covered = (np.minimum(sources + 1, stop) - np.maximum(sources, start)).clip(0)
     weights = (covered / covered.sum(axis=0)).astype(np.float32)
-    return pixels.clip(0, length - 1).astype(np.intp), weights
+    return sources.clip(0, length - 1).astype(np.intp), weights
 
 
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)

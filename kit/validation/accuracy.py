@@ -11,6 +11,7 @@ import scipy  # its parts are imported when they are used
 from kit._arrays import Bools
 from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
+from kit.images.opening import describe
 from kit.images.photo import Pictures, as_photos
 
 
@@ -228,16 +229,21 @@ def cross_validate(
     Raises
     ------
     ValueError
-        Another number of labels or groups, or too many folds for them.
+        Another number of labels or groups, labels that are no whole numbers, or too many folds for them.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    whole("folds", folds, 2, None)
+    whole("folds", folds, low=2, high=None)
     photos = as_photos(pictures)
     classes = np.asarray(labels)
-    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    shuffled = splitter(folds, shuffle=True, random_state=seed)
-    splits = list(shuffled.split(photos, classes, groups))
+    if classes.dtype.kind not in "iu":
+        raise ValueError(
+            "Expected labels as whole numbers, the index of each class, "
+            f"received {describe(classes)}; give class_names.index(name) of each"
+        )
+    splitter_class = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = splitter_class(folds, shuffle=True, random_state=seed)
+    splits = list(splitter.split(photos, classes, groups))
     accuracies = []
     steps = Steps(splits, "Training on folds", progress)
     for training, validation in steps:

@@ -84,11 +84,11 @@ class Estimate:
 
 
 def _estimated_share(hits: Bools) -> Estimate:
-    # Of no images the share may be anything.
+    # Of no images, as of the errors of a classifier without any, the share may be anything.
     if not len(hits):
         return Estimate(value=0.0, low=0.0, high=1.0)
-    share = accuracy_interval(hits)
-    return Estimate(value=share.accuracy, low=share.low, high=share.high)
+    interval = accuracy_interval(hits)
+    return Estimate(value=interval.accuracy, low=interval.low, high=interval.high)
 
 
 def _percentile_estimate(value: float, resampled_values: Float64) -> Estimate:
@@ -335,6 +335,7 @@ def calibrate(
             f"Expected at least {FEWEST} images, received {len(images)}; give more"
         )
     steps = Steps(images, "Predicting", progress)
+    # Of no temperature that the classifier may have.
     probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
     in_fit = stratified_half(classes)
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])

@@ -75,6 +75,7 @@ class Duplicates(Result):
 
         A ValueError where there is no second one.
         """
+        # Which raises a ValueError of one collection.
         _, second_size = self.sizes
         return np.isin(np.arange(second_size), [pair.second for pair in self.pairs])
 

@@ -8,7 +8,7 @@ import pytest
 import kit
 from kit.diagnosis import STAGES, Investigation, fixed_together, fixes, with_fixes
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.finding import Evidence, Finding, Fix, fix
+from kit.diagnosis.finding import Evidence, Finding, Fix, fix_from
 from kit.diagnosis.report import UNLABELLED
 from kit.diagnosis.search import Search
 from tests.diagnosis import indices
@@ -194,7 +194,7 @@ def test_one_fix_puts_all_faults_of_the_preprocessing_right():
     advice = named("dark", fix=Fix("brighten"))
     others = (advice, replace(one, verdict="possible"))
     fixed, *unchanged = fixed_together([one, *others], WRONG, USED)
-    assert fixed.fix == fix(WRONG, USED)
+    assert fixed.fix == fix_from(WRONG, USED)
     assert (*unchanged,) == others
 
 

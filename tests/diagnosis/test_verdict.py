@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
-from kit.diagnosis.finding import Fix, fix
+from kit.diagnosis.finding import Fix, fix_from
 from kit.diagnosis.search import best_finding, evidence_of, other_findings, search
 from kit.diagnosis.sources import Labelled, Ordinary, Vote
 from kit.preprocessing import Preprocessing
@@ -314,7 +314,7 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
 
 
 def test_a_fix_to_usual_means_says_that_others_may_be_near(in_use):
-    near = fix(in_use, Preprocessing(scaling="imagenet")).text
+    near = fix_from(in_use, Preprocessing(scaling="imagenet")).text
     assert near.endswith(
         "), or your training's mean and standard deviation, if near these."
     )

@@ -214,10 +214,10 @@ def test_a_page_begins_without_a_map_and_has_no_seeds_but_0_and_those_of_its_sta
 
 def test_states_that_a_page_does_not_compute_are_not_offered():
     shown = neutral("cat.jpg")
-    assert export.offered(shown | {"noise": 3.0, "seed": 5, "where": 2})
-    assert export.offered(shown | {"alpha": "alpha_black"})
-    assert not export.offered(shown | {"blur": 1.0})
-    assert not export.offered(shown | {"alpha": "alpha_dropped"})
+    assert export.page_can_show(shown | {"noise": 3.0, "seed": 5, "where": 2})
+    assert export.page_can_show(shown | {"alpha": "alpha_black"})
+    assert not export.page_can_show(shown | {"blur": 1.0})
+    assert not export.page_can_show(shown | {"alpha": "alpha_dropped"})
 
 
 def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(bench):
@@ -226,8 +226,8 @@ def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(be
     dark = neutral(panda) | {"brightness": 0.2}
     tries = {"dark": dark, "soft": dark | {"blur": 1.0}, "cat": neutral("cat.jpg")}
     chosen = replace(contents, tries=tries, start=dark)
-    assert chosen.of(["cat.jpg"]).start == neutral("cat.jpg")
-    few = chosen.of([panda])
+    assert chosen.for_page(["cat.jpg"]).start == neutral("cat.jpg")
+    few = chosen.for_page([panda])
     assert (list(few.shelf), few.tries, few.start) == ([panda], {"dark": dark}, dark)
 
 

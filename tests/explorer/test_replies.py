@@ -78,7 +78,7 @@ MALFORMED = [
     (
         {"kind": "settings", "settings": {"fix": True}},
         [],
-        "Expected fix as False before a diagnosis",
+        "Expected fix as False until a diagnosis",
     ),
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
