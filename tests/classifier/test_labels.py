@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kit.classifier.labels import checked_class_names, class_indices, surprises
+from kit.classifier.metadata import names_in
 
 NAMES = ("coat", "dress", "bag", "coat", "7")
 
@@ -101,6 +102,14 @@ def test_names_are_one_for_each_class():
         "10",
         "2",
     )
+
+
+def test_numbered_lines_are_those_of_teachable_machine_and_come_in_their_order(
+    tmp_path,
+):
+    file = tmp_path / "labels.txt"
+    file.write_text("".join(f"{number} class {number}\n" for number in range(12)))
+    assert names_in(file) == (tuple(f"class {number}" for number in range(12)), True)
 
 
 def test_a_mapping_gives_names_in_the_order_of_its_indices():

@@ -327,9 +327,12 @@ def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
 def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     unknown = classifier.using(classifier.preprocessing)
     unknown.preprocessing = None
-    told = panel(Explorer(unknown.tempered(0.5), pair))
+    tempered = unknown.tempered(0.5)
+    tempered.remarks = ("class names that occur more than once",)
+    told = panel(Explorer(tempered, pair))
     assert told["tempered"]
-    assumed = told["notes"][-1]
+    remark, assumed = told["notes"]
+    assert (remark,) == tempered.remarks
     assert assumed.startswith("assumed here: ")
     assert "0..1" in assumed
     assert {chip["options"][0][1] for chip in told["path"] if "options" in chip} == {

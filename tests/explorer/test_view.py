@@ -12,6 +12,7 @@ from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import chips_of_path
 from kit.explorer.settings import (
+    change_words,
     changed_settings,
     complete_settings,
     neutral,
@@ -53,6 +54,16 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
 )
 def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts):
     assert changed_settings(neutral("cat.jpg") | changed) == counts
+
+
+def test_changes_are_said_as_in_the_middle_of_a_sentence():
+    settings = neutral("cat.jpg") | {"jpeg_quality": 30, "scaling": "missing_scaling"}
+    settings |= {"flip_horizontal": True}
+    assert {change_words(key, settings) for key in changed_settings(settings)} == {
+        "JPEG quality 30",
+        "“Mirrored”",
+        "“Scaling: left out”",
+    }
 
 
 def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
