@@ -345,6 +345,7 @@ def _lessons(options: argparse.Namespace) -> int:
 def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
     from kit.classifier import store
+    from kit.classifier.engines import fitted
     from kit.diagnosis.inside import assumed_preprocessing
 
     load = partial(kit.Classifier.load, model, class_names=options.classes)
@@ -375,11 +376,9 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     usual = assumed_preprocessing(classifier)
     if options.scaling is not None:
         return classifier.using(usual.replace(scaling=preprocessing.scaling))
-    size = (
-        preprocessing.size
-        if options.application is None
-        else usual.size or preprocessing.size
-    )
+    size = preprocessing.size
+    if options.application is not None:
+        size = fitted(preprocessing, classifier.input_shape).size or size
     return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 
 

@@ -279,7 +279,13 @@ def _curves(sweep: "Sweep") -> Any:
     for (title, shares), look in zip(
         sweep.figures.items(), ("o-", "s--"), strict=False
     ):
-        axes.plot(across[order], 100 * shares[order], look, markersize=3, label=title)
+        (line,) = axes.plot(
+            across[order], 100 * shares[order], look, markersize=3, label=title
+        )
+        # Without a file there is no quality to draw it at.
+        for share in shares[np.isnan(across)]:
+            label = f"{title} at {value_text(None)}"
+            axes.axhline(100 * share, color=line.get_color(), ls=":", label=label)
     axes.set(ylim=(-4, 104), xlabel=_axis_label(name), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return axes.figure

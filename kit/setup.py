@@ -165,11 +165,13 @@ def memory() -> str:
 
     machine = psutil.virtual_memory()
     limit = machine.total
+    used = 0
     # Of a container; "max" where there is none.
     with suppress(OSError, ValueError):
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
     total = min(machine.total, limit) / 1e9
-    free = min(machine.available, limit) / 1e9
+    free = min(machine.available, limit - used) / 1e9
     figures = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"
     if free < MEMORY:
         raise RuntimeError(

@@ -88,6 +88,11 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         finding = json.loads(capsys.readouterr().out)["findings"][0]
         assert "expects 0..255" in finding["summary"]
         assert finding["fix"]["preprocessing"]["size"] == [32, 32]
+    # One with open sides has that of the family.
+    stacked((None, None, 3), *last).save(plain)
+    assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
+    finding = json.loads(capsys.readouterr().out)["findings"][0]
+    assert finding["fix"]["preprocessing"]["size"] == [299, 299]
 
 
 def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(

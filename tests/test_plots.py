@@ -252,6 +252,12 @@ def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
         "Curves over other for 1 image: accuracy from 50% to 50%; confidence from 75% to 75%."
     )
     assert figures[1].axes[0].get_xlabel() == "other"
+    # Without a file there is no quality, but an accuracy all along.
+    plots.sweep_figure(swept([0.75, 0.25], jpeg_quality=(None, 5)))
+    across = [line.get_ydata() for line in figures[2].axes[0].lines][1]
+    assert list(across) == [75, 75]
+    names = [text.get_text() for text in figures[2].axes[0].get_legend().get_texts()]
+    assert names[:2] == ["accuracy", "accuracy at None"]
 
 
 def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures):

@@ -75,7 +75,7 @@ def onnx(
     batch="batch",
     kind=FLOAT,
     properties=(),
-    outputs=1,
+    outputs=("y",),
     made=None,
 ):
     """The network in the ``.onnx`` format, without the package that writes it.
@@ -115,8 +115,10 @@ def onnx(
         shape = [(1, side) for side in values.shape]
         graph += field(5, fields(*shape, (2, held), (8, name), (9, data)))
     graph += end(11, "x", sides, kind)
-    for name in ("y", "flat")[:outputs]:
-        graph += end(12, name, (batch, weights["offset"].size), held)
+    classes = (weights["offset"].size,)
+    for name in outputs:
+        shape = (4, SIDE - 2, SIDE - 2) if name == "conv" else classes
+        graph += end(12, name, (batch, *shape), held)
     said = [(14, fields((1, key), (2, text))) for key, text in properties]
     return fields((1, 8), (7, graph), (8, field(2, 17)), *said)
 

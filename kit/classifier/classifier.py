@@ -473,11 +473,16 @@ class Classifier:
 
 @lru_cache(maxsize=2)
 def _reopened(
-    path: Path, _digest: str, temperature: float, preprocessing: Any, class_names: Any
+    path: Path, digest: str, temperature: float, preprocessing: Any, class_names: Any
 ) -> Classifier:
-    """Open a classifier of another process, once for all its tasks; a file that was replaced is another."""
+    """Open a classifier of another process, once for all its tasks; ValueError for another network there."""
     settings = {"preprocessing": preprocessing, "class_names": class_names}
-    return Classifier.load(path, **settings).tempered(temperature)
+    classifier = Classifier.load(path, **settings)
+    if classifier.network.digest != digest:
+        raise ValueError(
+            f"Expected the network in {path.name!r} that was sent here, received another; copy the file again"
+        )
+    return classifier.tempered(temperature)
 
 
 def check_first(value: object) -> None:
@@ -487,6 +492,14 @@ def check_first(value: object) -> None:
         raise TypeError(
             f"Expected a Classifier, received {received}; see kit.Classifier.load"
         )
+
+
+def is_prepared_as_in_training(classifier: Classifier) -> bool:
+    """Whether its preprocessing is known, and no other than that of the file it was opened from."""
+    if classifier.preprocessing is None:
+        return False
+    file = classifier.source
+    return file is None or file.preprocessing == classifier.preprocessing
 
 
 def known_preprocessing(classifier: Classifier) -> Preprocessing:

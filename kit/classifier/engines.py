@@ -203,9 +203,10 @@ class Engine:
         self._lock = threading.RLock()
 
     def _take(self, inputs: Shapes, outputs: Shapes) -> None:
-        # Beside the classes there may be a feature map.
+        # Behind the classes there may be a feature map.
+        first, *others = outputs
         check_ends(
-            "one", inputs, [shape for shape in outputs if len(shape) != 4] or outputs
+            "one", inputs, [first, *(shape for shape in others if len(shape) != 4)]
         )
         self._receive(inputs[0])
         batch = inputs[0][0]

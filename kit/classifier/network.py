@@ -242,7 +242,8 @@ class Network:
 
     May be called from several threads, and belong to several classifiers: what is known of it is never set
     again, `up_to_date` returns another network instead. ``source`` is the file that it came from, or None;
-    ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
+    ``model`` may be None with a file. ``digest`` is that of the file, or of the weights in memory. ValueError
+    where LiteRT does not run the compiled form.
 
     While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for
     ``late``, and ``predict_early`` predicts.
@@ -267,7 +268,7 @@ class Network:
         self.lock = threading.RLock()
         if source is None:
             self.model = model
-            self._weights = _digest(model)
+        self.digest = _digest(model) if source is None else source.digest
 
     @property
     def pending(self) -> bool:
@@ -349,7 +350,7 @@ class Network:
 
     def up_to_date(self, steps: Preprocessing | None) -> Self:
         """Return this network, or another, compiled again, where the model was trained since."""
-        if self.source is not None or _digest(self.model) == self._weights:
+        if self.source is not None or _digest(self.model) == self.digest:
             return self
         return type(self)(compile_model(self.model, steps), model=self.model)
 

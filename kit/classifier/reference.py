@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
@@ -193,7 +194,9 @@ class Reference:
         reference = self.with_arrays("properties", statistics.arrays())
         if self.first_layers is None:
             return reference
-        tensors = np.concatenate([prepare(photo) for photo in photos])
+        # From all over the folder, in its order: neighbours may be copies, see `Profile.of`.
+        sample = photos[:: ceil(len(photos) / MOST_MEASURED)]
+        tensors = np.concatenate([prepare(photo) for photo in sample])
         layers = self.first_layers.with_profile(tensors)
         profile = {
             "moments": layers.profile,

@@ -17,6 +17,7 @@ import numpy as np
 
 from kit._bundled import __version__
 from kit._reporting import Progress, Steps, say
+from kit.classifier.classifier import is_prepared_as_in_training
 from kit.explorer import page, why
 from kit.explorer.bench import POSITIONS, Bench, Entry, View
 from kit.explorer.compact import PageError, compact
@@ -30,7 +31,7 @@ from kit.explorer.settings import (
     neutral,
 )
 from kit.explorer.shelf import CAMERA, Shelf
-from kit.explorer.texts import WORDS, bars, is_prepared_as_in_training
+from kit.explorer.texts import WORDS, bars
 from kit.images.metadata import without_metadata
 from kit.images.photo import at_least_one
 from kit.perturbation.parameters import PARAMETERS

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier.classifier import Classifier
+from kit.classifier.classifier import Classifier, is_prepared_as_in_training
 from kit.explorer.bench import View
 from kit.explorer.protocol import Answer, Bar
 from kit.explorer.settings import UNPERTURBED
@@ -134,14 +134,6 @@ def verdict(answer: Answer) -> str:
     """Say in a sentence or two what the prediction is, and how it differs from the untouched one."""
     prediction = filter(None, (answer["name"], answer["share"], answer["mark"]))
     return f"{', '.join(prediction)}. {answer['note']}".strip()
-
-
-def is_prepared_as_in_training(classifier: Classifier) -> bool:
-    """Whether its preprocessing is known, and no other than that of the file it was opened from."""
-    if classifier.preprocessing is None:
-        return False
-    file = classifier.source
-    return file is None or file.preprocessing == classifier.preprocessing
 
 
 def usual_preparation(classifier: Classifier) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kit.classifier.classifier import is_prepared_as_in_training
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import Entry, View
 from kit.explorer.protocol import Changes, ExplainedContent, Reason
@@ -16,7 +17,6 @@ from kit.explorer.settings import (
     neutral,
 )
 from kit.explorer.texts import (
-    is_prepared_as_in_training,
     percent,
     prediction_text,
 )

@@ -151,7 +151,7 @@ class Perturbation:
     def apply(self, photo: Source) -> Photo:
         """Return a new photo of the same size; the photo itself where nothing changes.
 
-        Takes what `kit.load_image` takes. ValueError for an image too long for JPEG.
+        Takes what `kit.load_image` takes. OSError for an image too long for JPEG.
         """
         photo = load_image(photo)
         pixels = untouched = photo.pixels

@@ -255,7 +255,7 @@ def case_files(folder: AnyPath) -> list[Path]:
         )
     names = own_file(folder, NAMES)
     pinned = names.read_text("utf-8").splitlines() if names.exists() else []
-    paths = {folder / Path(f"{name}.json").name for name in pinned}
+    paths = {folder / Path(f"{name}.json").name for name in pinned if name.strip()}
     return sorted(paths.union(folder.glob("[!.]*.json")))
 
 
@@ -330,7 +330,9 @@ def pin(
     preprocessing: Preprocessing | None = None,
     fault: Preprocessing | None = None,
     name: str = "",
-    **about: Any,
+    tolerance: float = TOLERANCE,
+    cause: str = "",
+    note: str = "",
 ) -> Path:
     """Write a case of one image, with what the classifier predicts now, and return its path.
 
@@ -343,14 +345,12 @@ def pin(
         What predicts, and whatever `kit.load_image` takes.
     expected
         The right class by name or index, or a list of them. None for the present prediction.
-    perturbation, fault
+    perturbation, fault, tolerance, cause, note
         See `Case`.
     preprocessing
         None, or one that equals it, for the classifier's own, whatever that will be then.
     name
         Of the file; by default of the image and what it is about. A number is added to one that exists.
-    about
-        ``tolerance``, ``cause`` and ``note`` of the `Case`.
 
     Raises
     ------
@@ -366,19 +366,21 @@ def pin(
     file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
-    word = str(about.get("cause", "")).replace("_", "-") or "-".join(classes[:1])
+    word = str(cause).replace("_", "-") or "-".join(classes[:1])
     case = Case(
         name=name_for(name or f"{Path(opened.name).stem}-{word}"),
         picture=f"{PICTURES}/{digest[:16]}.{kind}",
         sha256=digest,
         classifier=classifier.name,
-        weights=weights_of(classifier),
+        weights=classifier.network.digest,
         expected=classes,
         observed=observed,
         preprocessing=None if steps == classifier.preprocessing else steps,
         perturbation=perturbation,
         fault=fault,
-        **about,
+        tolerance=tolerance,
+        cause=cause,
+        note=note,
     )
     path = _added(Path(folder), case, file)
     listed = "".join(f"{pinned.stem}\n" for pinned in case_files(folder))
@@ -396,11 +398,6 @@ def observe(
     (row,) = classifier.probabilities(photo, perturbation, steps)
     probabilities = probable_classes(row, classifier.class_names)
     return row, Observed(probabilities, trace_of(photo, perturbation, steps), steps)
-
-
-def weights_of(classifier: Classifier) -> str:
-    """Return the digest of a classifier's weights; empty where it came from no file."""
-    return "" if classifier.source is None else classifier.source.digest
 
 
 def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import first_difference, trace_of
 from kit.regression import cases as folders
-from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
+from kit.regression.cases import MAKE_ONE, Case, observe
 
 STEPS = {
     "class_names": "list of class names",
@@ -279,7 +279,7 @@ class _Rerun:
 
     @property
     def other_weights(self) -> bool:
-        return self.case.weights != weights_of(self.classifier)
+        return self.case.weights != self.classifier.network.digest
 
     def predict(self, steps: Preprocessing) -> Predictions:
         return self.classifier.predict(
@@ -376,7 +376,7 @@ class _Rerun:
         case = replace(
             case,
             observed=observed,
-            weights=weights_of(self.classifier),
+            weights=self.classifier.network.digest,
             classifier=self.classifier.name,
         )
         folders.overwrite(path, case)

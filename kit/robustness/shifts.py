@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Float64, Int64
 from kit._reporting import Progress, Result, Steps, Table
-from kit.classifier.classifier import Classifier
+from kit.classifier.classifier import Classifier, is_prepared_as_in_training
 from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
 from kit.images.photo import (
     UNREADABLE,
@@ -381,9 +381,11 @@ def shift(
     if result.verdict == "cannot_tell":
         return result
     examples: tuple[Photo, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
     if not isinstance(source, InputStatistics):
         gathered = gather(source, classifier=classifier, progress=progress)
         examples = gathered.photos
+        unreadable = gathered.unreadable
         response = measured_responses(examples)
         source = InputStatistics(gathered.rows, response, gathered.answers)
     measured = gather(pictures, classifier=classifier, progress=progress)
@@ -391,7 +393,7 @@ def shift(
         findings=(),
         training=len(source.rows),
         photos=len(measured.rows),
-        unreadable=measured.unreadable,
+        unreadable=unreadable + measured.unreadable,
     )
     if result.verdict == "cannot_tell":
         return result
@@ -414,5 +416,7 @@ def _source(
             "Expected a classifier with statistics of its training images, received "
             f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         )
-    # What another classifier predicts cannot be compared with what this one predicted in training.
-    return statistics if classifier is training else replace(statistics, answers=None)
+    # What is predicted otherwise cannot be compared with what this one predicted in training.
+    if classifier is training and is_prepared_as_in_training(training):
+        return statistics
+    return replace(statistics, answers=None)

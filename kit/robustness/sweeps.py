@@ -71,7 +71,7 @@ class Sweep(Rows):
     rows
         What was predicted, as `unread` has it, of shape (photos, perturbations).
     model
-        What predicted: the digest of its file, its class names and its preprocessing.
+        What predicted: the digest of its network, its class names and its preprocessing.
     """
 
     photos: tuple[str, ...]
@@ -374,7 +374,7 @@ def run_sweep(
         labels=labels,
         rows=unread(len(pictures), len(changes), ranks),
         model={
-            "file": getattr(classifier.source, "digest", ""),
+            "network": classifier.network.digest,
             "class_names": classifier.class_names,
             "preprocessing": known_preprocessing(classifier),
         },

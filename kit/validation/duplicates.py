@@ -62,6 +62,10 @@ class Duplicates(Result):
 
         A ValueError where two collections were compared.
         """
+        if len(self.sizes) > 1:
+            raise ValueError(
+                "Expected the duplicates in one collection, received those of two; see `leaked`"
+            )
         (size,) = self.sizes
         linked = scipy.sparse.dok_array((size, size))
         for pair in self.pairs:
@@ -75,7 +79,10 @@ class Duplicates(Result):
 
         A ValueError where there is no second one.
         """
-        # Which raises a ValueError of one collection.
+        if len(self.sizes) == 1:
+            raise ValueError(
+                "Expected the duplicates of two collections, received those in one; see `groups`"
+            )
         _, second_size = self.sizes
         return np.isin(np.arange(second_size), [pair.second for pair in self.pairs])
 

@@ -300,12 +300,13 @@ def mistakes(
         raise ValueError(swept.errors[0])
     image_measures = np.full((count, len(MEASURED)), np.nan, np.float32)
     sample = np.random.default_rng(0).permutation(count)[:MOST_MEASURED]
-    # `keep`: stopped by hand, it goes on with what was measured until then.
-    for place in Steps(sample.tolist(), "Measuring", progress, keep=True):
-        # A file may be gone hours after it was predicted; its row then stays NaN.
-        with suppress(*UNREADABLE):
-            if swept.tops[place] >= 0:
-                image_measures[place] = measured(pictures[place].open())
+    # Stopped by hand, even at the first image, it goes on with what was measured until then.
+    with suppress(KeyboardInterrupt):
+        for place in Steps(sample.tolist(), "Measuring", progress):
+            # A file may be gone hours after it was predicted; its row then stays NaN.
+            with suppress(*UNREADABLE):
+                if swept.tops[place] >= 0:
+                    image_measures[place] = measured(pictures[place].open())
     return Mistakes(
         classifier=classifier, pictures=pictures, swept=swept, measures=image_measures
     )

@@ -165,14 +165,17 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
         reference, "TRIED", (1, 1)
     )  # responses take longer and are not looked at
     levels = np.linspace(1, 255, 2 * MOST_MEASURED).astype(np.uint8)
-    statistics = InputStatistics.of(
-        [Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels]
-    )
+    photos = [Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels]
+    statistics = InputStatistics.of(photos)
     assert len(statistics.rows) == MOST_MEASURED
     brightness = statistics.rows[:, 0]
     assert len(np.unique(brightness)) > 0.6 * MOST_MEASURED
     # Evenly from 1 to 255: mean 128, and the standard error of half of the pictures.
     assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * MOST_MEASURED)
+    found = Classifier(networks.small(), networks.GREY).reference
+    layers = found.with_pictures(photos, networks.GREY.apply).first_layers
+    # The first channel of the first cell of every second picture, 0..1.
+    assert layers.features[:, 0] == pytest.approx(levels[::2] / 255)
 
 
 def test_of_large_images_fewer_are_altered(monkeypatch):

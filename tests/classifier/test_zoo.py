@@ -366,11 +366,15 @@ REFUSED = {
         "Expected a .tflite network, received 'onnx.tflite', which is none",
     ),
     "two.onnx": (
-        lambda: onnx(outputs=2),
+        lambda: onnx(outputs=("y", "flat")),
         (
             r"from \(N, H, W\), \(N, H, W, 1\) or \(N, H, W, 3\) to \(N, classes\), received one "
             r"from \[\(None, .*\)\] to \[\(None, 3\), \(None, 4\)\]$"
         ),
+    ),
+    "features.onnx": (
+        lambda: onnx(outputs=("conv", "y")),
+        r"to \[\(None, 4, 10, 10\), \(None, 3\)\]$",
     ),
     "eight.onnx": (
         lambda: onnx(batch=8),

@@ -284,7 +284,7 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
     )
     assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
     # Whatever is written there, cases lie in the folder.
-    names.write_text("../second\n")
+    names.write_text("../second\n\n")
     assert kit.check_cases(tmp_path, fashion).holds
     # Pinning another one lists those too that came without a list.
     path.write_bytes(content)

@@ -115,3 +115,14 @@ def test_another_process_opens_a_classifier_once_for_all_its_tasks():
     assert first is second
     assert first is not shared
     assert first.source.digest == shared.source.digest
+
+
+def test_another_process_that_has_another_network_there_says_so(tmp_path):
+    own = tmp_path / "own.keras"
+    samples.classifier("fashion_mnist").save(own)
+    sent = pickle.dumps(kit.Classifier.load(own))
+    samples.classifier("fashion_mnist_500").save(own)
+    with pytest.raises(
+        ValueError, match=r"^Expected the network in 'own\.keras' that was sent here, "
+    ):
+        pickle.loads(sent)  # noqa: S301 (made here)

@@ -364,10 +364,12 @@ def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_cla
     found = kit.shift(knowing, of_class(0, 5))
     assert (found.verdict, found.shifted) == ("other_classes", ())
     assert ": the classes differ, the images of each class do not.\n" in str(found)
-    # What it predicted of them is not what another one does.
-    assert kit.shift(knowing, CLOTHES[:20], classifier=CLASSIFIER).notes == (
-        "predictions are not compared: that takes the training images themselves",
-    )
+    # What it predicted of them is not what another one does, or it from other tensors.
+    inverted = knowing.using(knowing.preprocessing.replace(invert=True))
+    for training, given in ((knowing, CLASSIFIER), (inverted, None)):
+        assert kit.shift(training, CLOTHES[:20], classifier=given).notes == (
+            "predictions are not compared: that takes the training images themselves",
+        )
 
 
 def test_answers_that_an_alteration_changes_follow(known):
@@ -463,10 +465,14 @@ def test_files_are_measured_and_what_cannot_be_read_is_reported():
         file_of(Image.fromarray(photo.pixels), "JPEG", quality=40)
         for photo in CLOTHES[:24]
     ]
-    shift = kit.shift(STATISTICS, [b"none", *files, b"no image", b"none"])
+    received = [b"none", *files, b"no image", b"none"]
+    shift = kit.shift(STATISTICS, received)
     assert shift.photos == 24
-    names = [name for name, _ in shift.unreadable]
-    assert names == ["image 0", "image 25", "image 26"]
+    names = ["image 0", "image 25", "image 26"]
+    assert [name for name, _ in shift.unreadable] == names
+    # Those of the training, too.
+    both = kit.shift(received, received)
+    assert [name for name, _ in both.unreadable] == 2 * names
     assert shift.shifted[0].quantity == "blocking"
     quality = next(one for one in shift.findings if one.quantity == "jpeg_quality")
     assert quality.photos == pytest.approx(40, abs=1)

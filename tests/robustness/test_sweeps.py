@@ -12,6 +12,7 @@ from kit.images.photo import Picture
 from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
 from kit.robustness.sweeps import Sweep, unread
+from tests import networks
 
 swept = kit.sweep
 
@@ -254,6 +255,12 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
     ):
         with pytest.raises(ValueError, match=r"^Expected results for the same model,"):
             first + swept(model, photos[2:], grid)
+    # Nor are two in memory one, which differ in their weights alone.
+    ours, theirs = (
+        kit.Classifier(networks.small(seed=seed), networks.GREY) for seed in (7, 8)
+    )
+    with pytest.raises(ValueError, match=r"^Expected results for the same model,"):
+        swept(ours, photos[:2], grid) + swept(theirs, photos[2:], grid)
 
 
 # Arguments and text

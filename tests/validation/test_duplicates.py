@@ -91,6 +91,9 @@ def test_groups_are_chained_by_pairs():
     chain = ((0, 2), (2, 4), (3, 5))
     pairs = tuple(Duplicate(one, two, "", "", 9, mirrored=False) for one, two in chain)
     assert Duplicates(pairs, (7,)).groups.tolist() == [0, 1, 0, 2, 0, 2, 3]
+    for sizes, name in (((5000, 7), "groups"), ((7,), "leaked")):
+        with pytest.raises(ValueError, match=r"^Expected the duplicates "):
+            getattr(Duplicates(pairs, sizes), name)
     assert " among 5,000 and 7 " in repr(Duplicates(pairs, (5000, 7)))
     assert len(Duplicates(pairs * 9, (7,)).table().text().splitlines()) == 1 + 20
 

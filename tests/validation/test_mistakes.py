@@ -316,6 +316,13 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
     measured = np.isfinite(predicted(0, 40).measures).any(axis=1)
     assert measured.sum() == 5
 
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    # Nothing of what was predicted is lost, though nothing was measured yet.
+    monkeypatch.setattr("kit.validation.mistakes.measured", interrupted)
+    assert predicted(0, 40).accuracy.count == 40
+
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
     target = tmp_path / "report.html"
