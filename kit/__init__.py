@@ -73,12 +73,11 @@ def __getattr__(name: str) -> Any:
             f"module 'kit' has no attribute {name!r}{hint}; it offers {', '.join(__all__)}"
         )
     home = _HOMES[name]
-    is_room = home == "kit"
-    # As `from home import name` does, which finds modules, too.
-    module = (
-        import_module(f"kit.{name}") if is_room else __import__(home, fromlist=[name])
-    )
-    value = module if is_room else getattr(module, name)
+    if home == "kit":
+        value = import_module(f"kit.{name}")
+    else:
+        # As `from home import name` does, which finds modules, too.
+        value = getattr(__import__(home, fromlist=[name]), name)
     if isfunction(value):
         value = guided(value)
         # Where the guided one is, for other processes.

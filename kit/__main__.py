@@ -217,13 +217,15 @@ def _diagnose(options: argparse.Namespace) -> int:
     """Name the cause of wrong predictions: 0 nothing serious found, 1 a cause is named, 2 cannot tell."""
     classifier = _classifier(options, options.model)
     diagnosis = kit.diagnose(classifier, options.pictures, _labels(options))
-    result = diagnosis.details() if options.details and not options.json else diagnosis
-    if result is not diagnosis:
+    if options.json:
+        _show(diagnosis, as_json=True)
+    elif options.details:
         sys.stdout.write(f"{diagnosis.title}\n")
-    _show(result, as_json=options.json)
-    # Details have it themselves.
-    if diagnosis.fix_code and not (options.json or options.details):
-        sys.stdout.write(f"\n{diagnosis.fix_code}\n")
+        _show(diagnosis.details())  # the fix is among them
+    else:
+        _show(diagnosis)
+        if diagnosis.fix_code:
+            sys.stdout.write(f"\n{diagnosis.fix_code}\n")
     return DIAGNOSED[diagnosis.verdict]
 
 

@@ -1,7 +1,7 @@
 """Classifier: a network together with what it needs to be used rightly, in one file."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -99,7 +99,9 @@ class Classifier:
         self.name = printable(name)
         self.class_names = checked_class_names(names, network.about.class_count, name)
         expected = network.about.input_shape
-        self.preprocessing, self.input_shape = engines.suited(steps, expected)
+        self.preprocessing, self.input_shape = engines.checked_for_network(
+            steps, expected
+        )
         statistics = {} if source is None else source.statistics
         self.reference = Reference(network, self.input_shape, statistics)
         self.remarks = tuple(self._remarks())
@@ -160,7 +162,7 @@ class Classifier:
             A ``.keras`` file that is to be compiled without Keras and TensorFlow, or no ONNX Runtime.
         """
         opened = store.read_model(path, sha256=sha256)
-        engines.suited(preprocessing, (None, None, None))
+        engines.checked_for_network(preprocessing, (None, None, None))
         network = restore(opened, preprocessing)
         opened = network.source or opened
         contract = {"name": opened.path.stem, **opened.contract}
@@ -246,16 +248,9 @@ class Classifier:
         The map is float32 (N, h, w, channels); None where the network has none, or is not compiled.
         ValueError for probabilities that are no numbers.
         """
-        outputs, feature_map = self.network.opened[0].inside(tensors)
+        outputs, feature_map = self.network.engine_and_head[0].inside(tensors)
         rows = engines.probabilities(outputs, self.network.compiled.head)
         return engines.finite(rows, self.name), feature_map
-
-    def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
-        """Return a `predict_tensors` for many images, and from how many threads it is best called.
-
-        It raises a ValueError for probabilities that are no numbers.
-        """
-        return self.network.side_by_side(self.name)
 
     @guided
     def predict(
@@ -326,7 +321,7 @@ class Classifier:
         ValueError where its tensors do not fit the network.
         """
         expected = self.network.about.input_shape
-        suited, shape = engines.suited(preprocessing, expected)
+        suited, shape = engines.checked_for_network(preprocessing, expected)
         return self._with(
             preprocessing=suited,
             input_shape=shape,

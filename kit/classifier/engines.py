@@ -37,7 +37,7 @@ def shape_text(shape: Shape) -> str:
     return "x".join("?" if side is None else str(side) for side in shape)
 
 
-def suited(
+def checked_for_network(
     steps: Preprocessing | None, expected: Shape
 ) -> tuple[Preprocessing | None, Shape]:
     """Return a preprocessing, `fitted` to a network if its size is that of `Preprocessing` by default.
@@ -50,7 +50,7 @@ def suited(
             f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing"
         )
     if steps and steps.size == Preprocessing.size:
-        steps = fitted(steps, expected, side=224)
+        steps = fitted(steps, expected, side=USUAL_SIDE)
     if steps is None or steps.input_shape is None:
         return steps, expected
     tensor = arrange(np.empty((1, *steps.input_shape), np.uint8), steps.layout)
@@ -58,7 +58,9 @@ def suited(
     return steps, tensor.shape[1:]
 
 
-OPEN_SIDE = 96
+USUAL_SIDE = 224
+"""Height and width assumed where a network leaves them open, in pixels: the size of most that are in use."""
+TRIAL_SIDE = 96
 """Height and width on which a network is tried that leaves them open, in pixels."""
 MOST_CLASSES = 1 << 18
 """Each has a name, and a network may declare as many as it likes."""
@@ -279,7 +281,7 @@ class LiteEngine(Engine):
                 outputs = lite.get_output_details()
                 _, *sides = inputs[0]["shape_signature"].tolist()
                 if min(sides) < 1:
-                    shape = 1, *(side if side > 0 else OPEN_SIDE for side in sides)
+                    shape = 1, *(side if side > 0 else TRIAL_SIDE for side in sides)
                     lite.resize_tensor_input(inputs[0]["index"], shape)
                 lite.allocate_tensors()  # prints what it runs on
         except (RuntimeError, ValueError) as error:

@@ -213,8 +213,8 @@ def _moments(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
         layer: Any, call: Call, received: Any, *others: Any, **options: Any
     ) -> Any:
         returned = call(received, *others, **options)
-        channels_first = getattr(layer, "data_format", "") == "channels_first"
-        has_kernel = hasattr(layer, "kernel") and not channels_first
+        is_channels_first = getattr(layer, "data_format", "") == "channels_first"
+        has_kernel = hasattr(layer, "kernel") and not is_channels_first
         if type(layer).__name__ == "BatchNormalization":
             if _dimensions(received) == 4 and layer.axis % 4 == 3:
                 norms.setdefault(id(layer), (layer, received))

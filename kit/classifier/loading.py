@@ -19,10 +19,10 @@ from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,
     check_lite,
+    checked_for_network,
     engine_of,
     is_lite,
     measured_head,
-    suited,
 )
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.metadata import lite_about, onnx_about
@@ -147,7 +147,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         with suppress(ValueError):
             stated = Preprocessing(scaling=simplest((scaling,)))
     # What is kept depends on the file alone, but where it leaves its sides open.
-    _, shape = suited(steps, engine.input_shape)
+    _, shape = checked_for_network(steps, engine.input_shape)
     batches = trial_tensors(shape, opened.preprocessing or stated)
     outputs = np.concatenate([engine.predict(batch) for batch in batches])
     # In a range that is not its own, half precision may overflow.
@@ -160,7 +160,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         said=said,
     )
     network = _network(compiled, opened)
-    network.opened[0].inside(batches[0][:1])
+    network.engine_and_head[0].inside(batches[0][:1])
     if layers := Reference(network, shape, opened.statistics).first_layers:
         layers.measure(batches[0][:1])
     return compiled

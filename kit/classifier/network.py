@@ -1,4 +1,4 @@
-"""Network: a Keras model compiled to LiteRT, and compared with Keras."""
+"""Network: from tensors to probabilities, by LiteRT, ONNX Runtime or Keras; compiling and comparing it."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.child import Predict, awaited, serve
 from kit.classifier.engines import (
-    OPEN_SIDE,
+    TRIAL_SIDE,
     Engine,
     KerasEngine,
     LiteEngine,
@@ -169,9 +169,9 @@ def trial_tensors(
     """Make inputs to compare engines on: pseudo-random values, and a slow rise with grain.
 
     They cover the range of the preprocessing; without one the usual ranges 0..1, -1..1 and 0..255. An open
-    side gets `OPEN_SIDE`. Returns float32 arrays (2, H, W, C), the same at every call.
+    side gets `TRIAL_SIDE`. Returns float32 arrays (2, H, W, C), the same at every call.
     """
-    sides = [side or OPEN_SIDE for side in shape]
+    sides = [side or TRIAL_SIDE for side in shape]
     random = np.random.default_rng(20_241)
     noise = random.random((2, *sides), dtype=np.float32)
     rise = np.linspace(0, 1, noise[1].size, dtype=np.float32)
@@ -197,7 +197,7 @@ def compile_model(
     """
     check_model(model)
     keras = KerasEngine(model)
-    _, shape = engines.suited(steps, keras.input_shape)
+    _, shape = engines.checked_for_network(steps, keras.input_shape)
     batches = trial_tensors(shape, steps)
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
@@ -305,7 +305,10 @@ class Network:
         return tuple(engines.engine_of(data, threads=1) for _ in range(engines.cores()))
 
     def side_by_side(self, name: str) -> tuple[Callable[[Float32], Float32], int]:
-        """Return what `Classifier.side_by_side` does; errors say the name."""
+        """Return a `predict` for many images, and from how many threads it is best called.
+
+        It raises a ValueError, which says the name, for probabilities that are no numbers.
+        """
         lanes = self.lanes
         free = SimpleQueue[Engine]()
         for lane in lanes:
@@ -335,8 +338,8 @@ class Network:
         return engines.probabilities(outputs, self.about.head)
 
     @_Once
-    def opened(self) -> tuple[Engine, tuple[Dense, ...]]:
-        """Return what also gives the last feature map, if any, and the layers of `with_feature_map`."""
+    def engine_and_head(self) -> tuple[Engine, tuple[Dense, ...]]:
+        """Return the engine, which then also gives the last feature map, if any, and the layers behind it."""
         data = self.compiled.data
         if data is None or not isinstance(self.engine, LiteEngine):
             return self.engine, ()

@@ -156,7 +156,7 @@ class Reference:
     def neighbours(self) -> Neighbours:
         """What is kept of training images; ValueError where nothing is, or it belongs to another network."""
         try:
-            channels = self.network.opened[0].channels or 0
+            channels = self.network.engine_and_head[0].channels or 0
             classes = self.network.compiled.class_count
             return Neighbours(self.arrays("novelty"), channels, classes)
         except (KeyError, TypeError, ValueError) as error:

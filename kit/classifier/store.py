@@ -342,7 +342,7 @@ def write_model(
     with replacing(target) as stream:
         stream.write(network or b"")
         with zipfile.ZipFile(stream, "w") as new:
-            # There need be nothing behind a network of another format.
+            # A .tflite or .onnx file need not have an archive behind its network.
             if source is not None and (network is None or zipfile.is_zipfile(source)):
                 with open_archive(source) as old:
                     _copy(old, new)

@@ -15,7 +15,7 @@ from kit.classifier.architecture import (
     layers_of,
 )
 from kit.classifier.classifier import Classifier
-from kit.classifier.engines import fitted
+from kit.classifier.engines import USUAL_SIDE, fitted
 from kit.diagnosis.candidates import explained
 from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
@@ -181,19 +181,15 @@ def _expected_range(zero_and_one: Float64) -> str | None:
     return names[0] if exact or len(names) == 1 else None
 
 
-OPEN_SIDE = 224
-"""Height and width assumed where a network leaves them open, in pixels: the size of most that are in use."""
-
-
 def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the classifier's own preprocessing, or the commonest guess where it is unknown.
 
     What the network itself tells counts: the sides and channels of its input, channels that come first, and
-    the range that it expects where it scales inside. Open sides are taken to be `OPEN_SIDE`.
+    the range that it expects where it scales inside. Open sides are taken to be `USUAL_SIDE`.
     """
     if classifier.preprocessing is not None:
         return classifier.preprocessing
     config, weights = architecture_and_weights(classifier)
     # What most networks expect that do not scale inside, or do not tell.
     scaling = read_inside(layers_of(config), weights).expected or "0..1"
-    return fitted(Preprocessing(scaling=scaling), classifier.input_shape, OPEN_SIDE)
+    return fitted(Preprocessing(scaling=scaling), classifier.input_shape, USUAL_SIDE)

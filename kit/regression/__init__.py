@@ -1,1 +1,1 @@
-"""Regression cases: pin an image, check that its prediction stays, compare two classifiers."""
+"""Regression cases: pin an image, check that its prediction stays."""

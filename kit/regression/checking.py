@@ -23,7 +23,7 @@ from kit.preprocessing.trace import first_difference, trace_of
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe
 
-STEPS = {
+BESIDE_THE_STEPS = {
     "class_names": "list of class names",
     "weights": "model file",
     "engine": "engine that predicts for the same tensor",
@@ -304,12 +304,10 @@ class _Rerun:
         if case.known_to_fail and not checked.broken:
             advice = "accept it with update=True, or --update"
             return replace(checked, state="fixed", message=advice)
-        step = ""
-        if case.observed.renamed(names) or not set(case.expected) <= set(names):
-            step = "class_names"
+        renamed = case.observed.renamed(names) or not set(case.expected) <= set(names)
         changed = checked.change > case.tolerance
-        if step or changed or (checked.broken and not case.known_to_fail):
-            step = self.step() if changed or not step else step
+        if renamed or changed or (checked.broken and not case.known_to_fail):
+            step = "class_names" if renamed and not changed else self.step()
             return replace(checked, state="moved", step=step, message=self.words(step))
         steps = [words for _, words in self.differences]
         notes = filter(None, [*steps, self.fault()])
@@ -332,7 +330,7 @@ class _Rerun:
 
     def words(self, step: str) -> str:
         """Say that a step differs, and how."""
-        text = f"the {STEPS.get(step, f'step {step!r}')} differs"
+        text = f"the {BESIDE_THE_STEPS.get(step, f'step {step!r}')} differs"
         changes = [words for name, words in self.differences if name == step]
         if changes:
             text += f" ({'; '.join(changes)})"

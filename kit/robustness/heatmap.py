@@ -23,6 +23,11 @@ COVER = 0.5
 """Share that they cover of what is below them."""
 
 
+def _colours(shares: Float32) -> Float32:
+    colours: Float32 = COLD + shares[..., None] * (HOT - COLD)
+    return colours
+
+
 @dataclass(frozen=True, eq=False)
 class Heatmap(Result):
     """Where in the model input a class is seen.
@@ -54,14 +59,14 @@ class Heatmap(Result):
     @property
     def overlay(self) -> Pixels:
         """`picture` with the map over it: uint8 (h, w, 3)."""
-        colour = COLD + self.values[..., None] * (HOT - COLD)
+        colour = _colours(self.values)
         covered = self.picture + COVER * (colour - self.picture)
         return np.asarray(np.rint(covered), np.uint8)
 
     @property
     def rgba(self) -> Pixels:
         """What is laid over the picture, for each of the cells: uint8 (rows, columns, 4)."""
-        colour = COLD + self.cells[..., None] * (HOT - COLD)
+        colour = _colours(self.cells)
         alpha = np.full(self.cells.shape, 255 * COVER)
         return np.asarray(np.rint(np.dstack([colour, alpha])), np.uint8)
 
@@ -130,7 +135,7 @@ def class_activation(
     classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    layers = classifier.network.opened[1]
+    layers = classifier.network.engine_and_head[1]
     if feature_map is None or not layers:
         return None
     compiled = classifier.network.compiled

@@ -305,7 +305,7 @@ _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
     """Predict every image under every perturbation, each image decoded once: rows as `unread` has them."""
     pictures, perturbations, labels = block
-    predict, lanes = classifier.side_by_side()
+    predict, lanes = classifier.network.side_by_side(classifier.name)
     count = len(perturbations)
     rows = unread(len(pictures), count, ranks)
     in_order = rows.reshape(-1)

@@ -131,7 +131,7 @@ def test_after_a_batch_for_which_memory_was_short_the_one_before_is_predicted_ag
 
 
 def test_a_lane_is_free_again_after_an_error(fashion):
-    predict, count = fashion.side_by_side()
+    predict, count = fashion.network.side_by_side("fashion_mnist")
     for _ in range(count + 1):
         with pytest.raises(ValueError, match="Expected tensors"):
             predict(networks.tensors(1, side=5))
@@ -245,12 +245,12 @@ def test_a_preprocessing_sets_the_sides_that_a_network_leaves_open(layout):
     shape = SHAPES[layout]
     steps = Preprocessing(size=(32, 48), layout=layout)
     for expected in (shape, tuple(side if side == 3 else None for side in shape)):
-        assert engines.suited(steps, expected)[1] == shape
-    assert engines.suited(None, shape) == (None, shape)
+        assert engines.checked_for_network(steps, expected)[1] == shape
+    assert engines.checked_for_network(None, shape) == (None, shape)
     # The usual size stands for that of the network.
     usual = Preprocessing(layout="channels_last")
     if layout != "transposed":
-        assert engines.suited(usual, shape)[1] == shape
+        assert engines.checked_for_network(usual, shape)[1] == shape
 
 
 ADVICE = [
@@ -284,7 +284,7 @@ ADVICE = [
 @pytest.mark.parametrize(("settings", "expected", "words"), ADVICE)
 def test_the_advice_names_the_settings_that_help(settings, expected, words):
     with pytest.raises(ValueError, match="Expected") as refused:
-        engines.suited(Preprocessing(size=(32, 48), **settings), expected)
+        engines.checked_for_network(Preprocessing(size=(32, 48), **settings), expected)
     assert str(refused.value) == f"Expected tensors of {words} in the preprocessing"
 
 
