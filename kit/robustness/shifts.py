@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -229,44 +230,63 @@ def judged_shifts(
     quantities = findings(statistics, photos.rows)
     if classifier is None:
         return quantities, None, ()
+
+    predicted_again = partial(
+        _predicted_again,
+        classifier=classifier,
+        examples=examples,
+        photos=photos.photos,
+        progress=progress,
+    )
     if statistics.answers is None:
-        answers = None
         note = "predictions are not compared: that takes the training images themselves"
-    else:
-        answers = compared_answers(
-            statistics.answers, photos.answers, classifier.class_names
-        )
-        ours, theirs = alike(statistics.answers, photos.answers)
-        note = ""
-    classes_differ = answers is not None and answers.verdict == "follows"
-    if classes_differ:
-        count = int(theirs.sum())
-        within = quantities
-        if count >= FEWEST:
-            training = replace(statistics, rows=statistics.rows[ours])
-            within = findings(training, photos.rows[theirs])
+        return predicted_again(quantities), None, (note,)
+    names = classifier.class_names
+    answers = compared_answers(statistics.answers, photos.answers, names)
+    if answers.verdict != "follows":
+        return predicted_again(quantities), answers, ()
+    ours, theirs = alike(statistics.answers, photos.answers)
+    count = int(theirs.sum())
+    notes = []
+    if count >= FEWEST:
+        training = replace(statistics, rows=statistics.rows[ours])
+        within = findings(training, photos.rows[theirs])
         # What is shifted by other classes alone is not shifted within them.
         if not _shifted(quantities) <= _shifted(within):
             quantities = within
-            note = f"compared are {count} photos with as many training images of the same predicted classes"
-    steps = Steps(quantities, "Predicting changed images", progress)
-    quantities = tuple(
+            notes.append(
+                f"compared are {count} photos with as many training images of the same predicted classes"
+            )
+    quantities = predicted_again(quantities)
+    if _accounted(answers, quantities):
+        return quantities, answers, tuple(notes)
+    if count < FEWEST:
+        notes.append(
+            f"classes may explain what differs: only {count} photos are predicted as training images"
+        )
+        quantities = tuple(
+            replace(finding, verdict="cannot_tell", explanation=None)
+            for finding in quantities
+        )
+    return quantities, replace(answers, verdict="other_classes"), tuple(notes)
+
+
+def _predicted_again(
+    quantities: tuple[QuantityShift, ...],
+    classifier: Classifier,
+    examples: Sequence[Photo],
+    photos: Sequence[Photo],
+    progress: Progress,
+) -> tuple[QuantityShift, ...]:
+    """Let each cause say how many predictions it changes."""
+    return tuple(
         replace(
             finding,
             explanation=finding.explanation
-            and asked_about(classifier, finding.explanation, examples, photos.photos),
+            and asked_about(classifier, finding.explanation, examples, photos),
         )
-        for finding in steps
+        for finding in Steps(quantities, "Predicting changed images", progress)
     )
-    if answers is not None and classes_differ and not _accounted(answers, quantities):
-        answers = replace(answers, verdict="other_classes")
-        if count < FEWEST:
-            note = f"classes may explain what differs: only {count} photos are predicted as training images"
-            quantities = tuple(
-                replace(finding, verdict="cannot_tell", explanation=None)
-                for finding in quantities
-            )
-    return quantities, answers, (note,) if note else ()
 
 
 def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:
