@@ -195,7 +195,7 @@ class Classifier:
         check_saved_as(target, self.network)
         with self.network.lock:
             self.network = self.network.up_to_date(self.preprocessing)
-            reference = self.reference.moved(self.network, self.input_shape)
+            reference = self.reference.for_network(self.network, self.input_shape)
             photos = [picture.open() for picture in each_picture(training)]
             self.reference = reference.with_pictures(photos, self.tensor)
             contract = {
@@ -325,7 +325,7 @@ class Classifier:
         return self._with(
             preprocessing=suited,
             input_shape=shape,
-            reference=self.reference.moved(self.network, shape),
+            reference=self.reference.for_network(self.network, shape),
             remarks=tuple(remark for remark in self.remarks if remark != _UNKNOWN),
         )
 
@@ -362,7 +362,7 @@ class Classifier:
             True for a bar where it takes over two seconds; or a function that gets each step as a line.
         """
         if isinstance(photos, Reference):
-            return self._with(reference=photos.moved(self.network, self.input_shape))
+            return self._with(reference=photos.for_network(self.network, self.input_shape))
         images = as_photos(photos)
         sample = images[:: ceil(len(images) / MOST_KEPT)]
         rows, features = self.features(sample, progress)

@@ -205,7 +205,7 @@ class Reference:
         }
         return reference.with_arrays("profile", profile)
 
-    def moved(self, network: Network, shape: Shape) -> Self:
+    def for_network(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size, and without what belongs to other weights."""
         if network is self.network:
             return self if shape == self.shape else replace(self, shape=shape)
