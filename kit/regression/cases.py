@@ -64,6 +64,11 @@ def probable_classes(
     )
 
 
+def place_of(index: int, name: str, names: Sequence[str]) -> int:
+    """Return where a class of this index and name is now: the index, where its name is gone or not unique."""
+    return names.index(name) if names.count(name) == 1 else index
+
+
 @dataclass(frozen=True)
 class Observed:
     """What a classifier predicted.
@@ -88,21 +93,25 @@ class Observed:
         """The most probable class and its probability."""
         return self.probabilities[0][1:] if self.probabilities else ("no class", 0.0)
 
-    def moved(self, row: Float32) -> float:
-        """Return the largest change of a probability to another prediction, float32 (classes,)."""
+    def moved(self, row: Float32, names: Sequence[str] = ()) -> float:
+        """Return the largest change of a probability to another prediction, float32 (classes,).
+
+        A class is found again by its name; by its place where `names` does not have that once.
+        """
         # What was not kept may be anything up to that.
         before: Float32 = np.clip(np.asarray(row, np.float32), 0, LEAST_PROBABILITY)
-        for index, _, probability in self.probabilities:
-            if index >= len(row):
+        for index, name, probability in self.probabilities:
+            place = place_of(index, name, names)
+            if place >= len(row):
                 return 1.0
-            before[index] = probability
+            before[place] = probability
         # To one digit less than is kept.
         return round(float(np.abs(row - before).max(initial=0)), 5)
 
     def renamed(self, names: Sequence[str]) -> bool:
         """Whether a class that was predicted has another name now."""
         return any(
-            index >= len(names) or names[index] != name
+            name not in names[place_of(index, name, names) :][:1]
             for index, name, _ in self.probabilities
         )
 

@@ -298,7 +298,7 @@ class _Rerun:
             state="failing" if case.known_to_fail else "holds",
             case=case,
             answer=answer,
-            change=case.observed.moved(row),
+            change=case.observed.moved(row, names),
             broken=case.broken(row, names),
         )
         if case.known_to_fail and not checked.broken:
@@ -306,8 +306,16 @@ class _Rerun:
             return replace(checked, state="fixed", message=advice)
         renamed = case.observed.renamed(names) or not set(case.expected) <= set(names)
         changed = checked.change > case.tolerance
-        if renamed or changed or (checked.broken and not case.known_to_fail):
-            step = "class_names" if renamed and not changed else self.step()
+        has_fault = self.steps == case.fault
+        if (
+            renamed
+            or changed
+            or has_fault
+            or (checked.broken and not case.known_to_fail)
+        ):
+            same_outputs = case.observed.moved(row) <= case.tolerance
+            is_list = same_outputs and (renamed or changed)
+            step = "class_names" if is_list else self.step()
             return replace(checked, state="moved", step=step, message=self.words(step))
         steps = [words for _, words in self.differences]
         notes = filter(None, [*steps, self.fault()])

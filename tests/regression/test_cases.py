@@ -66,6 +66,17 @@ def test_a_probability_moves_by_the_largest_difference():
     # What was below a thousandth may become a thousandth and no more.
     assert observed.moved(row(0.6, 0.3, 0.1)) == pytest.approx(0.0995, abs=1e-5)
     assert observed.moved(row(0.6)) == 1
+    # Classes and names in another order are the same prediction; in this, "cat" and "dog" alone are kept.
+    turned, names = row(0.3994991, 0.0005, 0.6000004), ("dog", "fox", "cat")
+    assert observed.moved(turned, names) == 0
+    assert not observed.renamed(names)
+    assert observed.moved(turned) == pytest.approx(0.599)
+    assert observed.moved(shares, names) == pytest.approx(0.5995)
+    # Where a name is not unique, its place tells.
+    assert observed.renamed(("dog", "cat", "cat"))
+    assert observed.moved(shares, ("cat", "cat", "dog")) == pytest.approx(
+        0.399, abs=1e-3
+    )
 
 
 def test_a_case_that_failed_when_it_was_made_is_known_to_fail():
