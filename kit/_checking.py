@@ -14,6 +14,7 @@ from math import inf, isfinite
 from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
+from unicodedata import normalize
 
 _Kind = TypeVar("_Kind")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -88,8 +89,8 @@ def meant(kind: str, received: object, names: Collection[str]) -> str:
 
 
 def letters(text: str) -> str:
-    """Return the letters and digits of a text, in lower case."""
-    return re.sub(r"\W|_", "", text).casefold()
+    """Return the letters and digits of a text, in lower case, however it writes letters with accents."""
+    return re.sub(r"\W|_", "", normalize("NFC", text)).casefold()
 
 
 def instance(what: str, value: Any, kind: type, words: str) -> Any:

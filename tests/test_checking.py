@@ -164,6 +164,8 @@ def test_what_fits_is_given_back_as_what_is_asked_for():
     )
     assert integers("size", 9, **SIDES) == (9, 9)
     assert meant("sign", "Plus!", ["plus", "times"]) == "plus"
+    # An umlaut in two characters, as a Mac names files.
+    assert meant("label", "Schlu\u0308ssel", ["Mutter", "Schlüssel"]) == "Schlüssel"
 
 
 SAME = [

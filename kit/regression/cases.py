@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
+from unicodedata import normalize
 
 import numpy as np
 
@@ -247,7 +248,8 @@ def _steps(data: Any) -> Preprocessing | None:
 
 def name_for(*words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
-    text = _BETWEEN.sub("-", "-".join(words)).lower()
+    # A Mac may write a letter and its accent apart.
+    text = _BETWEEN.sub("-", normalize("NFC", "-".join(words))).lower()
     name = text.encode()[:_LONGEST].decode(errors="ignore").strip("-.")
     return name if _FILE.fullmatch(name) else f"case-{name}".rstrip("-")
 

@@ -317,6 +317,7 @@ def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
     for wrong, text in (
         ({"brightnes": 1}, "did you mean 'brightness'"),
         (3, "TypeError: Expected settings as a dictionary, received 3"),
+        (None, "TypeError: Expected settings as a dictionary, received None"),
     ):
         with pytest.raises((TypeError, ValueError)) as caught:
             explorer.settings = wrong

@@ -234,6 +234,7 @@ FILE_NAMES = [
     (("--.--", "..."), "case"),
     (("x" * 79, "y"), "x" * 79),  # no dash at the end
     (("é" * 60,), "é" * 40),  # 80 bytes
+    (("La\u0308ger 9",), "läger-9"),  # as a Mac writes it
     (("Con",), "case-con"),  # a device of Windows
     (("aux.1",), "case-aux.1"),
 ]
