@@ -84,7 +84,8 @@ class Explorer(anywidget.AnyWidget):
     _css = page.page_file("explorer.css")
     _panel = traitlets.Dict().tag(sync=True)
     _kept = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    settings = traitlets.Any({}, allow_none=False)
+    # An Any would take None without asking `_validate`.
+    settings = traitlets.TraitType[Settings, Settings]({})
     error = traitlets.Unicode("")
     _note_id = ""  # of the display of the note, once the explorer is shown
     _awaits_first_page = False  # since a cell has shown it
