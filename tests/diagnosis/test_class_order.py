@@ -64,25 +64,12 @@ def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
     assert checked(answers(random.integers(0, 10, 40), 10), labels) is None
 
 
-SHUFFLED = [f"n{place}" for place in (3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5)]
-
-
-@pytest.mark.parametrize("rule", known_orders(SHUFFLED))
-def test_every_rule_is_named(rule):
-    order = known_orders(SHUFFLED)[rule]
-    outputs = list(range(13)) * 2
-    labels = [int(order[output]) for output in outputs]
-    finding = checked(answers(outputs, 13), labels, SHUFFLED)
-    assert rule in finding.summary
-
-
 def test_of_equal_orders_the_first_name_stays_and_the_order_in_use_is_none():
     assert [*known_orders(names(2))] == ["one place too far"]
     expected = ["one place too far", "one place too early", "reversed"]
     assert [*known_orders(names(3))] == expected
     by_name = known_orders(["b", "C", "a"])["sorted by name"]
     assert by_name.tolist() == [1, 2, 0], "capitals first"
-    assert len(known_orders(SHUFFLED)) == 9, "all differ"
 
 
 def test_pictures_of_one_class_count_once():

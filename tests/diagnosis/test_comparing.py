@@ -278,7 +278,7 @@ def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
         (
             fashion,
             "model.keras",
-        ): r"or outputs \(photos, classes\), received str",
+        ): r"^Expected a classifier, a function of tensors, or outputs \(photos, classes\), received str$",
     }
     for (first, second), message in refused.items():
         with pytest.raises((TypeError, ValueError), match=message):

@@ -1,6 +1,7 @@
 """What a pipeline is judged by, what it comes to together, and what forbids a candidate."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,6 +244,17 @@ def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
     ).statistic
     assert vote.measured == pytest.approx(errors, rel=1e-3)
     assert vote.gain == pytest.approx(0.5 * errors / 2.5, rel=1e-3)
+
+
+def test_labelled_images_of_the_kit_tell_nothing_of_networks_that_miss_more_than_half(
+    no_batchnorm, sixteen
+):
+    # Six of ten classes are others.
+    order = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9]
+    other = SimpleNamespace(
+        predict_tensors=lambda x: no_batchnorm.predict_tensors(x)[:, order]
+    )
+    assert kinds(grounds_of(no_batchnorm, Evaluator(other), sixteen)) == [Certainty]
 
 
 def test_own_images_may_have_another_polarity_than_those_of_the_kit(

@@ -158,6 +158,9 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert not slices(rows, hard, labels)
     # Nor beside classes of too few images.
     assert not slices(rows, hard, labels * np.arange(600))
+    # Of forty images twenty may be a slice.
+    (half,) = slices(rows[:40], noise[:40] > np.median(noise[:40]), labels[:40] * 0)
+    assert (half.words, half.images, half.wrong, half.others) == ("noisy", 20, 1, 0)
     # What sets its images further apart is the cause, of two that go with the same mistakes.
     noise[:] = rng.random(600) + pale
     rows[pale, MEASURED.index("saturation")] -= 9
@@ -315,6 +318,7 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
     monkeypatch.setattr("kit.validation.mistakes.MOST_MEASURED", 5)
     measured = np.isfinite(predicted(0, 40).measures).any(axis=1)
     assert measured.sum() == 5
+    assert measured[5:].any(), "at random"
 
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
