@@ -66,10 +66,6 @@ def careless(pixels):
     return steps.apply(kit.Photo.from_array(pixels))
 
 
-def reversed_channels(tensors):
-    return LITE.predict_tensors(tensors[..., ::-1])
-
-
 def comparison(first, second, photos, labels=None):
     return str(kit.compare(first, second, photos, labels, progress=False))
 
@@ -215,11 +211,10 @@ def checks():
 
 def of_weights(layers):
     norms = [layer.name for layer in layers if layer.kind == "BatchNormalization"]
-    new = dict.fromkeys(norms, (np.zeros(1), np.ones(1)))
-    early = dict.fromkeys(norms, (np.ones(1), np.full(1, 0.8)))
     kernel = np.random.default_rng(0).uniform(-1, 1, (40, 10)) * np.sqrt(6 / 50)
-    yield check_norms(layers, new)
-    yield check_norms(layers, early | {"optimizer": (np.array(3),)})
+    for mean, variance, steps in ((0, 1, {}), (1, 0.8, {"optimizer": [np.array(3)]})):
+        averages = np.array([mean]), np.array([variance])
+        yield check_norms(layers, dict.fromkeys(norms, averages) | steps)
     yield check_trained(layers, {layers[-1].name: (kernel, np.zeros(10))})
 
 
@@ -361,7 +356,7 @@ SAID = {
         FASHION, samples.classifier("fashion_mnist_500"), CLOTHES[:30], LABELS[:30]
     ),
     "another order of channels": lambda: comparison(
-        LITE, reversed_channels, PHOTOS[:2]
+        LITE, lambda x: LITE.predict_tensors(x[..., ::-1]), PHOTOS[:2]
     ),
     "a temperature": lambda: comparison(FASHION.tempered(3), FASHION, CLOTHES[6:9]),
     "other forms": lambda: "\n".join(
@@ -377,6 +372,8 @@ SAID = {
     "a sweep": lambda: sweep({"brightness": (0.3, 1), "noise": (0, 60)}),
     "a sweep of one axis": lambda: sweep({"jpeg_quality": (5, None)}),
     "a sweep of a list": lambda: sweep([kit.Perturbation(), kit.Perturbation(blur=2)]),
+    "mistakes": lambda: str(kit.mistakes(FASHION, CLOTHES, LABELS, progress=False)),
+    "calibration": lambda: str(kit.calibrate(FASHION, CLOTHES, LABELS, progress=False)),
     "costs": lambda: str(fault_costs(FASHION, FIRST, TRUTH, progress=False)),
     "flips": flips,
     "heat maps": heatmaps,

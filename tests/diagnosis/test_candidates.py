@@ -71,6 +71,13 @@ def test_as_many_other_photos_are_prepared_themselves():
         np.testing.assert_array_equal(tensors, LITE.tensor(photo))
 
 
+def test_a_photo_counts_as_much_as_its_weight():
+    evaluator = Evaluator(LITE, LITE.first_layers)
+    weighted = evaluator.distance(PHOTOS, LITE.preprocessing, np.array([0.0, 1, 0, 0]))
+    alone = evaluator.distance(PHOTOS[1:2], LITE.preprocessing)
+    assert weighted == pytest.approx(alone)
+
+
 @pytest.fixture(scope="module")
 def table():
     return {

@@ -67,13 +67,9 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(SCALED.replace(scaling=Scaling(-255.0))) is None
     reshaped = SCALED.replace(layout="reshaped")
     assert check_tensors(reshaped.replace(channels="gray")) is None
-    assert check_tensors(reshaped).evidence[0].value > 0.99, "nearly all lie elsewhere"
     # What is scaled twice is lost in a cast, which is named first.
     both = SCALED.replace(scaling=("lite", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
-    # Of two scalings the last is one too many.
-    fix = check_tensors(both.replace(cast=None)).fix
-    assert fix.preprocessing == SCALED.replace(scaling="lite")
 
 
 @pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])

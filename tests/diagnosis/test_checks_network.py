@@ -57,17 +57,6 @@ def test_a_network_that_was_never_trained_is_named(tmp_path):
     assert finding.evidence[0].value == 2, "the first has too few weights to tell"
 
 
-def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
-    model = network()
-    kernel, bias = model.layers[-1].get_weights()
-    kernel[0, 0] = np.nan
-    model.layers[-1].set_weights([kernel, bias])
-    (finding,) = weights_checked(model, tmp_path)
-    assert (finding.cause, finding.verdict) == ("diverged_training", "named")
-    # One of 64 x 3 values in one of nine arrays.
-    assert finding.evidence[0].value == pytest.approx(1 / 192 / 9)
-
-
 def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
     entry = keras.Input((16, 16, 3))
     inner = keras.ops.log(layers.Flatten()(entry)[:, :3] - 9)
@@ -78,7 +67,6 @@ def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
     for labels in (None, [0, 1]):
         (finding,) = diagnose(classifier, photos, labels).findings
         assert (finding.cause, finding.verdict) == ("diverged_training", "possible")
-        assert finding.evidence[0].value == 0.5
 
 
 def test_weights_that_overflow_are_named_with_and_without_labels():
@@ -316,7 +304,6 @@ def test_a_graph_that_runs_layers_in_training_mode_is_named(
     assert (np.abs(by_call - by_predict).max() > 1e-3) == differs
     finding = check_calls(layers_of(json.loads(model.to_json())))
     assert (finding is not None) == differs
-    assert finding is None or "'chance' is called with training=True" in finding.summary
 
 
 def test_training_mode_is_named_last_and_its_code_ends_it():

@@ -149,8 +149,6 @@ def test_two_classes_that_are_predicted_as_each_other_need_several_images():
     # 3 classes, Laplace's 1 / 4 and 1 / 7 for the errors of the third, and 4 and 10 images of 1 / 2 each.
     assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
     assert more.evidence[1].value == pytest.approx(3 / 7 / 2**10)
-    assert "order = [1, 0, 2, 3]" in more.fix.code
-    assert more.cost == pytest.approx(2 / 3), "those of the third class stay"
     # Where 8 of 28 others are wrong, too, many of 30 classes may be confused so.
     one = checked(answers([1, 0, *range(2, 22), *[2] * 8], 30), [*range(30)])
     assert one.evidence[1].value == 1
@@ -165,9 +163,7 @@ def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
     ):
         labels = [*range(count)] * 4
         rows = answers([order[label] for label in labels], 10, sure)
-        finding = checked(rows, labels)
-        assert finding.verdict == said
-        assert "order = [1, 2, 0, " in finding.fix.code
+        assert checked(rows, labels).verdict == said
 
 
 def test_classes_that_a_network_confuses_are_not_exchanged():

@@ -16,16 +16,9 @@ from kit.preprocessing.scaling import unscale
 from tests.networks import MoreClasses
 
 
-@pytest.fixture(scope="module")
-def in_use(no_batchnorm):
-    """Not scaled, and inverted besides."""
-    faults = kit.faults.CATALOGUE
-    return faults["inverted"].apply(
-        faults["missing_scaling"].apply(no_batchnorm.preprocessing)
-    )
-
-
-def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
+def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth):
+    unscaled = no_batchnorm.preprocessing.replace(scaling=())
+    in_use = FAULTS["inverted"].apply(unscaled)
     labels = np.array(truth)
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, labels)
     assert pair_of_changes(grounds) is None
