@@ -61,6 +61,7 @@ def test_only_labelled_images_are_right_or_wrong(fashion, early, hundred, clothe
 OTHERS = (
     ({"filter": "nearest"}, "resize_filter"),
     ({"channels": "bgr"}, "channel_order"),
+    ({"scaling": "0..255"}, "missing_scaling"),
     ({"channels": "bgr", "scaling": "imagenet"}, "channel_order and wrong_mean_std"),
 )
 
