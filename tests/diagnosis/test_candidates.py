@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator, Trial, candidates, sensitivities
+from kit.diagnosis.candidates import (
+    Evaluator,
+    Trial,
+    _resize_changes,
+    candidates,
+    sensitivities,
+)
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
 RIGHT = kit.Preprocessing(
@@ -94,6 +100,13 @@ def test_a_change_counts_where_any_variant_changes_the_prediction(table):
     )
     assert used.crop_fraction == 0.875
     assert table["crop"].changed == (np.array(cropped) != in_use).any(axis=0).sum()
+
+
+def test_where_training_crops_other_crops_are_cut_likewise():
+    for fit, expected in (("squash_crop", "squash_crop"), ("pad", "crop")):
+        changes = _resize_changes(RIGHT.replace(fit=fit))
+        fits = [each["fit"] for kind, each in changes if kind == "crop"]
+        assert fits == [expected] * 4
 
 
 def test_what_changes_no_tensor_is_no_row():
