@@ -68,22 +68,6 @@ def of_any_size():
     return stacked((None, None, 3), *body)
 
 
-@cache
-def careless_layers():
-    """Two kinds of layers that forget to ask whether they are training: by chance, and by the batch."""
-    keras = imported_keras()
-
-    class RandomShift(keras.layers.Layer):
-        def call(self, x):
-            return x + keras.random.normal((1, 1, 1, 3))
-
-    class BatchStatistics(keras.layers.Layer):
-        def call(self, x):
-            return x - keras.ops.mean(x, axis=0, keepdims=True)
-
-    return RandomShift, BatchStatistics
-
-
 def norms(model):
     """The layers of batch normalization."""
     kind = imported_keras().layers.BatchNormalization

@@ -7,13 +7,26 @@ All of it, so that a word, a unit, an order or a default that changes is seen, a
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 import kit
 from kit import samples
 from kit.classifier.architecture import architecture_and_weights, layers_of
-from kit.diagnosis.checks_network import check_calls, check_head, check_nan, no_numbers
+from kit.classifier.predictions import Predictions
+from kit.diagnosis.checks_input import check_files, check_tensors
+from kit.diagnosis.checks_network import (
+    check_calls,
+    check_determinism,
+    check_head,
+    check_nan,
+    check_norms,
+    check_trained,
+    no_numbers,
+)
+from kit.diagnosis.class_order import check_class_order, known_orders
+from kit.diagnosis.inside import Inside, check_graph
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
 from kit.explorer.why import because
@@ -22,7 +35,7 @@ from kit.perturbation.conditions import ALTERATIONS, CONDITIONS, IMAGE_CAUSES, m
 from kit.preprocessing.trace import StepRecord
 from kit.robustness import flip
 from kit.robustness.costs import fault_costs
-from tests import networks
+from tests import forms, networks
 from tests.explorer.page import deliver, listen, panel, searched
 
 FILE = Path(__file__).parent / "data" / "said.txt"
@@ -51,15 +64,6 @@ def careless(pixels):
     """Swaps red and blue, and scales otherwise."""
     steps = LITE.preprocessing.replace(channels="bgr", scaling="0..1")
     return steps.apply(kit.Photo.from_array(pixels))
-
-
-def reversed_channels(tensors):
-    return LITE.predict_tensors(tensors[..., ::-1])
-
-
-def softmax_twice(tensors):
-    rows = np.exp(FASHION.predict_tensors(tensors))
-    return rows / rows.sum(axis=1, keepdims=True)
 
 
 def comparison(first, second, photos, labels=None):
@@ -198,8 +202,53 @@ def checks():
         check_nan(weights),
         no_numbers(np.array([[0, np.nan, 1, 1]], np.float32)),
         check_calls([*layers, random]),
+        *of_weights(layers),
+        *of_predictions(),
+        *of_preprocessing(LITE.preprocessing),
     )
     return "\n".join(f"{finding!r}\n{finding}" for finding in findings)
+
+
+def of_weights(layers):
+    norms = [layer.name for layer in layers if layer.kind == "BatchNormalization"]
+    kernel = np.random.default_rng(0).uniform(-1, 1, (40, 10)) * np.sqrt(6 / 50)
+    for mean, variance, steps in (
+        (0, 1, {}),
+        (1, 0.72895, {"optimizer": [np.array(3)]}),
+    ):
+        averages = np.array([mean]), np.array([variance])
+        yield check_norms(layers, dict.fromkeys(norms, averages) | steps)
+    yield check_trained(layers, {layers[-1].name: (kernel, np.zeros(10))})
+
+
+def of_predictions():
+    rows, by_name = iter(np.eye(9)[:, None]), [*range(6)] * 4
+    for predict in (lambda _: next(rows), lambda x: np.full((len(x), 1), x.mean())):
+        predictor = SimpleNamespace(predict_tensors=predict)
+        yield check_determinism(predictor, np.zeros((1, 2, 2, 1), np.float32))
+    for order in ([1, 0, 2, 3, 4, 5], [2, 0, 4, 1, 5, 3]):
+        answers = np.eye(6)[order * 4], tuple("abcdef"), np.array(by_name), ("",) * 24
+        yield check_class_order(Predictions(*answers))
+
+
+def of_preprocessing(used):
+    for scaling in ("0..255", "-1..1"):
+        yield check_graph(Inside("Rescaling", scaling), used)
+    for changes in (
+        {"cast": "uint8"},
+        {"layout": "reshaped"},
+        {"scaling": ("lite", "0..1")},
+        {"scaling": kit.Scaling(-0.5)},
+    ):
+        yield check_tensors(used.replace(**changes))
+    careless = kit.Decoding(exif=False, depth="clip", matte=None)
+    for changes, photos in (
+        ({"thumbnail": (60, 60)}, PHOTOS[:2]),
+        ({}, [CLOTHES[0], PHOTOS[0]]),
+        ({"decoding": careless}, samples.photos("special")),
+    ):
+        broken = LITE.using(used.replace(**changes))
+        yield from check_files(broken, photos, np.full(len(photos), -1))
 
 
 def changes():
@@ -251,11 +300,15 @@ def blocks(pixels):
     return " ".join(f"{number:.1f}" for number in numbers)
 
 
+SHUFFLED = 3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5
+FORMS = "softmax twice", "sigmoids", "per cent", "height and width"
+FORMS += "classes reversed", "classes permuted"
 FIRST = CLOTHES[200:216]
 TRUTH = LABELS[200:216]
 SAID = {
     "inverted clothes": lambda: diagnosis(FASHION, FIRST, changes={"invert": True}),
     "clothes as they are": lambda: diagnosis(FASHION, FIRST, TRUTH),
+    "clothes without labels": lambda: diagnosis(FASHION, FIRST),
     "clothes called by the next class": lambda: diagnosis(
         FASHION, CLOTHES[:40], [(label + 1) % 10 for label in LABELS[:40]]
     ),
@@ -264,6 +317,9 @@ SAID = {
     ),
     "dim and turned clothes": lambda: diagnosis(
         PROFILED, FIRST, changes={"layout": "transposed", "invert": True}
+    ),
+    "inverted clothes that are not scaled": lambda: diagnosis(
+        PROFILED, FIRST, changes={"invert": True, "scaling": ()}
     ),
     "inverted clothes by their labels": lambda: diagnosis(
         BARE, FIRST, TRUTH, changes={"invert": True}
@@ -297,17 +353,12 @@ SAID = {
         FASHION, samples.classifier("fashion_mnist_500"), CLOTHES[:30], LABELS[:30]
     ),
     "another order of channels": lambda: comparison(
-        LITE, reversed_channels, PHOTOS[:2]
+        LITE, lambda x: LITE.predict_tensors(x[..., ::-1]), PHOTOS[:2]
     ),
     "a temperature": lambda: comparison(FASHION.tempered(3), FASHION, CLOTHES[6:9]),
-    "two softmaxes": lambda: comparison(FASHION, softmax_twice, CLOTHES[6:9]),
-    "turned tensors": lambda: comparison(
-        FASHION,
-        lambda x: FASHION.predict_tensors(x.transpose(0, 2, 1, 3)),
-        CLOTHES[6:9],
-    ),
-    "classes in reverse": lambda: comparison(
-        FASHION, lambda x: FASHION.predict_tensors(x)[:, ::-1], CLOTHES[6:9]
+    "other forms": lambda: "\n".join(
+        comparison(FASHION, forms.faults(FASHION)[kind][1], CLOTHES[6:9])
+        for kind in FORMS
     ),
     "outputs of an app": lambda: comparison(FASHION, app_outputs(), CLOTHES[6:9]),
     "dark and noisy clothes": lambda: shift(
@@ -318,6 +369,8 @@ SAID = {
     "a sweep": lambda: sweep({"brightness": (0.3, 1), "noise": (0, 60)}),
     "a sweep of one axis": lambda: sweep({"jpeg_quality": (5, None)}),
     "a sweep of a list": lambda: sweep([kit.Perturbation(), kit.Perturbation(blur=2)]),
+    "mistakes": lambda: str(kit.mistakes(FASHION, CLOTHES, LABELS, progress=False)),
+    "calibration": lambda: str(kit.calibrate(FASHION, CLOTHES, LABELS, progress=False)),
     "costs": lambda: str(fault_costs(FASHION, FIRST, TRUTH, progress=False)),
     "flips": flips,
     "heat maps": heatmaps,
@@ -325,6 +378,9 @@ SAID = {
     "an explorer": lambda: explorer(LITE, "tiger cat"),
     "why": lambda: explorer(FASHION, "Bag"),
     "checks": checks,
+    "orders": lambda: "\n".join(
+        map(str, known_orders([f"n{number}" for number in SHUFFLED]).items())
+    ),
     "changes": changes,
     "properties": properties,
     "perturbations": lambda: json.dumps(

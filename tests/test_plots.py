@@ -287,19 +287,21 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
 ):
     monkeypatch.setattr(plots, "_MOST_CLASSES", 2)
     mistakes = SimpleNamespace(
-        confusion=np.array([[9, 0, 5, 0], [0, 1, 4, 0], [0, 2, 0, 3], [0, 0, 0, 9]]),
+        confusion=np.array(
+            [[9, 0, 5, 0], [0, 1000, 4000, 0], [0, 2, 0, 3], [0, 0, 0, 9]]
+        ),
         classifier=SimpleNamespace(class_names=("boot", "cat", "dog", "owl")),
-        confused=((("boot", "dog"), 5), (("cat", "dog"), 4)),
+        confused=((("boot", "dog"), 5), (("cat", "dog"), 4000)),
     )
     figure = plots.confusion_figure(mistakes)
-    assert figure.alt == "Confusion matrix. Mistakes: boot as dog 5; cat as dog 4."
+    assert figure.alt == "Confusion matrix. Mistakes: boot as dog 5; cat as dog 4,000."
     # Of those wrongly predicted, and of those taken for another, others have more than one of these.
     axes = figures[0].axes[0]
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
     # Across is what was predicted, down what is right.
     counts = {text.get_position(): text.get_text() for text in axes.texts}
-    assert counts == {(0, 0): "1", (1, 0): "4", (0, 1): "2"}
+    assert counts == {(0, 0): "1,000", (1, 0): "4,000", (0, 1): "2"}
     assert axes.images[0].get_array().tolist() == [[0.2, 0.8], [0.4, 0]]
     assert axes.images[0].get_clim() == (0, 1)
     assert frames(figures[0]) == CONFUSION

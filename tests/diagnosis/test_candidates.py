@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator, Trial, candidates, sensitivities
+from kit.diagnosis.candidates import (
+    Evaluator,
+    Trial,
+    _resize_changes,
+    candidates,
+    sensitivities,
+)
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
 RIGHT = kit.Preprocessing(
@@ -71,6 +77,13 @@ def test_as_many_other_photos_are_prepared_themselves():
         np.testing.assert_array_equal(tensors, LITE.tensor(photo))
 
 
+def test_a_photo_counts_as_much_as_its_weight():
+    evaluator = Evaluator(LITE, LITE.first_layers)
+    weighted = evaluator.distance(PHOTOS, LITE.preprocessing, np.array([0.0, 1, 0, 0]))
+    alone = evaluator.distance(PHOTOS[1:2], LITE.preprocessing)
+    assert weighted == pytest.approx(alone)
+
+
 @pytest.fixture(scope="module")
 def table():
     return {
@@ -87,6 +100,13 @@ def test_a_change_counts_where_any_variant_changes_the_prediction(table):
     )
     assert used.crop_fraction == 0.875
     assert table["crop"].changed == (np.array(cropped) != in_use).any(axis=0).sum()
+
+
+def test_where_training_crops_other_crops_are_cut_likewise():
+    for fit, expected in (("squash_crop", "squash_crop"), ("pad", "crop")):
+        changes = _resize_changes(RIGHT.replace(fit=fit))
+        fits = [each["fit"] for kind, each in changes if kind == "crop"]
+        assert fits == [expected] * 4
 
 
 def test_what_changes_no_tensor_is_no_row():

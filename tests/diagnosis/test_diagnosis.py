@@ -171,7 +171,10 @@ def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence
 def test_images_that_are_not_resized_have_one_size(fashion, sixteen):
     unsized = fashion.using(fashion.preprocessing.replace(size=None))
     assert kit.diagnose(unsized, sixteen[:4]).verdict == "clean"
-    with pytest.raises(ValueError, match=r"one size, received \(28, 28\) and \(300, 4"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected images of one size, received \(28, 28\) and \(300, 451\); give a size$",
+    ):
         kit.diagnose(unsized, [photo("cat"), sixteen[0]])
 
 
@@ -192,12 +195,16 @@ def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
     for photo in photos[:4]:
         healthy = kit.diagnose(classifier, photo, reference=training)
         assert healthy.best is None
+        assert healthy.notes[-1] == "layers and weights were not checked"
         unscaled = classifier.using(right.replace(scaling=()))
         diagnosis = kit.diagnose(unscaled, photo, reference=training)
         assert diagnosis.best.cause == "missing_scaling"
     assert kit.diagnose(unscaled, photos[:4], reference=training).fix() == right
     for unfit in ("photos", training[0], training[:9]):
-        with pytest.raises(ValueError, match=r"10 reference tensors \(N, H, W, C\)"):
+        with pytest.raises(
+            ValueError,
+            match=r"^Expected at least 10 reference tensors \(N, H, W, C\), received the shape \(",
+        ):
             kit.diagnose(unscaled, photos[0], reference=unfit)
 
 

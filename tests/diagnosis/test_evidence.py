@@ -1,13 +1,14 @@
 """What a pipeline is judged by, what it comes to together, and what forbids a candidate."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy
 
 import kit
-from kit.diagnosis.candidates import Evaluator, candidates
+from kit.diagnosis.candidates import Candidate, Evaluator, Trial, candidates
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Finding, using
 from kit.diagnosis.search import unfounded
@@ -118,25 +119,39 @@ def test_photographs_do_not_judge_a_network_that_they_are_unlike_nor_themselves(
         assert not Grounds.of(Evaluator(LITE, known), LITE.preprocessing, own).probes
 
 
-def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
-    evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
-    broken = BATCHNORM.preprocessing.replace(invert=True)
-    source = Averages(evaluator, sixteen, "your images", 0.5, 0.1, 0.5, may_forbid=True)
-    right = back_to(BATCHNORM.preprocessing, broken)
-    before, after = (
-        source.distance(each) for each in (broken, BATCHNORM.preprocessing)
-    )
-    vote = source.vote(broken, right)
-    assert vote.gain == pytest.approx(0.5 * np.log((before + 0.1) / (after + 0.1)))
-    assert (vote.measured, vote.veto) == (after, False)
-    back = back_to(broken, BATCHNORM.preprocessing)
-    worse = replace(source, weight=1.0).vote(BATCHNORM.preprocessing, back)
-    assert (worse.gain < -0.6, worse.veto) == (True, True)
-    assert (
-        not replace(source, weight=1.0, may_forbid=False)
-        .vote(BATCHNORM.preprocessing, back)
-        .veto
-    )
+def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does():
+    tried = {one.step: one for one in candidates(LITE.preprocessing)}
+
+    def vote(step, before, after, **settings):
+        distances = {LITE.preprocessing: before, tried[step].preprocessing: after}
+        evaluator = SimpleNamespace(distance=lambda _, p, __: distances[p])
+        source = Averages(evaluator, (), "", 0.5, 0.1, 0.5, True, 0.05)
+        return replace(source, **settings).vote(LITE.preprocessing, tried[step])
+
+    # Of the order of channels, smaller differences count where images lie as near as chance lets them.
+    for step, after, floor in (
+        ("polarity", 0.05, 0.1),
+        ("channels", 0.06, 0.1),
+        ("channels", 0.05, 0.05 / 8),
+    ):
+        found = vote(step, 0.4, after)
+        gain = 0.5 * np.log((0.4 + floor) / (after + floor))
+        assert (found.gain, found.measured) == (pytest.approx(gain), after)
+    # Half of ln(4) is 0.69, of ln(3) 0.55.
+    vetoes = [vote("polarity", 0.1, after).veto for after in (0.5, 0.7)]
+    assert vetoes == [False, True]
+    assert not vote("polarity", 0.1, 0.7, may_forbid=False).veto
+
+
+def test_an_order_is_judged_by_predictions_for_photos_of_the_kit_as_well():
+    asked = []
+    trial = Trial(np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]))
+    evaluator = SimpleNamespace(trial=lambda *given: asked.append(given[0]) or trial)
+    source = Certainty(evaluator, ("own",), ("photo",))
+    for step, weight in {"scaling": 0.2, "channels": 0.5, "layout": 0.5}.items():
+        gain = source.vote(None, Candidate(None, step, "")).gain
+        assert gain == pytest.approx(weight * np.log(2))
+    assert asked == [("own",), ("photo", "own"), ("photo", "own")]
 
 
 def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
@@ -243,6 +258,17 @@ def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
     ).statistic
     assert vote.measured == pytest.approx(errors, rel=1e-3)
     assert vote.gain == pytest.approx(0.5 * errors / 2.5, rel=1e-3)
+
+
+def test_labelled_images_of_the_kit_tell_nothing_of_networks_that_miss_more_than_half(
+    no_batchnorm, sixteen
+):
+    # Six of ten classes are others.
+    order = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9]
+    other = SimpleNamespace(
+        predict_tensors=lambda x: no_batchnorm.predict_tensors(x)[:, order]
+    )
+    assert kinds(grounds_of(no_batchnorm, Evaluator(other), sixteen)) == [Certainty]
 
 
 def test_own_images_may_have_another_polarity_than_those_of_the_kit(

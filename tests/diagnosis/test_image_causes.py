@@ -8,7 +8,12 @@ import pytest
 
 from kit import Perturbation, Photo, samples
 from kit.classifier.predictions import Predictions
-from kit.diagnosis.image_causes import _chance_of_change, check_properties, remedy
+from kit.diagnosis.image_causes import (
+    _Case,
+    _chance_of_change,
+    check_properties,
+    remedy,
+)
 from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.profile import split
 from tests.diagnosis import indices, named
@@ -92,6 +97,16 @@ def test_an_answer_that_is_known_to_be_right_is_not_blamed():
     answer = int(CLASSIFIER.probabilities([noisy]).argmax())
     assert verdicts([noisy], [answer]) == {}
     assert "noisy" in verdicts([noisy])
+
+
+def test_unusual_images_are_not_those_that_a_property_is_tried_on():
+    place = CLASSIFIER.probabilities(LABELLED).max(axis=1).argmax()
+    photos = [replace(LABELLED[place], name=name) for name in ("mine", "odd")]
+    predictions = CLASSIFIER.predict(photos, [LABELS[place]] * 2)
+    unusual = {}, {"noisy": 9.0}
+    case = _Case(CLASSIFIER, photos, 1, predictions, unusual, None)
+    names = {photo.name for photo in case.controls[0]}
+    assert names & {"mine", "odd"} == {"mine"}
 
 
 def test_a_sure_answer_that_stands_whatever_is_undone_rules_a_property_out():

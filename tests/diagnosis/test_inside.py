@@ -126,15 +126,6 @@ def test_the_scaling_in_use_is_judged_by_the_one_inside(first, scaling, verdict,
     assert (finding.verdict, finding.cause) == (verdict, cause)
 
 
-def test_the_fix_feeds_what_the_network_expects():
-    used = Preprocessing(size=SIDE, scaling="0..1", channels="bgr")
-    finding = check_graph(inside(network(layers.Rescaling(1 / 255))), used)
-    assert finding.fix.preprocessing == used.replace(scaling="0..255")
-    assert finding.equivalent == ("wrong_range",)
-    assert "Rescaling" in finding.summary
-    assert [round(part.value, 3) for part in finding.evidence] == [0.996]
-
-
 def test_what_is_assumed_follows_from_the_network():
     keras = imported_keras()
 

@@ -179,13 +179,14 @@ def test_the_correction_holds_the_fixes_of_all_that_is_named():
     assert with_fixes(found, broken) == USED
 
 
-def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixteen):
+def test_a_cast_is_fixed_together_with_the_scaling_before_it(fashion, sixteen):
     faults = kit.faults.CATALOGUE
-    right = no_batchnorm.preprocessing
+    right = fashion.preprocessing
     broken = faults["cast_to_uint8"].apply(faults["double_scaling"].apply(right))
-    diagnosis = kit.diagnose(no_batchnorm.using(broken), sixteen)
+    diagnosis = kit.diagnose(fashion.using(broken), sixteen)
     findings = diagnosis.findings
-    assert "dtype_cast" in [one.cause for one in findings if one.verdict == "named"]
+    told = [one.cause for one in findings if one.verdict == "named"]
+    assert told == ["dtype_cast", "double_scaling"]
     assert set(fixes(findings)) == {right}
 
 

@@ -35,7 +35,8 @@ def test_a_function_that_does_the_same_agrees():
         == "Your code agrees with the classifier's preprocessing on 3 of 3 photos."
     )
     assert "decoding is not compared" in notes[0]
-    assert "kit.compare(classifier, outputs, photos)" in notes[-1]
+    elsewhere = "Where predictions differ all the same: kit.compare(classifier, outputs, photos)."
+    assert notes[-1] == elsewhere
     assert repr(found) == "Checkup(agrees, 3 photos)"
 
 
@@ -300,7 +301,12 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
     assert str(found).startswith(f"Your code {expected}")
     assert ", on 1 of 2 images." in str(found)
     assert found.changed is None
-    with pytest.raises(ValueError, match=re.escape(f"received another: {expected}")):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            f"Expected a function or tensor with steps of a Preprocessing, received another: {expected}"
+        ),
+    ):
         kit.diagnose(CLASSIFIER, photos, preprocess=upright)
     # The high one is asked about once, and then again and again.
     calls = iter(range(3))

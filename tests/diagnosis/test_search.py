@@ -1,46 +1,24 @@
 """Two faults that hide each other are found together."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator, candidates
-from kit.diagnosis.evidence import Grounds
+from kit.diagnosis.candidates import Evaluator, candidates, explained
+from kit.diagnosis.estimation import with_unlisted_scaling
+from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.search import pair_of_changes, search
+from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import unscale
 from tests.networks import MoreClasses
 
 
-@pytest.fixture(scope="module")
-def in_use(no_batchnorm):
-    """Not scaled, and inverted besides."""
-    faults = kit.faults.CATALOGUE
-    return faults["inverted"].apply(
-        faults["missing_scaling"].apply(no_batchnorm.preprocessing)
-    )
-
-
-def test_what_hides_each_other_is_named_together_with_one_fix(
-    no_batchnorm, evaluator, sixteen, in_use
-):
-    grounds = Grounds.of(evaluator, in_use, sixteen)
-    findings, right = pair_of_changes(grounds)
-    assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
-    assert right == no_batchnorm.preprocessing
-    (gain,) = findings[0].evidence
-    assert gain.value >= gain.threshold == pytest.approx(0.9)
-    assert gain.value - max(grounds.scores[0].gain, 0) >= 0.4
-    for one in findings:
-        assert (one.verdict, one.fix.preprocessing, one.cost) == (
-            "named",
-            right,
-            findings[0].cost,
-        )
-
-
-def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
+def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth):
+    unscaled = no_batchnorm.preprocessing.replace(scaling=())
+    in_use = FAULTS["inverted"].apply(unscaled)
     labels = np.array(truth)
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, labels)
     assert pair_of_changes(grounds) is None
@@ -72,8 +50,11 @@ def test_how_sure_predictions_are_makes_another_scaling_possible_at_most(
         Evaluator(kind(LITE)), used, kit.samples.photos("imagenet")[:1]
     )
     result = search(grounds)
-    verdicts = [(one.cause, one.verdict) for one in result.findings]
-    assert verdicts == [("missing_scaling", "possible")] * unscaled
+    told = [(one.cause, one.verdict, one.summary) for one in result.findings]
+    summary = (
+        "All predictions are unsure, or the same; with another scaling they are not."
+    )
+    assert told == [("missing_scaling", "possible", summary)] * unscaled
     assert not result.decided
 
 
@@ -104,6 +85,21 @@ class OwnScaling:
 
     def predict_tensors(self, tensors):
         return self.predictor.predict_tensors(unscale(tensors, (self.scaling,)) / 255)
+
+
+def test_a_known_scaling_stays_where_one_that_explains_more_predicts_the_same():
+    used = LITE.preprocessing
+    known = explained("scaling", used.replace(scaling="imagenet"), used)
+    grounds = SimpleNamespace(
+        in_use=used,
+        probes=(),
+        score=lambda candidate: Score(candidate, (Vote("a", 3.0, 3.0),)),
+        changes_predictions=lambda fixed, _, added_each_way: (
+            fixed == used or added_each_way
+        ),
+    )
+    ranked = [Score(known, (Vote("a", 2.0, 2.0),))]
+    assert with_unlisted_scaling(grounds, ranked) is ranked
 
 
 @pytest.mark.parametrize("by_the_kit", [True, False])

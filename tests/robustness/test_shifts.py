@@ -16,6 +16,7 @@ from kit.robustness.attribution import (
     POINTS,
     Explanation,
     NearestPaths,
+    _Remainder,
     combined,
     paths,
 )
@@ -177,12 +178,30 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
     assert path.along(path.corners[1])
 
 
+def test_two_alterations_at_once_are_about_two_quantities():
+    kinds = ("noisy", "noise"), ("grainy", "colour_noise")
+    pair = [paths_of(*kind, [1, 2, 3])[0] for kind in kinds]
+    movement = pair[0].moved[AT_TWO] + pair[1].moved[AT_TWO]
+    chance = np.eye(len(movement))
+    left = _Remainder(movement, movement, movement > 0, 0 * movement, chance, 1)
+    assert len(left.step(pair).explained) == 1
+
+
+def test_of_two_explanations_of_a_quantity_the_first_counts(monkeypatch):
+    causes = [explained(name, 2) for name in ("noisy", "darker", "brighter")]
+    nothing = np.zeros(len(QUANTITIES), bool)
+    monkeypatch.setattr(shifts, "explanations", lambda *_: (causes, nothing))
+    found = findings(STATISTICS, STATISTICS.rows)
+    assert [one.explanation for one in found[:3]] == [*causes[:2], None]
+
+
 def test_of_images_that_are_large_together_fewer_are_kept(monkeypatch):
     monkeypatch.setattr(shifts, "_SMALL_PIXELS", 3 * 28 * 28)
     monkeypatch.setattr(shifts, "LARGE_EXAMPLES", 1)
     monkeypatch.setattr(shifts, "MOST", 5)
     gathered = shifts.gather(tuple(each_picture(CLOTHES[:6])))
     assert (len(gathered.rows), len(gathered.photos)) == (5, 3)
+    assert gathered.photos != CLOTHES[:3], "at random"
 
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
@@ -379,20 +398,29 @@ def test_answers_that_an_alteration_changes_follow(known):
     assert (shifted, answers.verdict, notes) == (set(), "unchanged", ())
 
 
-def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known):
+def test_where_few_photos_are_predicted_as_training_is_no_alteration_is_named(known):
     statistics, examples = known
     boots = answers(CLOTHES) == 9
-    ours = replace(
-        statistics, answers=np.where(statistics.answers == 9, 8, statistics.answers)
-    )
     photos = [photo for photo, boot in zip(CLOTHES, boots, strict=True) if boot][:60]
     gathered = gathered_from(photos)
-    found, compared, notes = judged_shifts(ours, examples, gathered, CLASSIFIER)
-    assert {one.verdict for one in found} == {"cannot_tell"}
-    assert compared.verdict == "other_classes"
-    assert notes == (
-        "classes may explain what differs: only 0 photos are predicted as training images",
-    )
+    places = np.flatnonzero(statistics.answers == 9)
+    for count, note in (
+        (
+            19,
+            "classes may explain what differs: only 19 photos are predicted as training images",
+        ),
+        (
+            20,
+            "compared are 20 photos with as many training images of the same predicted classes",
+        ),
+    ):
+        ours = statistics.answers.copy()
+        ours[places[count:]] = 8
+        ours = replace(statistics, answers=ours)
+        found, compared, notes = judged_shifts(ours, examples, gathered, CLASSIFIER)
+        told = {one.verdict for one in found}
+        assert (told == {"cannot_tell"}) == (count == 19)
+        assert (compared.verdict, notes) == ("other_classes", (note,))
 
 
 def test_answers_are_compared_by_chi_squared_and_their_distance():

@@ -72,22 +72,11 @@ def test_counts_and_order_are_those_of_the_probabilities(
         (label, predicted)
     ] * count
     assert first.picture.open() == clothes[order[0]]
-    lines = repr(result).splitlines()
-    shown = lines.index(f"The surest mistakes: 12 of {len(wrong)}") + 2
-    assert lines[shown].split() == (
-        f"{first.name} {first.label} {first.predicted} {first.probability:.0%}".split()
-    )
     measures = result.measures.copy()
     measures[wrong, MEASURED.index("noise")] += 99
     (failing,) = replace(result, measures=measures).slices
     assert (failing.images, failing.wrong, failing.others) == (len(wrong), 1, 0)
     assert failing.words == "noisy"
-    head, *rows = result.table().text().splitlines()
-    assert head.startswith("label / predicted")
-    counts = [
-        row.removeprefix(name).split() for name, row in zip(names, rows, strict=True)
-    ]
-    np.testing.assert_array_equal(np.array(counts, int), result.confusion)
 
 
 def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_labels):
@@ -158,6 +147,9 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert not slices(rows, hard, labels)
     # Nor beside classes of too few images.
     assert not slices(rows, hard, labels * np.arange(600))
+    # Of forty images twenty may be a slice.
+    (half,) = slices(rows[:40], noise[:40] > np.median(noise[:40]), labels[:40] * 0)
+    assert (half.words, half.images, half.wrong, half.others) == ("noisy", 20, 1, 0)
     # What sets its images further apart is the cause, of two that go with the same mistakes.
     noise[:] = rng.random(600) + pale
     rows[pale, MEASURED.index("saturation")] -= 9
@@ -315,6 +307,7 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
     monkeypatch.setattr("kit.validation.mistakes.MOST_MEASURED", 5)
     measured = np.isfinite(predicted(0, 40).measures).any(axis=1)
     assert measured.sum() == 5
+    assert measured[5:].any(), "at random"
 
     def interrupted(_):
         raise KeyboardInterrupt

@@ -1,5 +1,7 @@
 """Training loops: the same call gives the same network, and its steps are those of Adam."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -106,22 +108,27 @@ def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
 
 
 def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
-    seen, steps, told = [], [], []
+    seen, steps, told, batches = [], [], [], []
 
-    def black(pictures, rng):
+    def even(pictures, rng):
         seen.append((pictures.shape, pictures.dtype, rng.random()))
-        return np.zeros_like(pictures)
+        return pictures * 0 + np.uint8(labels % 6 * 51)[:, None, None, None]
 
     def compiled(model, learning_rate, total_steps):
         steps.append(total_steps)
-        return _compiled_around(model, learning_rate, total_steps)
+        return SimpleNamespace(train_on_batch=lambda *batch: batches.append(batch))
 
     monkeypatch.setattr("kit.validation.training._compiled_around", compiled)
+    labels = samples.fashion_mnist_arrays("train")[1][:130]
     model = small(units=10)
-    trained(count=128, model=model, epochs=2, augment=black, progress=told.append)
-    assert [entry[:2] for entry in seen] == [((128, 28, 28, 3), np.uint8)] * 2
+    trained(count=130, model=model, epochs=2, augment=even, progress=told.append)
+    assert [entry[:2] for entry in seen] == [((130, 28, 28, 3), np.uint8)] * 2
     assert seen[0][2] != seen[1][2]
-    assert (steps, told[1:]) == ([2 * 128 // 64], ["Training: 2 of 2"])
+    # In whole steps, and in another order each time.
+    assert (steps, told[1:]) == ([2 * 2], ["Training: 2 of 2"])
+    for tensors, classes in batches:
+        np.testing.assert_allclose(tensors.max(axis=(1, 2, 3)), classes % 6 / 5)
+    assert len({(*classes,) for _, classes in batches}) == 4
 
 
 def test_augmented_pictures_are_decoded_as_the_preprocessing_says():
