@@ -79,6 +79,17 @@ def test_labelled_images_are_forty_of_the_network_s_classes():
         assert labels.tolist() == expected
 
 
+def test_reduced_photos_have_40_to_80_pixels_along_the_shorter_side():
+    sizes = {(80, 200): (40, 100), (200, 79): (200, 79), (39, 500): (39, 500)}
+    photos = tuple(kit.Photo.from_array(np.ones(size, np.uint8)) for size in sizes)
+    ramp = kit.Photo.from_array(np.indices((120, 160))[1].astype(np.uint8), "ramp")
+    *others, third = samples.reduced((*photos, ramp))
+    assert [photo.size for photo in others] == [*sizes.values()]
+    # Of three columns the one in the middle.
+    assert third.pixels[0, :3, 0].tolist() == [1, 4, 7]
+    assert third.name == "ramp"
+
+
 def test_typical_photos_have_the_colours_of_imagenet_without_those_that_are_unwanted():
     photos, weights = samples.typical()
     assert weights.sum() == pytest.approx(1)
@@ -89,9 +100,11 @@ def test_typical_photos_have_the_colours_of_imagenet_without_those_that_are_unwa
     assert moments[0] == pytest.approx([0.485, 0.456, 0.406], abs=0.02)
     deviations = np.sqrt(moments[1] - moments[0] ** 2)
     assert deviations == pytest.approx([0.277, 0.269, 0.282], abs=0.02)
-    fewer, rest = samples.typical(photos[2:])
+    unwanted = [kit.Photo(photo.pixels, "renamed") for photo in photos]
+    fewer, rest = samples.typical(unwanted[2:])
     assert fewer == photos[:2]
     assert rest == pytest.approx(weights[:2] / weights[:2].sum())
+    assert samples.typical(unwanted)[0] == ()
 
 
 UNKNOWN = [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageEnhance, ImageFilter
 
 import kit
 from kit.classifier.reference import measured_rows, middle, responses, scaled_rows
@@ -64,6 +65,18 @@ def test_colours_by_hand():
         altered = ALTERATIONS[name].apply(flat(100, 100, 100), strength)
         assert altered.pixels[0, 0].tolist() == list(expected), name
     assert ALTERATIONS["greener"].apply(flat(100, 250, 100), 1.4).pixels[0, 0, 1] == 255
+
+
+def test_what_pillow_does_is_pillows():
+    image = Image.fromarray(PHOTO.pixels)
+    size = [round(side * 0.7) for side in image.size]
+    for name, strength, expected in (
+        ("sharpened", 119.6, image.filter(ImageFilter.UnsharpMask(2, 120, 0))),
+        ("paler", 0.4, ImageEnhance.Color(image).enhance(0.4)),
+        ("reduced", 0.7, image.resize(size, Image.Resampling.BICUBIC)),
+    ):
+        altered = ALTERATIONS[name].apply(PHOTO, strength)
+        np.testing.assert_array_equal(altered.pixels, expected)
 
 
 def test_sizes_by_hand():

@@ -110,6 +110,8 @@ def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
         inside = (moved.astype(float) - still)[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
         assert abs(inside.std() - 3) < 0.15
+        # Mirrored at the border, where half of them would lie beyond it.
+        assert 2 < moved.swapaxes(1, axis + 1)[:, 0].mean() < 4
         # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89, of 250
         # pixels by 0.96.
         beside = np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
@@ -269,6 +271,7 @@ def test_impulses_are_the_stated_share_half_black_half_white_and_nested():
             allowed = 5 * math.sqrt(share / 2 * (1 - share / 2) / noisy.size) + 1e-4
             assert abs((noisy == level).mean() - share / 2) < allowed
     assert (lost[0.27] >= lost[0.03]).all()
+    assert lost[1].all()
 
 
 # File

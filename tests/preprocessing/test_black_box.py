@@ -708,6 +708,7 @@ def test_a_tensor_shows_how_its_file_was_decoded():
     assert KERAS.compare(ignored.apply(photo), photo).differences == (
         "EXIF orientation: applied here, ignored there",
     )
+    assert ignored.compare(KERAS.apply, photo).equal
 
 
 def in_rows(pixels, count):

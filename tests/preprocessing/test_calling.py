@@ -121,6 +121,9 @@ def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_che
         RuntimeError, match=r"received a call outside; give kit.check the function$"
     ):
         kit.recorder()(np.zeros((8, 8)))
+    # A notebook asks for ways to show it.
+    assert not hasattr(kit.recorder(), "_repr_html_")
+    assert repr(kit.recorder()) == "recorder()"
 
 
 @pytest.mark.parametrize("answer", [np.zeros((1, 1000)), ("cat", 0.9), {"cat": 0.9}])
