@@ -116,6 +116,11 @@ UNKNOWN = [
         "the name of bundled photos out of photographs, imagenet, special, fashion_mnist",
     ),
     (
+        samples.photo,
+        "cat",
+        "name of a bundled photo out of .*did you mean 'cat.jpg'",
+    ),
+    (
         samples.labels,
         "mnist",
         "the name of bundled photos out of .*did you mean 'fashion_mnist'",

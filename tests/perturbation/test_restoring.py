@@ -35,6 +35,13 @@ def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     assert (result.name, result.notes) == (PHOTO.name, (*spoilt.notes, "restored"))
 
 
+def test_a_border_does_not_show_the_opposite_one():
+    halves = np.zeros((40, 60, 3), np.uint8)
+    halves[:, 30:] = 255
+    soft = Perturbation(blur=4).apply(halves)
+    assert restored(soft, blur=4).pixels[:, :8].max() < 50
+
+
 def test_several_are_undone_one_after_the_other_from_the_file_back_to_the_lens():
     settings = {"jpeg_quality": 30, "noise": 20, "blur": 3}
     spoilt = Perturbation(**settings).apply(PHOTO)

@@ -685,7 +685,9 @@ def test_a_buffer_has_the_shape_that_the_network_takes():
     for tensor, kind in ((YOLO.apply(CAT), "u1"), (np.float16(YOLO.apply(CAT)), "u2")):
         comparison = YOLO.compare(np.frombuffer(tensor, kind), CAT)
         assert comparison.equal
-        assert f"whose bytes were read as {tensor.dtype}," in comparison.notes[0]
+        read = f"a tensor whose bytes were read as {tensor.dtype}"
+        note = f"it is {read}, made of the file, so decoding is compared"
+        assert comparison.notes[0] == note
     for count, shape in ((0, 0), (224 * 224 * 4, 4)):
         (words,) = YOLO.compare(np.zeros(count, np.float32), CAT).differences
         assert f"shape (224, 224, {shape})" in words
@@ -775,7 +777,7 @@ def test_what_is_unexplained_beside_another_order_or_scaling_is_told():
     ):
         found = KERAS.compare(code, CAT)
         assert words in found.differences[0]
-        remainder = r"leaves \d+\.\d\d levels \(root mean square\) unexplained"
+        remainder = r"^what is listed above leaves \d+\.\d\d levels \(root mean square\) unexplained$"
         assert re.search(remainder, found.notes[-1])
 
 
@@ -817,7 +819,8 @@ def test_a_file_that_is_read_as_if_it_were_rgb_is_named(tmp_path):
     (polarity,) = KERAS.compare(negative, photo).differences
     assert polarity == "polarity: as it is here, inverted there"
     unlike = KERAS.compare(lambda path: three(path) ** 3, photo)
-    assert "where the file is read; here: CMYK converted to RGB" in unlike.notes[1]
+    note = "they may differ where the file is read; here: CMYK converted to RGB"
+    assert unlike.notes[1] == note
 
 
 def test_one_photo_does_not_tell_a_fixed_scaling_from_one_of_its_own():
@@ -836,7 +839,9 @@ def test_corners_that_are_aligned_are_named():
     aligned = [map_coordinates(channel, grid, order=1) for channel in channels]
     here = KERAS.replace(filter="tf_bilinear")
     (words,) = here.compare(np.stack(aligned, -1) / 127.5 - 1, photo).differences
-    assert words.endswith("align_corners or without half-pixel centres, there")
+    assert words.endswith(
+        ", as with align_corners or without half-pixel centres, there"
+    )
 
 
 def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():

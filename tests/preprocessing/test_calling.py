@@ -115,10 +115,15 @@ def test_a_recorder_takes_the_place_of_the_model_of_an_object():
 def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():
     found = kit.check(CLASSIFIER, CAT, predict, network=kit.recorder())
     assert (found.main_step, network) == ("channels", None)
-    with pytest.raises(TypeError, match="arguments or variables, received netwrok"):
+    with pytest.raises(
+        TypeError,
+        match=r"^Expected names of the function's arguments or variables, received netwrok$",
+    ):
         kit.check(CLASSIFIER, CAT, predict, netwrok=kit.recorder())
     with pytest.raises(
-        RuntimeError, match=r"received a call outside; give kit.check the function$"
+        RuntimeError,
+        match="^Expected a recorder in a function that is checked"
+        r", received a call outside; give kit.check the function$",
     ):
         kit.recorder()(np.zeros((8, 8)))
     # A notebook asks for ways to show it.

@@ -6,7 +6,7 @@ from PIL import Image
 
 from kit import samples
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.fitting import Probe, fitting_part, window_of
+from kit.preprocessing.fitting import Part, Probe, fitting_part, window_of, window_words
 from kit.preprocessing.pipeline import TO_SIZE, run
 from kit.preprocessing.placing import Content
 
@@ -15,11 +15,20 @@ CAT = samples.photo("cat.jpg")
 
 def test_what_lies_between_borders_is_found_in_a_photo():
     # Down to a sixth, between 3, 5, 2 and 7 pixels; of its last 15 rows nothing is known.
-    part = Image.fromarray(CAT.pixels[60:276, 70:394]).reduce(6)
+    part = Image.fromarray(CAT.pixels[75:291, 10:334]).reduce(6)
     image = np.pad(np.asarray(part, float), ((3, 5), (2, 7), (0, 0)))
     image[-15:] = np.nan
     found = Content(image).anywhere(CAT)
-    np.testing.assert_allclose(found.window, [[42, 306], [58, 436]], atol=1)
+    np.testing.assert_allclose(found.window, [[57, 321], [-2, 376]], atol=1)
+
+
+def test_a_part_that_is_not_resized_is_told_with_its_border_as_it_lies_in_the_photo():
+    window = np.array([[-4.0, 220], [300, 524]])
+    here = Preprocessing()
+    assert window_words(here, Part(here, window), CAT) == (
+        "window: squash here, rows 0 to 220 of 300 and columns 300 to 451 of 451, not resized, "
+        "with a border of 4, 0, 0, 73 pixels above, below, left and right, there"
+    )
 
 
 FITS = [

@@ -153,7 +153,8 @@ def test_the_same_tensor_with_another_prediction_is_the_engine(
         return (0.8 * rows + 0.2 / rows.shape[1]).astype(np.float32)
 
     monkeypatch.setattr(type(classifier), "predict_tensors", blurred)
-    assert steps(moved(pinned, classifier)) == {"engine"}
+    (told,) = {(one.step, one.message) for one in moved(pinned, classifier).moved}
+    assert told == ("engine", "the engine that predicts for the same tensor differs")
 
 
 def test_a_perturbation_that_does_something_else_is_named(
@@ -263,7 +264,9 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
     for _ in range(2):
         (one,) = moved(boot, inverted, update=True).moved
         assert one.words.startswith("CHANGED: it is ")
-        assert "; not accepted, as the expected class does not hold" in one.words
+        assert one.words.endswith(
+            "; not accepted, as the expected class does not hold; delete the case, then pin its image"
+        )
     edited(boot, expected=("Ankle bot",))
     (one,) = moved(boot, fashion, update=True).moved
     assert (
@@ -302,7 +305,8 @@ def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
     (boot / "0.json").unlink()
     edited(boot, classifier="no such network")
     with pytest.raises(
-        ValueError, match="a classifier, or cases that name a bundled one"
+        ValueError,
+        match=r"^Expected a classifier, or cases that name a bundled one; received neither$",
     ):
         kit.check_cases(boot)
 
