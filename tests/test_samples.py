@@ -20,7 +20,6 @@ FIRST_TEST = [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
 def test_photos_and_labels_of_a_name_belong_together(name):
     photos, labels = samples.photos(name), samples.labels(name)
     assert len(photos) == len(labels) > 4
-    assert all(isinstance(photo, kit.Photo) for photo in photos)
     assert len({photo.name for photo in photos}) == len(photos)
 
 
@@ -63,7 +62,6 @@ def test_held_back_pictures_are_not_among_the_training_pictures():
 def test_fashion_mnist_photos_are_the_arrays_in_grey():
     pictures, _ = samples.fashion_mnist_arrays("test")
     pixels = samples.photos("fashion_mnist")[7].pixels
-    assert pixels.shape == (28, 28, 3)
     assert (pixels == pictures[7, ..., None]).all()
 
 

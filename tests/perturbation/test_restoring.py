@@ -19,9 +19,7 @@ def error(photo):
 
 
 SPOILT = (
-    ({"noise": 30}, 0.5),
     ({"noise": 60}, 0.4),
-    ({"blur": 3}, 0.9),
     ({"blur": 5}, 0.95),
 )
 SPOILT += (({"jpeg_quality": 10}, 0.96),)

@@ -26,11 +26,6 @@ CASES = [
         f"size: 32{TIMES}32 here, as it comes there",
         "resize",
     ),
-    (
-        {"fit": "letterbox_floor"},
-        "fit: squash here, letterbox_floor on (0, 0, 0) there",
-        "resize",
-    ),
 ]
 
 
