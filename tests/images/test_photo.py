@@ -28,6 +28,7 @@ from kit.images.photo import (
     at_least_one,
     each_picture,
     load_image,
+    names_of,
 )
 from kit.robustness import flip
 from tests.pictures import file_of
@@ -464,6 +465,7 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
     for wrong in ({"a.png": 1}, 3, None, [["a.png"]]):
         with pytest.raises(TypeError, match="Expected a path, bytes"):
             as_photos(wrong)
+    assert names_of([("a.png", "")] * 3) == "a.png, a.png, a.png"
     for refuse in (at_least_one, as_photos):
         with pytest.raises(
             ValueError, match="Expected at least one image, received none"

@@ -217,6 +217,8 @@ def exchanged(image):
 
 
 def resized_and_exchanged(image):
+    if image.ndim > 3:
+        return resized_and_exchanged(image[0])
     return exchanged(cv2.resize(image, SIDES))
 
 
