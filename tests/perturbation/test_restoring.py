@@ -28,8 +28,8 @@ def error(photo):
 SPOILT = (
     ({"noise": 60}, 0.4),
     ({"blur": 5}, 0.95),
+    ({"jpeg_quality": 10}, 0.96),
 )
-SPOILT += (({"jpeg_quality": 10}, 0.96),)
 
 
 @pytest.mark.parametrize(("settings", "share"), SPOILT)

@@ -15,11 +15,11 @@ CAT = samples.photo("cat.jpg")
 
 def test_what_lies_between_borders_is_found_in_a_photo():
     # Down to a sixth, between 3, 5, 2 and 7 pixels; of its last 15 rows nothing is known.
-    part = Image.fromarray(CAT.pixels[75:291, 10:334]).reduce(6)
+    part = Image.fromarray(CAT.pixels[75:291, 10:226]).reduce(6)
     image = np.pad(np.asarray(part, float), ((3, 5), (2, 7), (0, 0)))
     image[-15:] = np.nan
     found = Content(image).anywhere(CAT)
-    np.testing.assert_allclose(found.window, [[57, 321], [-2, 376]], atol=1)
+    np.testing.assert_allclose(found.window, [[57, 321], [-2, 268]], atol=1)
 
 
 def test_a_part_that_is_not_resized_is_told_with_its_border_as_it_lies_in_the_photo():
@@ -33,13 +33,9 @@ def test_a_part_that_is_not_resized_is_told_with_its_border_as_it_lies_in_the_ph
 
 FITS = [
     {"fit": "crop", "filter": "cv2_area"},
-    {"fit": "crop", "crop_fraction": 0.875},
-    {"fit": "resize_crop", "crop_fraction": 0.875},
     {"fit": "crop", "crop_fraction": 0.837},
     {"fit": "squash_crop", "crop_fraction": 0.875},
-    {"fit": "letterbox"},
     {"fit": "letterbox_corner", "filter": "lanczos"},
-    {"fit": "pad"},
     {"size": (40, 60), "filter": "tf_bilinear"},
     {"thumbnail": (32, 32)},
 ]
