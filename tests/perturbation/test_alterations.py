@@ -70,17 +70,21 @@ def test_what_pillow_does_is_pillows():
         np.testing.assert_array_equal(altered.pixels, expected)
 
 
+SIZES = """\
+reduced 0.01 1 1
+enlarged 2 80 120
+cropped 0.5 20 30
+squeezed 0.64 50 48
+stretched 1.5625 32 75
+narrower 0.5 40 30
+wider 0.5 20 60"""
+
+
 def test_sizes_by_hand():
-    for name, strength, expected in [
-        ("reduced", 0.01, (1, 1)),
-        ("enlarged", 2, (80, 120)),
-        ("cropped", 0.5, (20, 30)),
-        ("squeezed", 0.64, (50, 48)),
-        ("stretched", 1.5625, (32, 75)),
-        ("narrower", 0.5, (40, 30)),
-        ("wider", 0.5, (20, 60)),
-    ]:
-        assert ALTERATIONS[name].apply(flat(1, 2, 3), strength).size == expected, name
+    for line in SIZES.splitlines():
+        name, strength, *size = line.split()
+        altered = ALTERATIONS[name].apply(flat(1, 2, 3), float(strength))
+        assert [*altered.size] == [*map(int, size)], name
     columns = kit.Photo.from_array(np.tile(np.arange(60, dtype=np.uint8), (40, 1)))
     assert ALTERATIONS["narrower"].apply(columns, 0.5).pixels[0, :, 0].tolist() == list(
         range(15, 45)

@@ -59,23 +59,23 @@ def test_a_case_of_another_pillow_says_so_where_its_pixels_are_others(
     assert "Pillow" not in moved(tmp_path, older).text()
 
 
-CHANGES = {
-    "filter": ({"filter": "nearest"}, "resize"),
-    "channels": ({"channels": "bgr"}, "channels"),
-    "inverted": ({"invert": True}, "polarity"),
-    "range": ({"scaling": "0..1"}, "scaling"),
-    "cast": ({"cast": "uint8"}, "cast"),
-    "transposed": ({"layout": "transposed"}, "layout"),
-    "thumbnail": ({"thumbnail": (56, 56)}, "thumbnail"),
-}
+CHANGES = [
+    ("filter", "nearest", "resize"),
+    ("channels", "bgr", "channels"),
+    ("invert", True, "polarity"),
+    ("scaling", "0..1", "scaling"),
+    ("cast", "uint8", "cast"),
+    ("layout", "transposed", "layout"),
+    ("thumbnail", 56, "thumbnail"),
+]
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_preprocessing_that_changes_is_red_and_named(pinned, classifier, name):
-    changes, step = CHANGES[name]
-    result = moved(
-        pinned, classifier.using(classifier.preprocessing.replace(**changes))
-    )
+@pytest.mark.parametrize(("field", "value", "step"), CHANGES)
+def test_a_preprocessing_that_changes_is_red_and_named(
+    pinned, classifier, field, value, step
+):
+    steps_now = classifier.preprocessing.replace(**{field: value})
+    result = moved(pinned, classifier.using(steps_now))
     assert steps(result) == {step}
     assert all(
         " before, " in one.message and one.message.endswith(" now)")
