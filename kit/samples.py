@@ -148,7 +148,7 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     weight_of = {_photograph(f"{name}.jpg"): _TYPICAL[name] for name in _TYPICAL}
     photos = [photo for photo in weight_of if photo.pixels.tobytes() not in unwanted]
     weights = np.array([weight_of[photo] for photo in photos])
-    return tuple(photos), weights / max(weights.sum(), 1e-12)
+    return tuple(photos), weights / weights.sum()
 
 
 @cache

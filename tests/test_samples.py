@@ -20,7 +20,6 @@ FIRST_TEST = [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
 def test_photos_and_labels_of_a_name_belong_together(name):
     photos, labels = samples.photos(name), samples.labels(name)
     assert len(photos) == len(labels) > 4
-    assert all(isinstance(photo, kit.Photo) for photo in photos)
     assert len({photo.name for photo in photos}) == len(photos)
 
 
@@ -63,7 +62,6 @@ def test_held_back_pictures_are_not_among_the_training_pictures():
 def test_fashion_mnist_photos_are_the_arrays_in_grey():
     pictures, _ = samples.fashion_mnist_arrays("test")
     pixels = samples.photos("fashion_mnist")[7].pixels
-    assert pixels.shape == (28, 28, 3)
     assert (pixels == pictures[7, ..., None]).all()
 
 
@@ -79,6 +77,14 @@ def test_labelled_images_are_forty_of_the_network_s_classes():
         assert labels.tolist() == expected
 
 
+def test_a_reduced_photo_has_40_to_80_pixels_along_the_shorter_side():
+    columns = np.indices((120, 160))[1].astype(np.uint8)
+    (photo,) = samples.reduced((kit.Photo.from_array(columns, "columns"),))
+    assert (photo.name, photo.size) == ("columns", (40, 54))
+    # Of three columns the one in the middle.
+    assert photo.pixels[0, :3, 0].tolist() == [1, 4, 7]
+
+
 def test_typical_photos_have_the_colours_of_imagenet_without_those_that_are_unwanted():
     photos, weights = samples.typical()
     assert weights.sum() == pytest.approx(1)
@@ -89,9 +95,11 @@ def test_typical_photos_have_the_colours_of_imagenet_without_those_that_are_unwa
     assert moments[0] == pytest.approx([0.485, 0.456, 0.406], abs=0.02)
     deviations = np.sqrt(moments[1] - moments[0] ** 2)
     assert deviations == pytest.approx([0.277, 0.269, 0.282], abs=0.02)
-    fewer, rest = samples.typical(photos[2:])
+    unwanted = [kit.Photo(photo.pixels, "renamed") for photo in photos]
+    fewer, rest = samples.typical(unwanted[2:])
     assert fewer == photos[:2]
     assert rest == pytest.approx(weights[:2] / weights[:2].sum())
+    assert samples.typical(unwanted)[0] == ()
 
 
 UNKNOWN = [
@@ -104,6 +112,11 @@ UNKNOWN = [
         samples.photos,
         "photos",
         "the name of bundled photos out of photographs, imagenet, special, fashion_mnist",
+    ),
+    (
+        samples.photo,
+        "cat",
+        "name of a bundled photo out of .*did you mean 'cat.jpg'",
     ),
     (
         samples.labels,

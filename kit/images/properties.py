@@ -63,7 +63,7 @@ def relative_contrast(pixels: Pixels) -> float:
     subject = dark_channel[dark_channel < 250]
     low = float(np.percentile(subject, 20)) if subject.size else 0.0
     high = bright_level(pixels)
-    return max(high - low, 0) / max(high + low, 1.0)
+    return (high - low) / max(high + low, 1.0)
 
 
 def noise_level(pixels: Pixels) -> float:

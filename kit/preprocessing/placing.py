@@ -92,13 +92,12 @@ def unexplained_share(levels: Float64, values: Float64) -> float:
 
 
 class Content:
-    """An image (H, W, C) between borders of one colour, in cells; NaN where it is not compared.
+    """An image (H, W, C) between borders of one colour, in cells; rows and columns of NaN are borders, too.
 
     `size` is that of the whole image.
     """
 
     def __init__(self, image: Float64) -> None:
-        is_compared = np.isfinite(image[..., :1])
         image = np.nan_to_num(image)
         self.size: Size = image.shape[:2]
         self._content_edges = np.array(
@@ -109,8 +108,6 @@ class Content:
             for first, end in self._content_edges
         ]
         self._cell_means = _means(_sums(image), self._cell_edges)
-        compared_shares = _means(_sums(is_compared), self._cell_edges)[:, 0]
-        self._is_compared = compared_shares > compared_shares.max() / 2
 
     def unexplained_share(self, photo: Photo, window: Window) -> float:
         """Return what is unexplained where the whole image shows this part of a photo."""
@@ -122,10 +119,7 @@ class Content:
                 self._cell_edges, window[:, 0], scales, margins, strict=True
             )
         ]
-        levels = _means(sums, edges_in_photo)
-        return unexplained_share(
-            levels[self._is_compared], self._cell_means[self._is_compared]
-        )
+        return unexplained_share(_means(sums, edges_in_photo), self._cell_means)
 
     def best(self, photo: Photo, windows: Iterable[Window]) -> Placed:
         """Return the best of some windows."""

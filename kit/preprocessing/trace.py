@@ -41,7 +41,6 @@ class StepRecord:
     @classmethod
     def of(cls, step: str, array: Array) -> Self:
         """Keep what a step left: an image (H, W, C) or a tensor (1, H, W, C) or (1, C, H, W)."""
-        array = np.ascontiguousarray(array)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         return cls(step, f"{array.dtype} {array.shape}", digest, _means(array))
 

@@ -334,5 +334,7 @@ def test_a_tensor_takes_the_place_of_a_function():
     diagnosis = kit.diagnose(classifier, photos, tensor=planes)
     assert diagnosis.best.cause == "channel_order"
     assert "channels_first there" in diagnosis.difference
-    with pytest.raises(ValueError, match="each of 2 images, received 1"):
+    with pytest.raises(
+        ValueError, match=r"^Expected a tensor for each of 2 images, received 1$"
+    ):
         kit.check(classifier, photos, tensors[:1])

@@ -34,7 +34,7 @@ def measured(pixels):
     return measure(kit.Photo.from_array(pixels))
 
 
-@pytest.mark.parametrize("size", [(64, 96), (1, 1)])
+@pytest.mark.parametrize("size", [(64, 96), (9, 9), (1, 1)])
 def test_a_flat_picture_and_a_single_pixel_have_their_level_and_nothing_else(size):
     found = measured(flat(100, 100, 100, size))
     assert found.brightness == pytest.approx(100, abs=1e-3)

@@ -110,20 +110,14 @@ def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
         inside = (moved.astype(float) - still)[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
         assert abs(inside.std() - 3) < 0.15
+        # Mirrored at the border, where half of them would lie beyond it.
+        assert 2 < moved.swapaxes(1, axis + 1)[:, 0].mean() < 4
         # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89, of 250
         # pixels by 0.96.
         beside = np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
         above = np.corrcoef(inside[:, 1:].ravel(), inside[:, :-1].ravel())[0, 1]
         assert 0.87 < beside < 0.91
         assert 0.94 < above < 0.98
-    fine = 2 * slope(1, 120)
-    weak, strong = (
-        physics.elastic(fine, deviation, 5)[25:-25, 25:-25] for deviation in (2.0, 4.0)
-    )
-    clean = fine[25:-25, 25:-25].astype(float)
-    assert (
-        np.abs((strong - clean) - 2 * (weak - clean)).max() <= 2
-    )  # one field, and roundings
 
 
 def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
@@ -225,19 +219,12 @@ def test_counts_are_poisson_quantiles():
     field = physics.normal_steps(0, "test", 40_000)
     rank = stats.norm.cdf(field / 4096)
     # Exact below 30, an expansion above, which may be off by one where a quantile falls between two counts.
-    for mean, wrong in [
-        (0.0, 0),
-        (0.02, 0),
-        (7.3, 0),
-        (29.9, 0),
-        (30.1, 0.01),
-        (400.0, 0.01),
-    ]:
+    for mean in (0.0, 0.02, 7.3, 29.9, 30.1, 400.0):
         counts = physics.poisson(
             np.zeros(field.size, np.uint8), np.full(256, mean), field
         )
         expected = stats.poisson.ppf(rank, mean) if mean else np.zeros(field.size)
-        assert (counts != expected).mean() <= wrong, mean
+        assert (counts != expected).mean() <= 0.01 * (mean > 30), mean
         assert np.abs(counts - expected).max() <= 1
 
 
@@ -269,6 +256,7 @@ def test_impulses_are_the_stated_share_half_black_half_white_and_nested():
             allowed = 5 * math.sqrt(share / 2 * (1 - share / 2) / noisy.size) + 1e-4
             assert abs((noisy == level).mean() - share / 2) < allowed
     assert (lost[0.27] >= lost[0.03]).all()
+    assert lost[1].all()
 
 
 # File

@@ -6,7 +6,14 @@ from PIL import Image
 
 from kit import Perturbation, Photo, samples
 from kit.images.properties import blur_radius, end_levels, noise_deviation
-from kit.perturbation.restoring import brightened, cleaned, smoothed
+from kit.perturbation.restoring import (
+    balanced,
+    brightened,
+    cleaned,
+    contrasted,
+    deblurred,
+    smoothed,
+)
 from kit.robustness import denoised, relevelled, restored
 
 PHOTO = samples.photos("imagenet")[5]
@@ -19,12 +26,10 @@ def error(photo):
 
 
 SPOILT = (
-    ({"noise": 30}, 0.5),
     ({"noise": 60}, 0.4),
-    ({"blur": 3}, 0.9),
     ({"blur": 5}, 0.95),
+    ({"jpeg_quality": 10}, 0.96),
 )
-SPOILT += (({"jpeg_quality": 10}, 0.96),)
 
 
 @pytest.mark.parametrize(("settings", "share"), SPOILT)
@@ -33,6 +38,13 @@ def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     result = restored(spoilt, **settings)
     assert error(result) < share * error(spoilt)
     assert (result.name, result.notes) == (PHOTO.name, (*spoilt.notes, "restored"))
+
+
+def test_a_border_does_not_show_the_opposite_one():
+    halves = np.zeros((40, 60, 3), np.uint8)
+    halves[:, 30:] = 255
+    soft = Perturbation(blur=4).apply(halves)
+    assert restored(soft, blur=4).pixels[:, :8].max() < 50
 
 
 def test_several_are_undone_one_after_the_other_from_the_file_back_to_the_lens():
@@ -113,15 +125,35 @@ def test_where_the_middle_alone_is_dark_a_power_lifts_it_and_leaves_white():
     black = pixels // 255 * 255
     np.testing.assert_array_equal(brightened(black, 0), [black] * 2)
     # Where all is dark, there are three other versions.
-    dark = pixels // 3, 0 * pixels
-    assert [len(brightened(each, 0)) for each in dark] == [3, 3]
+    versions = [each[[0, -1], 0, 0].tolist() for each in brightened(pixels // 3, 0)]
+    # 10 and 85 levels, in proportion or from 31 on.
+    assert versions == [[204, 24], [160, 19], [204, 31]]
+    assert len(brightened(0 * pixels, 0)) == 3
+    spread = [end_levels(each) for each in contrasted(RAMP[..., None].repeat(3, 2), 0)]
+    np.testing.assert_allclose(spread, [(31, 204), (31, 170), (60, 190)], atol=1)
 
 
-def test_of_noise_a_smaller_and_a_larger_part_is_taken_out():
+def test_of_noise_and_blur_a_smaller_and_a_larger_part_is_taken_out():
     less, more, *_ = cleaned(PHOTO.pixels, 20)
-    for version, deviation in ((less, 8), (more[:, ::-1], 14)):
-        expected = restored(PHOTO, noise=deviation).pixels
-        np.testing.assert_array_equal(version, expected)
+    _, sharp, shrunk = deblurred(PHOTO.pixels, 5)
+    *_, small = smoothed(restored(PHOTO, blur=4).pixels, 30)
+    np.testing.assert_array_equal(shrunk, small)
+    for version, amount in (
+        (less, {"noise": 8}),
+        (more[:, ::-1], {"noise": 14}),
+        (sharp, {"blur": 5}),
+    ):
+        np.testing.assert_array_equal(version, restored(PHOTO, **amount).pixels)
+
+
+def test_a_cast_is_undone_by_edges_by_means_and_half_way():
+    # Edges of 40, 80 and 80 levels, whose geometric mean is 63.5; means of 20, 40 and 80.
+    halves = np.zeros((32, 32, 3), np.uint8)
+    halves[:, 16:] = 40, 80, 80
+    halves[..., 2] += 40
+    gains = np.array([[1.587, 0.794, 0.794], [2, 1, 0.5], [1.26, 0.891, 0.891]])
+    for version, gain in zip(balanced(halves, 0), gains, strict=True):
+        np.testing.assert_allclose(version[0, -1], gain * [40, 80, 120], atol=0.6)
 
 
 def test_noise_is_taken_out_and_a_plain_picture_stays():

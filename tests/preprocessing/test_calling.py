@@ -115,12 +115,20 @@ def test_a_recorder_takes_the_place_of_the_model_of_an_object():
 def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():
     found = kit.check(CLASSIFIER, CAT, predict, network=kit.recorder())
     assert (found.main_step, network) == ("channels", None)
-    with pytest.raises(TypeError, match="arguments or variables, received netwrok"):
+    with pytest.raises(
+        TypeError,
+        match=r"^Expected names of the function's arguments or variables, received netwrok$",
+    ):
         kit.check(CLASSIFIER, CAT, predict, netwrok=kit.recorder())
     with pytest.raises(
-        RuntimeError, match=r"received a call outside; give kit.check the function$"
+        RuntimeError,
+        match="^Expected a recorder in a function that is checked"
+        r", received a call outside; give kit.check the function$",
     ):
         kit.recorder()(np.zeros((8, 8)))
+    # A notebook asks for ways to show it.
+    assert not hasattr(kit.recorder(), "_repr_html_")
+    assert repr(kit.recorder()) == "recorder()"
 
 
 @pytest.mark.parametrize("answer", [np.zeros((1, 1000)), ("cat", 0.9), {"cat": 0.9}])
@@ -209,6 +217,8 @@ def exchanged(image):
 
 
 def resized_and_exchanged(image):
+    if image.ndim > 3:
+        return resized_and_exchanged(image[0])
     return exchanged(cv2.resize(image, SIDES))
 
 

@@ -102,7 +102,9 @@ def test_families_and_models_are_found_whatever_the_spelling():
         )
         assert (preprocessing.scaling == ()) == name.startswith("efficientnet")
     with pytest.raises(
-        ValueError, match=r"received 'resnet51'; did you mean 'ResNet50'\?"
+        ValueError,
+        match=r"^Expected a model of keras.applications or one of convnext, .*, xception"
+        r"; received 'resnet51'; did you mean 'ResNet50'\?$",
     ):
         Preprocessing.for_application("resnet51")
     with pytest.raises(ValueError, match="received None"):
@@ -268,9 +270,16 @@ NOT_OF_HUGGING_FACE = [
     (
         {"image_processor_type": "EfficientNetImageProcessor"},
         ValueError,
-        "received include_top",
+        (
+            "^Expected what a Preprocessing has, received include_top, which divides by image_std twice"
+            "; write the fields out$"
+        ),
     ),
-    ({"do_center_crop": False}, ValueError, "the photo decides the size"),
+    (
+        {"do_center_crop": False},
+        ValueError,
+        "shortest_edge alone: the photo decides the size",
+    ),
     (
         {"size": {"longest_edge": 256}},
         ValueError,
@@ -287,8 +296,8 @@ NOT_OF_HUGGING_FACE = [
         ValueError,
         r"received crop_size \(512, 512\) of \(256, 256\); write the fields out$",
     ),
-    ({"do_resize": False}, ValueError, "a crop alone"),
-    ({"image_mean": None}, ValueError, "without image_mean or image_std"),
+    ({"do_resize": False}, ValueError, "a crop alone, which depends on the photo"),
+    ({"image_mean": None}, ValueError, "do_normalize without image_mean or image_std"),
     ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
 ]
 
@@ -329,7 +338,10 @@ def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
 
 NOT_OF_TIMM = [
     ({"input_size": [4, 224, 224]}, r"cannot be read \(4\)"),
-    ({"input_size": [3, 224, 192]}, "received input_size"),
+    (
+        {"input_size": [3, 224, 192]},
+        r"received input_size \(224, 192\) with crop_mode center",
+    ),
     ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
 ]
 
@@ -466,6 +478,10 @@ def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", [("Resize", 256)]])
 def test_what_is_neither_a_file_nor_a_format_names_the_door_for_keras(name):
-    words = "^Expected what KerasHub, .* received .*Preprocessing.for_application"
+    words = (
+        r"^Expected what KerasHub, Hugging Face, timm, torchvision or Keras has "
+        r"\(see Preprocessing.from_config\)"
+        ", received .*; Preprocessing.for_application knows the models of keras.applications$"
+    )
     with pytest.raises((FileNotFoundError, TypeError), match=words):
         read(name)

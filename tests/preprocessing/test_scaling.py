@@ -56,7 +56,11 @@ def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
 UNFIT = [
     ({"std": (1, 0)}, ValueError, "size of std within 1e-12"),
     ({"divisor": 0}, ValueError, "size of divisor within 1e-12"),
-    ({"mean": (1, 2), "std": (1, 2, 3)}, ValueError, "received 2 and 3 values"),
+    (
+        {"mean": (1, 2), "std": (1, 2, 3)},
+        ValueError,
+        "^Expected mean and std of one length, received 2 and 3 values$",
+    ),
     ({"std": (True, 1)}, TypeError, "std as a number"),
 ]
 

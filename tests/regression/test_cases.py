@@ -131,12 +131,21 @@ def changed(**parts):
 
 
 NO_CASES = [
-    (changed(format="kit.case/9"), "the format 'kit.case/1'"),
+    (
+        changed(format="kit.case/9"),
+        "^Expected a case of the format 'kit.case/1', received 'kit.case/9'$",
+    ),
     (changed(extra=1), "extra"),
-    (changed(expected={"never": ["dog"]}), "received 'never'"),
+    (
+        changed(expected={"never": ["dog"]}),
+        "^Expected the field of what is expected out of classes; received 'never'",
+    ),
     (changed(tolerance=2), "tolerance"),
     (changed(name=None), "name as text"),
-    (changed(expected={"classes": []}), "at least one class"),
+    (
+        changed(expected={"classes": []}),
+        r"^Expected names of at least one class, received \[\]$",
+    ),
     (
         changed(
             observed={
@@ -155,7 +164,10 @@ NO_CASES = [
     ),
     (changed(observed={"probabilities": [[0, "cat", 2]]}), "a probability within 0..1"),
     (changed(perturbation={"brightnes": 1}), "did you mean 'brightness'"),
-    ('{"format": "kit.case/1"}', "a whole case, received one without 'observed'"),
+    (
+        '{"format": "kit.case/1"}',
+        "^Expected a whole case, received one without 'observed'$",
+    ),
     ("[]", "a JSON object"),
     ("[" * 100_000, "as JSON"),
     ('["\\ud800"]', "as JSON"),
@@ -183,7 +195,10 @@ ELSEWHERE = (
 
 @pytest.mark.parametrize("picture", [*ELSEWHERE, "CON.png", "com¹"])
 def test_an_image_has_one_file_name_that_is_one_on_every_system(picture):
-    with pytest.raises(ValueError, match="Expected the name of a file below pictures/"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected the name of a file below pictures/, received 'pictures/",
+    ):
         made(picture=f"pictures/{picture}")
 
 
