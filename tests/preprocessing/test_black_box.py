@@ -538,6 +538,9 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     whole = Preprocessing(size=None, scaling="0..1")
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
+    # Of fewer rows than a buffer has that is filled up behind each of them.
+    (words,) = small.replace(size=8).compare(np.eye(8) / 3, CAT).differences
+    assert words.startswith("content: no part, order or colours of this image")
     # A photo that is reduced before a part of it is looked for.
     cut = Preprocessing((28, 28), scaling="0..1", fit="crop", crop_fraction=0.7)
     whole_here = cut.replace(fit="squash", crop_fraction=1)
