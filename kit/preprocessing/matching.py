@@ -245,11 +245,12 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
 def unconverted(expected: Pipeline, samples: Sequence[Probe]) -> Reading | None:
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
     raw, words = zip(*map(_unconverted, samples), strict=True)
-    # Colours that differ could be fitted to anything.
-    pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
-    limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
-    if max(words) and levels_apart(pipeline, raw) <= limit:
-        return Reading(pipeline, unexplained={"decode": max(words)})
+    if max(words):
+        # Colours that differ could be fitted to anything.
+        pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
+        limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
+        if levels_apart(pipeline, raw) <= limit:
+            return Reading(pipeline, unexplained={"decode": max(words)})
     return None
 
 
