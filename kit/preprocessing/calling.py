@@ -237,6 +237,8 @@ def _names_used(function: Any, depth: int) -> Iterator[str]:
     """Yield the names of a function's arguments, and those that it and helpers beside it use."""
     # What lies behind decorators, or in a functools.partial.
     function = unwrap(getattr(function, "func", function))
+    if not hasattr(function, "__code__"):
+        function = type(function).__call__
     code = getattr(function, "__code__", None)
     if code is None:
         return
