@@ -73,6 +73,7 @@ _ONE_PHOTO_NOTE = (
     "one photo cannot tell this scaling from one by the values of each image"
 )
 _SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
+_STEPS = [operation.name for operation in PIPELINE]
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
@@ -325,11 +326,16 @@ def compared(
             notes.append(f"what is listed above leaves {remainder} unexplained")
     return Comparison.on(
         causes,
-        first_step=causes[0].step if causes else None,
+        first_step=min(causes, key=_place_of).step if causes else None,
         steps=(whole_difference,),
         photo=photo.name,
         notes=tuple(notes),
     )
+
+
+def _place_of(difference: Difference) -> int:
+    """Return where its step stands in the pipeline; behind all of them, where it is none."""
+    return [*_STEPS, difference.step].index(difference.step)
 
 
 def _note_of_kind(called: Called) -> str:

@@ -465,11 +465,12 @@ def test_the_end_that_is_cut_off_is_named_where_few_pixels_reach_it():
 
 
 def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
-    tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
-    assert set(KERAS.compare(tensor, CAT).differences) == {
+    comparison = KERAS.compare(resized(CAT.pixels)[..., [1, 2, 0]] / 255, CAT)
+    assert set(comparison.differences) == {
         f"scaling: {MINUS}1..1 here, 0..1 there",
         "channels: rgb here, gbr there",
     }
+    assert comparison.first_step == "channels"
     # Nor that images are inverted, as they should be.
     tensor = ((255 - resized(CAT.pixels))[..., ::-1] / 255) ** 2.2
     inverted = KERAS.replace(invert=True)
