@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, islice
 from math import inf, prod, sqrt
 from typing import Any
@@ -52,6 +53,8 @@ from kit.preprocessing.scaling import LARGEST, SCALINGS, affine
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
+_Calls = Callable[..., Called]
+"""A function, called by `call` on a photo and how it is given."""
 
 PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
@@ -85,12 +88,14 @@ def read(
 ) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what one stands for.
+    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what a tensor, or what
+    a function returns, stands for.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
     if callable(code):
-        called = _called_on_each(expected, code, photos)
+        code = partial(call, code, expected=expected, numbers=numbers)
+        called = _called_on_each(code, photos)
     else:
         called = _tensors_as_called(expected, code, photos, numbers)
     samples = _probes(expected, photos, called)
@@ -103,15 +108,10 @@ def read(
     return replace(_read(expected, code, given_as, samples), called=called)
 
 
-def _called_on_each(
-    expected: Pipeline, function: Function, photos: Sequence[Photo]
-) -> tuple[Called, ...]:
-    first = call(function, photos[0], expected=expected)
+def _called_on_each(calls: _Calls, photos: Sequence[Photo]) -> tuple[Called, ...]:
+    first = calls(photos[0])
     # They are given what the first one took; where it failed, each is given every form.
-    others = (
-        call(function, photo, given_as=first.given_as, expected=expected)
-        for photo in photos[1:]
-    )
+    others = (calls(photo, first.given_as) for photo in photos[1:])
     return first, *others
 
 
@@ -220,12 +220,12 @@ def _read(
 
 
 def _other_image(
-    expected: Pipeline, function: Function, given_as: str, sample: Probe
+    expected: Pipeline, calls: _Calls, given_as: str, sample: Probe
 ) -> list[Probe]:
     """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
     # Upside down, since a black and white image is the same if it is scaled by itself.
     photo = Photo(sample.photo.pixels[::-1] // np.uint8(2))
-    again = call(function, photo, given_as, expected)
+    again = calls(photo, given_as)
     probes = _probes(expected, [photo], [again])
     return [probe for probe in probes if probe.result.shape == sample.result.shape]
 
@@ -270,11 +270,11 @@ def _unless_rounded(
 
 
 def _unsteady_words(
-    expected: Pipeline, function: Function, given_as: str, samples: Sequence[Probe]
+    expected: Pipeline, calls: _Calls, given_as: str, samples: Sequence[Probe]
 ) -> WordsByStep:
     """Call a function again, last of all, since it may fail from some call on."""
     for sample in islice(cycle(samples), CALLS_REPEATED):
-        again = call(function, sample.photo, given_as, expected)
+        again = calls(sample.photo, given_as)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
         image = image_of(again.tensor, expected)
