@@ -414,8 +414,10 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.equal(content.settings.photo, "mine.jpg");
   assert.equal(content.path.file.value, "reduced from 9 × 8, EXIF orientation applied");
   await ask({ ...piece, last: true }, [new Uint8Array(1)]);
+  await ask({ kind: "label", photo: "mine.jpg", label: panel.classes[1] });
   await ask({ kind: "remove", name: "mine.jpg" });
-  await ask({ ...piece, last: true }, [new Uint8Array(4)]);
+  const { content: next } = await ask({ ...piece, last: true }, [new Uint8Array(4)]);
+  assert.equal(next.answer.mark, content.answer.mark, "a label goes with its photo");
   assert.deepEqual(opened, [
     ["mine.jpg", 7],
     ["mine.jpg (2)", 1],

@@ -290,6 +290,7 @@ export class StandIn {
     this.panel.photos = left;
     this.files.delete(name);
     this.opened.delete(name);
+    delete this.labels[name]; // or the next one of its name has it
     await this.ask("remove", { name });
     this.events["change:_panel"]();
     return this.#show(left[0].name);
