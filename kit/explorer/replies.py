@@ -42,8 +42,8 @@ REPLY_BYTES = 65_536
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
-IDLE = Preprocessing(filter="lanczos", fit="pad")
-"""What stands for a step that does nothing; resizing always does something."""
+IDLE_WORDS = {**step_words(Preprocessing()), "filter": "", "fit": ""}
+"""In words, steps that do nothing; resizing always does something."""
 NOTE_SIDE = 200
 """Longest side of the two images of a saved notebook, in pixels."""
 _BLOCKS = 25
@@ -88,7 +88,6 @@ def chips_of_path(view: View) -> dict[str, Chip]:
 def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:
     """Return for each step its value in words, whether it is changed, and whether it does nothing."""
     trained_words = step_words(trained)
-    idle_words = step_words(IDLE)
     chips: dict[str, Chip] = {}
     # A step that does nothing is hidden, unless it is changed to that.
     for step, words in step_words(preprocessing).items():
@@ -96,7 +95,7 @@ def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str
         chips[step] = {
             "value": words.replace("_", " "),
             "changed": changed,
-            "hidden": words == idle_words[step] and not changed,
+            "hidden": words == IDLE_WORDS[step] and not changed,
         }
     chips["scaling"]["value"] = range_words(preprocessing.scaling)
     return chips
