@@ -31,7 +31,8 @@ def percent(probability: float) -> str:
         return "<0.1 %"
     if 1 - LEAST_SHOWN <= probability < 1:
         return ">99.9 %"
-    return f"{100 * float(probability):.1f} %"
+    # Halves are rounded up, as JavaScript does.
+    return f"{100 * float(probability) + 1e-9:.1f} %"
 
 
 def bars(view: View) -> list[Bar]:

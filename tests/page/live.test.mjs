@@ -197,10 +197,11 @@ test("what a photo is said to show has a row, unless a table does not know its p
 });
 
 test("numbers are written as Python writes them", () => {
-  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9995, 0.9996, 1].map(percent), [
+  assert.deepEqual([0, 0.0004, 0.0005, 0.0625, 0.3456, 0.9994, 0.9995, 0.9996, 1].map(percent), [
     "0.0 %",
     "<0.1 %",
     "0.1 %",
+    "6.3 %",
     "34.6 %",
     "99.9 %",
     ">99.9 %",
