@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from math import ceil, sqrt
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -146,15 +145,14 @@ class Replies:
     request: str = ""  # of the message that is being answered
     sent_photo: tuple[str, Decoding] | None = None  # its name, and how it was decoded
 
-    def view(self, view: View, started_seconds: float) -> None:
-        """Answer with a view, which took from then on."""
+    def view(self, view: View) -> None:
+        """Answer with a view."""
         message, input_bytes = shown(view)
         pixels, source = self._preview(view)
         buffers = [padded(input_bytes)]
         if pixels is not None:
             buffers.append(pixels.tobytes())
-        milliseconds = round(1000 * (perf_counter() - started_seconds), 1)
-        self._send("view", *buffers, **message, source=source, kernelMs=milliseconds)
+        self._send("view", *buffers, **message, source=source)
 
     def ahead(self, views: Iterable[View]) -> None:
         """Answer for settings that nobody has chosen yet."""

@@ -163,13 +163,6 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
     assert bytes(field) == noise_field(3, 3 * LIVE_PIXELS).tobytes()
 
 
-def test_the_kernel_says_its_milliseconds(shown, monkeypatch):
-    monkeypatch.setattr("kit.explorer.explorer.perf_counter", lambda: 1.75)
-    monkeypatch.setattr("kit.explorer.replies.perf_counter", lambda: 2.0)
-    message, _ = ask(listen(shown), kind="hello")
-    assert message["kernelMs"] == 250
-
-
 # -- chips and sliders
 
 

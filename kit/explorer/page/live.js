@@ -150,7 +150,7 @@ export class StandIn {
     const [width, height] = view.size;
     const source = { live: true, width, height };
     return [
-      { ...shown, kind: "view", settings, code, source, kernelMs: null },
+      { ...shown, kind: "view", settings, code, source },
       bytesOfView(view, this.panel.heat),
       ...pixels,
     ];
