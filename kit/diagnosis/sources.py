@@ -349,7 +349,7 @@ def votes(
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer_rare_steps = _rare_steps(in_use) - _rare_steps(candidate.preprocessing)
     gain = RARE_STEP_NATS * fewer_rare_steps
-    if not candidate.faults:
+    if not candidate.catalogued:
         gain -= UNCATALOGUED_NATS
     rarity = Vote(
         "steps that are rare in training, how many fewer", gain, fewer_rare_steps
