@@ -485,7 +485,7 @@ def _check_images(case: Investigation) -> Investigation:
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
-    if case.searched.knows_photos and not case.searched.images_usual:
+    if case.searched.photos_unusual:
         properties = check_properties(
             case.classifier,
             case.photos,
