@@ -404,10 +404,10 @@ def _smallest_lead(best: Score, scores: Scores) -> Evidence | None:
             else LEAD_OVER_STEPS
         )
 
-    rival = min(
+    # The one that comes nearest to the lead that it needs.
+    rival = max(
         _of_other_causes(best, scores),
-        # The lead, beyond what is needed, but for the gain of the best, which is the same.
-        key=lambda rival: -rival.gain - needed(rival),
+        key=lambda rival: rival.gain + needed(rival),
         default=None,
     )
     if rival is None:
