@@ -158,9 +158,8 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
         elif not array.size % prod(size):
             array = array.reshape(*size, -1)
     problem = why_unusable(array)
-    swapped = array.byteswap()
-    is_float = array.dtype.kind == "f"
-    if is_float and not _fits_an_image(array) and _fits_an_image(swapped):
+    is_unlike = array.dtype.kind == "f" and not _fits_an_image(array)
+    if is_unlike and _fits_an_image(array.byteswap()):
         problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
