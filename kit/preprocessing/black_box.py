@@ -179,6 +179,7 @@ def _read(
         unexplained = _unsteady_words(expected, code, given_as, samples)
         if unexplained:
             return Reading(expected, unexplained=unexplained)
+    decoded = given_as in ARRAYS
     first = samples[0]
     same_shape = [
         sample
@@ -193,10 +194,9 @@ def _read(
         if is_same and np.ptp(first.result, axis=(0, 1)).any():
             return Reading(expected, unexplained={"function": _SAME_WORDS})
         # The other image has no file, whose levels of 16 bits the function may take as they are.
-        sources = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
+        sources = sources_of(expected, first.photo, decoded=decoded)
         if not any(source.pipeline.decoding.depth == "clip" for source in sources):
             several = [*same_shape, *others]
-    decoded = given_as in ARRAYS
     matched = match(expected, several, decoded=decoded)
     reading = _unless_rounded(expected, several, matched, decoded=decoded)
     # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
@@ -374,9 +374,8 @@ def _causes(
             remainder = f"{levels:.2f} levels (root mean square) are unexplained"
             words = f"values: {remainder}, {departure_words(image, own_image)}"
         # A step that is named explains more than what is left.
-        effects = [effect(nearest, result)]
-        effects += [cause.effect for cause in causes]
-        causes.append(Difference("tensor", words, min(effects)))
+        least = min([effect(nearest, result), *(cause.effect for cause in causes)])
+        causes.append(Difference("tensor", words, least))
     return causes
 
 
