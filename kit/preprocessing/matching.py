@@ -30,9 +30,9 @@ from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
     Probe,
-    differs_by_rounded_sides,
     each_fit,
     fitting_part,
+    is_same_but_for_rounding,
     pixels_of,
     resized_part,
     window_of,
@@ -134,7 +134,7 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
     photo = sample.photo.decoded(pipeline.decoding)
     content = Content(arrange_back(sample.result, pipeline.layout))
     _, window = content.refined(photo, window_of(pipeline, photo))
-    if not differs_by_rounded_sides(pipeline, photo, window):
+    if not is_same_but_for_rounding(pipeline, photo, window):
         return levels
     tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
     return min(levels, _in_levels(pipeline, tensor, sample.result))
