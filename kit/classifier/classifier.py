@@ -362,7 +362,9 @@ class Classifier:
             True for a bar where it takes over two seconds; or a function that gets each step as a line.
         """
         if isinstance(photos, Reference):
-            return self._with(reference=photos.for_network(self.network, self.input_shape))
+            return self._with(
+                reference=photos.for_network(self.network, self.input_shape)
+            )
         images = as_photos(photos)
         sample = images[:: ceil(len(images) / MOST_KEPT)]
         rows, features = self.features(sample, progress)

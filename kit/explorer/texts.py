@@ -60,7 +60,7 @@ def bars(view: View) -> list[Bar]:
 
 
 def _most_probable(probabilities: Float32, needed_classes: set[int]) -> list[int]:
-    """Return the classes that have a row of their own, those that are `needed` among them."""
+    """Return the classes that have a row of their own, with those of `needed_classes` among them."""
     ranking: list[int] = np.argsort(-probabilities, kind="stable")[:BARS].tolist()
     probable = [
         index

@@ -77,8 +77,8 @@ export class StandIn {
     this.pieces = new Map(); // of files that are on their way
   }
 
-  get() {
-    return this.panel;
+  get(name) {
+    return name === "_panel" ? this.panel : [];
   }
 
   on(event, heard) {
