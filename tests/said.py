@@ -112,7 +112,7 @@ def brief(content):
     return {
         key: brief(value)
         for key, value in content.items()
-        if key != "kernelMs" and not (key in untouched and value == untouched[key])
+        if not (key in untouched and value == untouched[key])
     }
 
 

@@ -459,14 +459,12 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     whole_fix = max(
         (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
     )
+    # What is named stays where its fix adds nothing to that of all.
     found = tuple(
         finding
         for finding in case.searched.findings
-        if finding.verdict != "named"
-        or whole_fix
-        == _with_changed_fields(
-            case.in_use, [whole_fix, finding.fix.preprocessing or whole_fix]
-        )
+        if whole_fix
+        == _with_changed_fields(case.in_use, [whole_fix, *fixes([finding])])
     )
     if declared and case.difference:
         matte = whole_fix.decoding.matte
@@ -485,7 +483,7 @@ def _check_images(case: Investigation) -> Investigation:
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
-    if case.searched.knows_photos and not case.searched.images_usual:
+    if case.searched.photos_unusual:
         properties = check_properties(
             case.classifier,
             case.photos,

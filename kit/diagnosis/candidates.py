@@ -33,14 +33,14 @@ class Candidate:
         The one in use with one step changed, and the step, a key of `kit.faults.STEPS`.
     cause, equivalent
         What was done wrong if this one is right, and other causes that come to the very same.
-    faults
-        Names in the catalogue that lead from this one to the one in use; may be empty.
+    catalogued
+        Whether a fault of the catalogue leads from this one to the one in use.
     """
 
     preprocessing: Preprocessing
     step: str
     cause: str
-    faults: tuple[str, ...] = ()
+    catalogued: bool = False
     equivalent: tuple[str, ...] = ()
 
     @property
@@ -86,7 +86,7 @@ def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candida
         right,
         step,
         cause,
-        faults=tuple(fault.name for fault in faults),
+        catalogued=bool(faults),
         equivalent=tuple(equivalent),
     )
 

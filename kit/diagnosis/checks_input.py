@@ -90,11 +90,16 @@ def _unheeded_finding(
     )
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
+    # Of several ways, labels have to tell the best from every other one that decodes these images otherwise.
+    rivals = [used, *ways] if ways[1:] else []
+    outcomes = (
+        labelled.gained_and_lost(rival, fixed)
+        for rival in rivals
+        if _differing(photos, rival, fixed)
+    )
     told_apart = all(
         at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
-        for rival in (used, *ways)
-        if ways[1:] and _differing(photos, rival, fixed)
-        for gained, lost in [labelled.gained_and_lost(rival, fixed)]
+        for gained, lost in outcomes
     )
     changed_share = float(before.changed(after).mean())
     return conclude(
@@ -108,9 +113,7 @@ def _unheeded_finding(
         ),
         Evidence("share of these predictions that change", changed_share),
         advice=(
-            "Decode so, if training did."
-            if ways[1:]
-            else "Decode as the file asks for."
+            "Decode so, if training did." if rivals else "Decode as the file asks for."
         ),
         sure=helps and told_apart,
         fixed=fixed,

@@ -187,13 +187,10 @@ def check_head(
     ``outputs``, float32, shape (N, outputs), are those before any softmax of the kit's; ``compiled`` is the
     ``compile_config`` of the Keras architecture, if there is one, which tells the loss of the training.
     """
-    # One question after the other, in the order of how much they explain.
     activations = [(layer, name) for layer in layers if (name := _activation(layer))]
     if not activations:
         return None
     layer, last_activation = activations[-1]
-    loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
-    several_sigmoids = last_activation == "sigmoid" and outputs.shape[1] > 1
     if last_activation == "softmax" and outputs.shape[1] == 1:
         return _head_finding(
             "A softmax over one output is 1 for every image.",
@@ -204,8 +201,9 @@ def check_head(
     is_double = [name for _, name in activations[-2:]] == ["softmax", "softmax"]
     if is_double and layer.kind in {"Softmax", "Activation"}:
         return _double_softmax_finding(layer, outputs)
-    if several_sigmoids:
+    if last_activation == "sigmoid" and outputs.shape[1] > 1:
         return _sigmoids_finding(outputs)
+    loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
     return _loss_mismatch_finding(last_activation, loss, from_logits)
 
 

@@ -63,7 +63,7 @@ _LEAST_PROBABILITY = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class _Form:
-    """The second model, with its outputs in the order of the first's classes.
+    """A model, with its outputs in the order of the first's classes; mostly the second.
 
     Those of other code are `recorded`: they are asked for once for each photo, in order.
     """

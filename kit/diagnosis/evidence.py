@@ -332,7 +332,7 @@ def _probe_source(
         floor=max(least_distance, LEAST_DISTANCE),
         usual_up_to=FAMILIAR_DISTANCE,
         may_forbid=False,
-        weights=weights,
+        photo_weights=weights,
     )
 
 

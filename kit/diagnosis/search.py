@@ -99,17 +99,16 @@ class Search:
     ----------
     decided
         Whether there was evidence to decide by, so that nothing named means nothing wrong.
-    knows_photos, images_usual
-        Whether the probes show that the network knows photos, and whether a profile finds the images,
-        as they are, as usual as nine in ten training images.
+    photos_unusual
+        Whether the probes show that the network knows photos, and no profile finds the images, as they are,
+        as usual as nine in ten training images.
     """
 
     findings: tuple[Finding, ...] = ()
     decided: bool = False
-    knows_photos: bool = False
+    photos_unusual: bool = False
     notes: tuple[str, ...] = ()
     judged_by: str = ""
-    images_usual: bool = False
 
     @property
     def named(self) -> bool:
@@ -153,10 +152,9 @@ def search(grounds: Grounds) -> Search:
     return Search(
         findings=(*named, *doubtful, *unreported),
         decided=bool(named) or nothing_else,
-        knows_photos=bool(grounds.probes),
+        photos_unusual=bool(grounds.probes) and not grounds.images_usual,
         notes=tuple(notes),
         judged_by=grounds.judged_by,
-        images_usual=grounds.images_usual,
     )
 
 
@@ -406,10 +404,10 @@ def _smallest_lead(best: Score, scores: Scores) -> Evidence | None:
             else LEAD_OVER_STEPS
         )
 
-    rival = min(
+    # The one that comes nearest to the lead that it needs.
+    rival = max(
         _of_other_causes(best, scores),
-        # The lead, beyond what is needed, but for the gain of the best, which is the same.
-        key=lambda rival: -rival.gain - needed(rival),
+        key=lambda rival: rival.gain + needed(rival),
         default=None,
     )
     if rival is None:

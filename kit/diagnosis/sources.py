@@ -62,7 +62,7 @@ class Averages:
     ----------
     evaluator, photos, title
         Of a network with such averages; the user's photos or probes, and what they are, in words.
-    weight, weights
+    weight, photo_weights
         Of the gain; and of each photo, float64 (photos,), by default the same.
     floor, usual_up_to
         Distances, in nats: that which images as in training reach by chance, below which nearer is no better;
@@ -81,11 +81,11 @@ class Averages:
     usual_up_to: float
     may_forbid: bool
     chance_distance: float = 0.0
-    weights: Float64 | None = None
+    photo_weights: Float64 | None = None
 
     def distance(self, p: Preprocessing) -> float:
         """Return the distance from training, in nats."""
-        return self.evaluator.distance(self.photos, p, self.weights)
+        return self.evaluator.distance(self.photos, p, self.photo_weights)
 
     def usual(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
@@ -349,7 +349,7 @@ def votes(
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer_rare_steps = _rare_steps(in_use) - _rare_steps(candidate.preprocessing)
     gain = RARE_STEP_NATS * fewer_rare_steps
-    if not candidate.faults:
+    if not candidate.catalogued:
         gain -= UNCATALOGUED_NATS
     rarity = Vote(
         "steps that are rare in training, how many fewer", gain, fewer_rare_steps

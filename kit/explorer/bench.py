@@ -113,7 +113,7 @@ class View:
         """The view of the same photo untouched; this one where it is."""
         return self.reference or self
 
-    @property
+    @cached_property
     def seen(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
         return self.base.image(self.tensor)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
-from time import perf_counter
 from typing import Any
 
 import anywidget
@@ -313,7 +312,6 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.observe("settings")
     def _update(self, _change: object = None) -> None:
-        started = perf_counter()
         with self._lock:
             try:
                 self._shown = self._compute(dict(self.settings))
@@ -321,7 +319,7 @@ class Explorer(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._fail(error)
             else:
-                self._replies.view(self._shown, started)
+                self._replies.view(self._shown)
 
     def _fail(self, error: Exception, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__

@@ -235,7 +235,7 @@ def _steps_and_choices(trained: Preprocessing) -> dict[str, Any]:
         step: {"": {"chip": chip}}
         for step, chip in step_chips(trained, trained).items()
     }
-    for fault in page_faults(trained):
+    for fault in faults.alternatives(trained):
         faulty = fault.apply(trained)
         choices_of_step[fault.step][fault.name] = {
             "chip": step_chips(faulty, trained)[fault.step],
@@ -243,13 +243,6 @@ def _steps_and_choices(trained: Preprocessing) -> dict[str, Any]:
             "changes": differing(plain_steps(faulty), steps),
         }
     return {"steps": steps, "choices": choices_of_step}
-
-
-def page_faults(trained: Preprocessing) -> list[faults.Fault]:
-    """Return the faults of all steps that make a difference, in the order of the steps."""
-    return [
-        fault for step in faults.STEPS for fault in faults.alternatives(trained, step)
-    ]
 
 
 def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
@@ -276,7 +269,8 @@ def states(contents: Contents, photo: str) -> list[Settings]:
         dict(zip(sliders, pair, strict=True)) for pair in product(*sliders.values())
     ]
     changes_of_states += [
-        {fault.step: fault.name} for fault in page_faults(contents.bench.trained)
+        {fault.step: fault.name}
+        for fault in faults.alternatives(contents.bench.trained)
     ]
     for settings in contents.states:
         if settings["photo"] == photo:

@@ -136,7 +136,6 @@ class ViewReply(Reply, Shown):
     """The settings have been taken on."""
 
     source: PreviewSource
-    kernelMs: float
 
 
 class AheadReply(Reply):

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from math import ceil, sqrt
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -42,8 +41,8 @@ REPLY_BYTES = 65_536
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
-IDLE = Preprocessing(filter="lanczos", fit="pad")
-"""What stands for a step that does nothing; resizing always does something."""
+IDLE_WORDS = {**step_words(Preprocessing()), "filter": "", "fit": ""}
+"""In words, steps that do nothing; resizing always does something."""
 NOTE_SIDE = 200
 """Longest side of the two images of a saved notebook, in pixels."""
 _BLOCKS = 25
@@ -88,7 +87,6 @@ def chips_of_path(view: View) -> dict[str, Chip]:
 def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:
     """Return for each step its value in words, whether it is changed, and whether it does nothing."""
     trained_words = step_words(trained)
-    idle_words = step_words(IDLE)
     chips: dict[str, Chip] = {}
     # A step that does nothing is hidden, unless it is changed to that.
     for step, words in step_words(preprocessing).items():
@@ -96,7 +94,7 @@ def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str
         chips[step] = {
             "value": words.replace("_", " "),
             "changed": changed,
-            "hidden": words == idle_words[step] and not changed,
+            "hidden": words == IDLE_WORDS[step] and not changed,
         }
     chips["scaling"]["value"] = range_words(preprocessing.scaling)
     return chips
@@ -147,15 +145,14 @@ class Replies:
     request: str = ""  # of the message that is being answered
     sent_photo: tuple[str, Decoding] | None = None  # its name, and how it was decoded
 
-    def view(self, view: View, started_seconds: float) -> None:
-        """Answer with a view, which took from then on."""
+    def view(self, view: View) -> None:
+        """Answer with a view."""
         message, input_bytes = shown(view)
         pixels, source = self._preview(view)
         buffers = [padded(input_bytes)]
         if pixels is not None:
             buffers.append(pixels.tobytes())
-        milliseconds = round(1000 * (perf_counter() - started_seconds), 1)
-        self._send("view", *buffers, **message, source=source, kernelMs=milliseconds)
+        self._send("view", *buffers, **message, source=source)
 
     def ahead(self, views: Iterable[View]) -> None:
         """Answer for settings that nobody has chosen yet."""

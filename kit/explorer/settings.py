@@ -7,25 +7,14 @@ from typing import Any
 from kit._checking import instance, known
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing, faults
-from kit.preprocessing.pipeline import PIPELINE
+from kit.preprocessing.pipeline import CHOICES
 
 Settings = dict[str, Any]
 
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
-CHOICES = {
-    choice.name: choice for operation in PIPELINE for choice in operation.choices
-}
-"""What can be chosen wrongly, by name, in the order in which the steps run."""
 UNPERTURBED = Perturbation()
 FAULTLESS = dict.fromkeys(faults.STEPS, "")
-_FAULTS = {
-    step: [
-        "",
-        *(fault.name for fault in faults.CATALOGUE.values() if fault.step == step),
-    ]
-    for step in faults.STEPS
-}
 OF_PAGES = {*MAIN, "seed", *FAULTLESS}
 """What a page does by itself, in JavaScript."""
 _NEUTRAL = vars(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
@@ -72,7 +61,11 @@ def change_words(key: str, settings: Settings) -> str:
 @lru_cache(maxsize=8)  # of a drag all have the same
 def step_words(preprocessing: Preprocessing) -> Mapping[str, str]:
     """Return in words how a preprocessing does each step in which there are faults."""
-    return {step: CHOICES[step].words(preprocessing) for step in faults.STEPS}
+    return {
+        choice.name: choice.words(preprocessing)
+        for choice in CHOICES
+        if choice.name in faults.STEPS
+    }
 
 
 def complete_settings(
@@ -88,8 +81,9 @@ def complete_settings(
         # `known` raises for a name that is none, and says the nearest.
         complete[known("setting", key, complete)] = value
     known("photo", complete["photo"], photos)
-    for step, names in _FAULTS.items():
-        known(f"fault of the step {step!r}", complete[step], names)
+    for step in faults.STEPS:
+        names = [x.name for x in faults.CATALOGUE.values() if x.step == step]
+        known(f"fault of the step {step!r}", complete[step], ["", *names])
     instance("fix", complete["fix"], bool, "True or False")
     # Which checks its values, and has them in one form.
     return complete | vars(perturbation_of(complete))

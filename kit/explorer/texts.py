@@ -31,7 +31,8 @@ def percent(probability: float) -> str:
         return "<0.1 %"
     if 1 - LEAST_SHOWN <= probability < 1:
         return ">99.9 %"
-    return f"{100 * float(probability):.1f} %"
+    # Halves are rounded up, as JavaScript does.
+    return f"{100 * float(probability) + 1e-9:.1f} %"
 
 
 def bars(view: View) -> list[Bar]:
@@ -59,7 +60,7 @@ def bars(view: View) -> list[Bar]:
 
 
 def _most_probable(probabilities: Float32, needed_classes: set[int]) -> list[int]:
-    """Return the classes that have a row of their own, those that are `needed` among them."""
+    """Return the classes that have a row of their own, with those of `needed_classes` among them."""
     ranking: list[int] = np.argsort(-probabilities, kind="stable")[:BARS].tolist()
     probable = [
         index

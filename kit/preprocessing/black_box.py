@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, islice
 from math import inf, prod, sqrt
 from typing import Any
@@ -52,6 +53,8 @@ from kit.preprocessing.scaling import LARGEST, SCALINGS, affine
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
+_Calls = Callable[..., Called]
+"""A function, called by `call` on a photo and how it is given."""
 
 PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
@@ -73,6 +76,7 @@ _ONE_PHOTO_NOTE = (
     "one photo cannot tell this scaling from one by the values of each image"
 )
 _SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
+_STEPS = [operation.name for operation in PIPELINE]
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
@@ -84,12 +88,14 @@ def read(
 ) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what one stands for.
+    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what a tensor, or what
+    a function returns, stands for.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
     if callable(code):
-        called = _called_on_each(expected, code, photos)
+        code = partial(call, code, expected=expected, numbers=numbers)
+        called = _called_on_each(code, photos)
     else:
         called = _tensors_as_called(expected, code, photos, numbers)
     samples = _probes(expected, photos, called)
@@ -102,15 +108,10 @@ def read(
     return replace(_read(expected, code, given_as, samples), called=called)
 
 
-def _called_on_each(
-    expected: Pipeline, function: Function, photos: Sequence[Photo]
-) -> tuple[Called, ...]:
-    first = call(function, photos[0], expected=expected)
+def _called_on_each(calls: _Calls, photos: Sequence[Photo]) -> tuple[Called, ...]:
+    first = calls(photos[0])
     # They are given what the first one took; where it failed, each is given every form.
-    others = (
-        call(function, photo, given_as=first.given_as, expected=expected)
-        for photo in photos[1:]
-    )
+    others = (calls(photo, first.given_as) for photo in photos[1:])
     return first, *others
 
 
@@ -157,9 +158,8 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
         elif not array.size % prod(size):
             array = array.reshape(*size, -1)
     problem = why_unusable(array)
-    swapped = array.byteswap()
-    is_float = array.dtype.kind == "f"
-    if is_float and not _fits_an_image(array) and _fits_an_image(swapped):
+    is_unlike = array.dtype.kind == "f" and not _fits_an_image(array)
+    if is_unlike and _fits_an_image(array.byteswap()):
         problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
@@ -179,6 +179,7 @@ def _read(
         unexplained = _unsteady_words(expected, code, given_as, samples)
         if unexplained:
             return Reading(expected, unexplained=unexplained)
+    decoded = given_as in ARRAYS
     first = samples[0]
     same_shape = [
         sample
@@ -193,10 +194,9 @@ def _read(
         if is_same and np.ptp(first.result, axis=(0, 1)).any():
             return Reading(expected, unexplained={"function": _SAME_WORDS})
         # The other image has no file, whose levels of 16 bits the function may take as they are.
-        sources = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
+        sources = sources_of(expected, first.photo, decoded=decoded)
         if not any(source.pipeline.decoding.depth == "clip" for source in sources):
             several = [*same_shape, *others]
-    decoded = given_as in ARRAYS
     matched = match(expected, several, decoded=decoded)
     reading = _unless_rounded(expected, several, matched, decoded=decoded)
     # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
@@ -219,12 +219,12 @@ def _read(
 
 
 def _other_image(
-    expected: Pipeline, function: Function, given_as: str, sample: Probe
+    expected: Pipeline, calls: _Calls, given_as: str, sample: Probe
 ) -> list[Probe]:
     """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
     # Upside down, since a black and white image is the same if it is scaled by itself.
     photo = Photo(sample.photo.pixels[::-1] // np.uint8(2))
-    again = call(function, photo, given_as, expected)
+    again = calls(photo, given_as)
     probes = _probes(expected, [photo], [again])
     return [probe for probe in probes if probe.result.shape == sample.result.shape]
 
@@ -269,11 +269,11 @@ def _unless_rounded(
 
 
 def _unsteady_words(
-    expected: Pipeline, function: Function, given_as: str, samples: Sequence[Probe]
+    expected: Pipeline, calls: _Calls, given_as: str, samples: Sequence[Probe]
 ) -> WordsByStep:
     """Call a function again, last of all, since it may fail from some call on."""
     for sample in islice(cycle(samples), CALLS_REPEATED):
-        again = call(function, sample.photo, given_as, expected)
+        again = calls(sample.photo, given_as)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
         image = image_of(again.tensor, expected)
@@ -325,11 +325,16 @@ def compared(
             notes.append(f"what is listed above leaves {remainder} unexplained")
     return Comparison.on(
         causes,
-        first_step=causes[0].step if causes else None,
+        first_step=min(causes, key=_place_of).step if causes else None,
         steps=(whole_difference,),
         photo=photo.name,
         notes=tuple(notes),
     )
+
+
+def _place_of(difference: Difference) -> int:
+    """Return where its step stands in the pipeline; behind all of them, where it is none."""
+    return [*_STEPS, difference.step].index(difference.step)
 
 
 def _note_of_kind(called: Called) -> str:
@@ -369,9 +374,8 @@ def _causes(
             remainder = f"{levels:.2f} levels (root mean square) are unexplained"
             words = f"values: {remainder}, {departure_words(image, own_image)}"
         # A step that is named explains more than what is left.
-        effects = [effect(nearest, result)]
-        effects += [cause.effect for cause in causes]
-        causes.append(Difference("tensor", words, min(effects)))
+        least = min([effect(nearest, result), *(cause.effect for cause in causes)])
+        causes.append(Difference("tensor", words, least))
     return causes
 
 

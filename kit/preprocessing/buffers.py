@@ -14,6 +14,8 @@ KINDS_OF_PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
 """By the count of their values."""
 LEAST_ROWS = 8
 """As many rows a buffer has at least."""
+LEAST_PIXELS = 16
+"""As many pixels a row has at least, beyond what is like a pixel for being beside it."""
 
 
 class Buffer(NamedTuple):
@@ -50,6 +52,8 @@ def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]
         yield order, undo(image)
     height, width, _ = image.shape
     for pixel_values in (image.shape[2], 4):
+        if values.size // LEAST_ROWS <= LEAST_PIXELS * pixel_values:
+            continue
         row_values = _row_length(values, pixel_values)
         if row_values == image[0].size:
             continue
@@ -71,10 +75,10 @@ def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]
 
 
 def _row_length(buffer: Float64, pixel_values: int) -> int:
-    """Return after how many values a buffer is most like itself, beyond what is beside a pixel."""
+    """Return after how many values, which make a row, a buffer is most like itself."""
     # The correlation of the buffer with itself, moved by each length.
     spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)
     longest = min(buffer.size // LEAST_ROWS, LARGEST_SIDE * pixel_values)
-    lengths = np.arange(16 * pixel_values, longest)
+    lengths = np.arange(LEAST_PIXELS * pixel_values, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
     return int(lengths[np.argmax(products / (buffer.size - lengths))])

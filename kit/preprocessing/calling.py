@@ -177,16 +177,27 @@ class Called:
     given_as: str = ""
 
 
+def numpy_of(value: Any) -> Array:
+    """Return a tensor of any library as an array; several leading sides of 1 are one batch."""
+    # One of PyTorch may be part of a graph or lie on another device.
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    while array.ndim > 4 and len(array) == 1:
+        array = array[0]
+    return array
+
+
 def call(
     function: Function,
     photo: Photo,
     given_as: str = "",
     expected: Pipeline | None = None,
+    numbers: Callable[[Any], Array] = numpy_of,
 ) -> Called:
     """Call a function on whatever it takes: pixels, a batch of them, a path, a Pillow image, or bytes.
 
     The file has the contents that the photo was decoded from, or is a PNG of its pixels. Of several arrays
-    that it returns, the one counts that fits what is expected.
+    that it returns, the one counts that fits what is expected; `numbers` says what it stands for.
     """
     shape = tensor_shape(expected or Pipeline(), photo)
     first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
@@ -202,7 +213,7 @@ def call(
                 function, _FORMS[form](photo, path), shape
             )
             if not problem:
-                return Called(image, given_as=form)
+                return Called(numbers(image), given_as=form)
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reason = f"{problem} (given {form})"
@@ -237,6 +248,8 @@ def _names_used(function: Any, depth: int) -> Iterator[str]:
     """Yield the names of a function's arguments, and those that it and helpers beside it use."""
     # What lies behind decorators, or in a functools.partial.
     function = unwrap(getattr(function, "func", function))
+    if not hasattr(function, "__code__"):
+        function = type(function).__call__
     code = getattr(function, "__code__", None)
     if code is None:
         return
@@ -324,16 +337,6 @@ def _arrays_in(value: Any) -> Iterator[Array]:
             yield from _arrays_in(entry)
     else:
         yield numpy_of(value)
-
-
-def numpy_of(value: Any) -> Array:
-    """Return a tensor of any library as an array; several leading sides of 1 are one batch."""
-    # One of PyTorch may be part of a graph or lie on another device.
-    value = value.detach().cpu() if hasattr(value, "detach") else value
-    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-    while array.ndim > 4 and len(array) == 1:
-        array = array[0]
-    return array
 
 
 def why_unusable(array: Array) -> str:

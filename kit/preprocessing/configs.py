@@ -404,9 +404,9 @@ def read_configs(config: Any) -> Fields:
     content = config.to_dict() if hasattr(config, "to_dict") else config
     if isinstance(content, str) and content in _KERAS_MODES:
         return fields_for(_KERAS_MODES[content]) | {"size": None}
-    if not isinstance(content, Mapping):
-        if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
-            return _torchvision(str(content))
+    if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
+        content = str(content)
+    elif not isinstance(content, Mapping):
         try:
             json_bytes = Path(content).read_bytes()
         except (OSError, TypeError) as error:
@@ -418,6 +418,8 @@ def read_configs(config: Any) -> Fields:
         content = parsed(f"the file {Path(content).name}", json_bytes)
     received = f"an object with {list(content)[:6]}"
     try:
+        if isinstance(content, str):
+            return _torchvision(content)
         for keys, read in _READERS.values():
             if any(key in content for key in keys):
                 return read(content)
@@ -425,6 +427,7 @@ def read_configs(config: Any) -> Fields:
         ArithmeticError,
         AttributeError,
         LookupError,
+        SyntaxError,
         TypeError,
         ValueError,
     ) as error:

@@ -2,7 +2,7 @@
 
 One table with several readers: the explorer's switches, the lessons, and whatever measures or searches for
 faults. A fault that changes nothing on a given preprocessing (no colour to swap in a grey network) returns it
-unchanged, so :meth:`Fault.changes` tells which faults apply. Faults compose by applying one after the other.
+unchanged, so `Fault.changes` tells which faults apply. Faults compose by applying one after the other.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,11 +24,11 @@ class Fault:
     Attributes
     ----------
     name
-        Key in :data:`CATALOGUE`.
+        Key in `CATALOGUE`.
     cause
         Name of the cause in the closed set of causes; several faults can share one.
     step
-        Preprocessing step that the fault changes, a key of :data:`STEPS`.
+        Preprocessing step that the fault changes, a key of `STEPS`.
     title
         What is done instead, in a few words, for menus and tables.
     edit
@@ -248,11 +248,11 @@ STEPS: Mapping[str, str] = {
 """Preprocessing steps in the order in which they run, with their labels."""
 
 
-def alternatives(preprocessing: Preprocessing, step: str) -> tuple[Fault, ...]:
-    """Faults of one step, a key of :data:`STEPS`, that change `preprocessing`; none twice."""
+def alternatives(preprocessing: Preprocessing, step: str = "") -> tuple[Fault, ...]:
+    """Faults of one step, a key of `STEPS`, or of all, that change `preprocessing`; none twice."""
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
-        if fault.step == step and fault.changes(preprocessing):
+        if step in {"", fault.step} and fault.changes(preprocessing):
             # Of faults that come to the same, the first of the catalogue.
             distinct.setdefault(fault.apply(preprocessing), fault)
     return tuple(distinct.values())

@@ -69,7 +69,7 @@ def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     return np.array([axis.edges(side) for axis, side in pairs])
 
 
-def differs_by_rounded_sides(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
+def is_same_but_for_rounding(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
     """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
     size = pipeline.size or photo.size
     limit = min(ROUNDED_PIXELS, ROUNDED_SHARE * min(size))
@@ -171,7 +171,7 @@ def fitting_part(expected: Pipeline, window: Window, sample: Probe) -> Part:
     usual = (near or fits)[0].replace(filter=part.pipeline.filter)
     is_usual = part.window is None and part.pipeline == usual
     is_exact = part.unexplained_share <= _share_of(SAME_LEVELS, photo)
-    if not (is_usual or is_exact) and differs_by_rounded_sides(usual, photo, window):
+    if not (is_usual or is_exact) and is_same_but_for_rounding(usual, photo, window):
         return Part(usual, window)
     return _with_thumbnail(part, sample)
 
@@ -217,7 +217,7 @@ def _unless_better(
 def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
     """Say which part is shown where no pipeline does so; else empty."""
     window = part.window
-    if window is None or differs_by_rounded_sides(part.pipeline, photo, window):
+    if window is None or is_same_but_for_rounding(part.pipeline, photo, window):
         return ""
     size = part.pipeline.size or photo.size
     note = ""

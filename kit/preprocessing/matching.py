@@ -30,9 +30,9 @@ from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
     Probe,
-    differs_by_rounded_sides,
     each_fit,
     fitting_part,
+    is_same_but_for_rounding,
     pixels_of,
     resized_part,
     window_of,
@@ -134,7 +134,7 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
     photo = sample.photo.decoded(pipeline.decoding)
     content = Content(arrange_back(sample.result, pipeline.layout))
     _, window = content.refined(photo, window_of(pipeline, photo))
-    if not differs_by_rounded_sides(pipeline, photo, window):
+    if not is_same_but_for_rounding(pipeline, photo, window):
         return levels
     tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
     return min(levels, _in_levels(pipeline, tensor, sample.result))
@@ -245,11 +245,12 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
 def unconverted(expected: Pipeline, samples: Sequence[Probe]) -> Reading | None:
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
     raw, words = zip(*map(_unconverted, samples), strict=True)
-    # Colours that differ could be fitted to anything.
-    pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
-    limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
-    if max(words) and levels_apart(pipeline, raw) <= limit:
-        return Reading(pipeline, unexplained={"decode": max(words)})
+    if max(words):
+        # Colours that differ could be fitted to anything.
+        pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
+        limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
+        if levels_apart(pipeline, raw) <= limit:
+            return Reading(pipeline, unexplained={"decode": max(words)})
     return None
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from kit.classifier.classifier import Classifier, check_first, known_preprocessi
 from kit.classifier.labels import Labels
 from kit.classifier.predictions import Predictions
 from kit.images.photo import Pictures, as_photos
-from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
+from kit.preprocessing.faults import STEPS, alternatives
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,9 @@ def fault_costs(
             wrong_and_sure=float((wrong & (predictions.probability > 0.5)).mean()),
         )
 
-    # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
-    distinct: dict[Any, Fault] = {}
-    for fault in CATALOGUE.values():
-        distinct.setdefault(fault.apply(trained), fault)
-    distinct.pop(trained, None)
-    steps = Steps(distinct.items(), "Measuring faults", progress)
     costs = []
-    for faulty, fault in steps:
+    for fault in Steps(alternatives(trained), "Measuring faults", progress):
+        faulty = fault.apply(trained)
         predictions = classifier.predict(photos, labels, preprocessing=faulty)
         title = f"{STEPS[fault.step]}: {fault.title}"
         costs.append(cost(fault.name, title, predictions))

@@ -1,6 +1,6 @@
 // Moves the brightness slider of one notebook and logs when what was painted: see live_latency.py for the protocol.
-// Gives { events: [{ value, time }], paints: [{ value, time, kernelMs }] }, times in ms of performance.now();
-// kernelMs is null where the page knew the answer ahead.
+// Gives { events: [{ value, time }], paints: [{ value, time, ahead }] }, times in ms of performance.now();
+// `ahead` says whether the page knew the answer ahead.
 async ({ variant, mode, values, pause }) => {
   const patience = 8000;
   const panel = jupyterapp.shell.currentWidget.node;
@@ -42,7 +42,7 @@ async ({ variant, mode, values, pause }) => {
   // What a widget paints outside a frame is shown in the next one; a figure in the frame after it has loaded.
   const onPainted = ({ detail }) => {
     const log = (time) =>
-      paints.push({ value: detail.settings.brightness, time, kernelMs: detail.kernelMs });
+      paints.push({ value: detail.settings.brightness, time, ahead: detail.ahead });
     if (making) afterFrame(log);
     else requestAnimationFrame(() => afterFrame(log));
   };
@@ -51,7 +51,7 @@ async ({ variant, mode, values, pause }) => {
     const request = window.wire.find((entry) => entry.sent && entry.id === parent);
     if (!request) return;
     requestAnimationFrame(() =>
-      afterFrame((time) => paints.push({ value: request.data.state.value, time, kernelMs: 0 })),
+      afterFrame((time) => paints.push({ value: request.data.state.value, time })),
     );
   };
   document.addEventListener("kit:painted", onPainted);

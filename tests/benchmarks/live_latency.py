@@ -134,7 +134,7 @@ def summary(model, mode, variant, logs):
         times = [paint["time"] for paint in log["paints"] if paint["event"] is last]
         settle.append(min(times, default=np.inf) - last["time"])
         seconds += (log["paints"][-1]["time"] - first["time"]) / 1000
-    ahead = [paint["kernelMs"] is None for paint in paints]
+    ahead = [paint.get("ahead") is True for paint in paints]
     return {
         "model": model,
         "mode": mode,

@@ -18,7 +18,7 @@ GONE = "The kernel was restarted or stopped. Run this cell again."
 # Every view keeps what it painted, so that a test can tell what it shows from what it has yet to show.
 RECORD = """() => document.addEventListener('kit:painted', ({ target, detail }) => {
   (target.painted ??= []).push(detail.settings);
-  target.kernelMs = detail.kernelMs;
+  target.ahead = detail.ahead;
 })"""
 _SETTLED = """async (root) => {
   const reach = (bar, track) => {

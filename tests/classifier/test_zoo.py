@@ -283,12 +283,13 @@ def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, end
     (tmp_path / "net.tflite").write_bytes(data)
     opened = kit.Classifier.load(tmp_path / "net.tflite")
     pixels = np.arange(432, dtype=np.uint8).reshape(12, 12, 3)
-    levels = pixels if kind == "uint8" else pixels.astype(int) - 128
-    rows = lite_rows(data, levels[None], quantised=True)
+    as_levels = lambda x: (x.astype(int) - 128 * (kind == "int8")).astype(kind)
+    buffer = as_levels(pixels)
+    rows = lite_rows(data, buffer[None], quantised=True)
     np.testing.assert_array_equal(opened.probabilities(pixels), rows)
     # An app's buffer is as right as the floats that it stands for, its bytes under either type.
-    buffer = levels.astype(kind)
     assert kit.check(opened, [pixels, pixels], [buffer, buffer.view("int8")]).agrees
+    assert kit.check(opened, pixels, as_levels).agrees
     assert not kit.check(opened, pixels, buffer[..., ::-1]).agrees
 
 

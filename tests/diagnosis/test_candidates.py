@@ -39,7 +39,7 @@ def test_each_fault_that_evidence_singles_out_is_undone_by_one_candidate_that_na
     is_seen = fault.changes(RIGHT) and not by_files and not cropped
     undoing = undone(fault, RIGHT)
     assert len(undoing) == is_seen
-    assert all(fault.name in candidate.faults for candidate in undoing)
+    assert all(candidate.catalogued for candidate in undoing)
     assert all(fault.cause in candidate.causes for candidate in undoing)
 
 

@@ -24,6 +24,7 @@ from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 from kit.perturbation import noise_field
+from kit.preprocessing import Preprocessing
 from tests.explorer.page import ask, deliver, listen, panel
 
 GOLDFISH = (
@@ -162,13 +163,6 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
     assert bytes(field) == noise_field(3, 3 * LIVE_PIXELS).tobytes()
 
 
-def test_the_kernel_says_its_milliseconds(shown, monkeypatch):
-    monkeypatch.setattr("kit.explorer.explorer.perf_counter", lambda: 1.75)
-    monkeypatch.setattr("kit.explorer.replies.perf_counter", lambda: 2.0)
-    message, _ = ask(listen(shown), kind="hello")
-    assert message["kernelMs"] == 250
-
-
 # -- chips and sliders
 
 
@@ -199,6 +193,12 @@ def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
         for chip in path.values()
         if "_" in chip["value"] or not (chip["value"] or chip["hidden"])
     ]
+
+
+def test_a_resize_is_shown_whatever_its_fit_and_filter_are():
+    padded = Preprocessing(fit="pad", filter="lanczos")
+    chips = replies.step_chips(padded, padded)
+    assert not {key for key in ("fit", "filter") if chips[key]["hidden"]}
 
 
 def test_heights_and_widths_are_not_exchanged(look):

@@ -90,8 +90,8 @@ def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espre
 
 
 def test_a_share_that_rounds_to_none_or_to_all_of_it_is_marked(look):
-    said = [texts.percent(share) for share in (0, 0.0004, 0.125, 0.9995, 1)]
-    assert said == ["0.0 %", "<0.1 %", "12.5 %", ">99.9 %", "100.0 %"]
+    said = [texts.percent(share) for share in (0, 0.0004, 0.0625, 0.9995, 1)]
+    assert said == ["0.0 %", "<0.1 %", "6.3 %", ">99.9 %", "100.0 %"]
     # Beside a sum that rounds to more than 1, others have no share.
     rows = np.float32([0.6, 0.4 + 1e-6, *[0] * 998])
     assert texts.bars(replace(look(), probabilities=rows))[-1]["text"] == "0.0 %"

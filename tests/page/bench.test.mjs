@@ -102,6 +102,7 @@ test("a JPEG or a PNG that ends early is refused, whatever pictures lie in its h
     [start, thumbnail, pixels, end],
     [start, pixels, end, start, pixels, end],
     [start, pixels, end, [0, 0]],
+    [start, pixels, end, pixels], // a video may have these bytes, too
     [[0x89], "PNG", "IDAT", "IDAT", "IEND", [1, 2, 3, 4]],
     ["BM", pixels],
   ];

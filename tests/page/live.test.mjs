@@ -197,10 +197,11 @@ test("what a photo is said to show has a row, unless a table does not know its p
 });
 
 test("numbers are written as Python writes them", () => {
-  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9995, 0.9996, 1].map(percent), [
+  assert.deepEqual([0, 0.0004, 0.0005, 0.0625, 0.3456, 0.9994, 0.9995, 0.9996, 1].map(percent), [
     "0.0 %",
     "<0.1 %",
     "0.1 %",
+    "6.3 %",
     "34.6 %",
     "99.9 %",
     ">99.9 %",
@@ -414,8 +415,10 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.equal(content.settings.photo, "mine.jpg");
   assert.equal(content.path.file.value, "reduced from 9 × 8, EXIF orientation applied");
   await ask({ ...piece, last: true }, [new Uint8Array(1)]);
+  await ask({ kind: "label", photo: "mine.jpg", label: panel.classes[1] });
   await ask({ kind: "remove", name: "mine.jpg" });
-  await ask({ ...piece, last: true }, [new Uint8Array(4)]);
+  const { content: next } = await ask({ ...piece, last: true }, [new Uint8Array(4)]);
+  assert.equal(next.answer.mark, content.answer.mark, "a label goes with its photo");
   assert.deepEqual(opened, [
     ["mine.jpg", 7],
     ["mine.jpg (2)", 1],

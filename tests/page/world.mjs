@@ -81,7 +81,7 @@ export class World {
   #view(settings, request) {
     const { side, where } = this;
     const input = { width: 2 * side, height: side };
-    return { kind: "view", request, settings, input, where, kernelMs: 1 };
+    return { kind: "view", request, settings, input, where };
   }
 
   #answer(content) {
@@ -206,7 +206,7 @@ export class Page {
     this.shows.push({
       settings: content.settings,
       at: this.world.now,
-      ahead: content.kernelMs === null,
+      ahead: content.request === undefined,
       input,
     });
   }

@@ -460,11 +460,12 @@ def test_the_end_that_is_cut_off_is_named_where_few_pixels_reach_it():
 
 
 def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
-    tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
-    assert set(KERAS.compare(tensor, CAT).differences) == {
+    comparison = KERAS.compare(resized(CAT.pixels)[..., [1, 2, 0]] / 255, CAT)
+    assert set(comparison.differences) == {
         f"scaling: {MINUS}1..1 here, 0..1 there",
         "channels: rgb here, gbr there",
     }
+    assert comparison.first_step == "channels"
     # Nor that images are inverted, as they should be.
     tensor = ((255 - resized(CAT.pixels))[..., ::-1] / 255) ** 2.2
     inverted = KERAS.replace(invert=True)
@@ -533,6 +534,9 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     whole = Preprocessing(size=None, scaling="0..1")
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
+    # Of fewer rows than a buffer has that is filled up behind each of them.
+    (words,) = small.replace(size=8).compare(np.eye(8) / 3, CAT).differences
+    assert words.startswith("content: no part, order or colours of this image")
     (words,) = whole.compare(cv2.blur(CAT.pixels, (9, 9)) / 255, CAT).differences
     assert "for want of fine detail" in words
 

@@ -227,7 +227,12 @@ def test_frames_of_opencv_are_bgr():
         return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
 
     of_helpers = lambda image: resized_and_exchanged(image) / 255.0
-    for function in (from_camera, partial(from_camera), of_helpers):
+
+    class FromCamera:
+        def __call__(self, image):
+            return resized_and_exchanged(image) / 255.0
+
+    for function in (from_camera, partial(from_camera), of_helpers, FromCamera()):
         assert call(function, CAT).given_as == "a BGR array"
         assert HERE.compare(function, CAT).equal
 

@@ -19,7 +19,7 @@ def pictures(photos, labels):
 @pytest.fixture(scope="module")
 def costs(classifier, pictures):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.robustness.costs.CATALOGUE", CHOSEN)
+        patch.setattr("kit.preprocessing.faults.CATALOGUE", CHOSEN)
         return fault_costs(classifier, *pictures)
 
 

@@ -34,9 +34,12 @@ function unturned(bytes) {
 
 /** Whether a JPEG or PNG ends before its last part, which Firefox takes without a word. */
 function isCut(bytes) {
-  const [pixels, end] = bytes[0] === 0xff ? ["\xff\xda", "\xff\xd9"] : ["IDAT", "IEND"];
   const text = new TextDecoder("latin1").decode(bytes);
-  return text.lastIndexOf(pixels) > text.lastIndexOf(end);
+  if (bytes[0] !== 0xff) return text.lastIndexOf("IDAT") > text.lastIndexOf("IEND");
+  let place = 2; // behind the head, where a small picture has its own end; any bytes may follow the end
+  while (bytes[place] === 0xff && bytes[place + 1] !== 0xda)
+    place += 2 + 256 * bytes[place + 2] + bytes[place + 3];
+  return bytes[place] === 0xff && !text.includes("\xff\xd9", place);
 }
 
 /** A file as the browser decodes it, and as it is stored where its EXIF block may turn it, else null. */

@@ -149,7 +149,7 @@ export class Exchange {
         3 * view.input.width * view.input.height +
         4 * (view.where ? view.where.width * view.where.height : 0);
       const buffers = [new DataView(pixels.buffer, offset, length)];
-      asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
+      asked.answers.set(asked.settings[index], { content: view, buffers });
       offset += length;
     });
     this.#forgetAsked();

@@ -535,7 +535,7 @@ class ExplorerView {
       this.error.hidden = true;
     if (!this.exchange.lost) this.root.classList.remove("kit-stale");
     this.keep(content);
-    const detail = { settings: content.settings, kernelMs: content.kernelMs };
+    const detail = { settings: content.settings, ahead: content.request === undefined };
     this.root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail }));
   }
 

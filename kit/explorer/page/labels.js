@@ -29,7 +29,8 @@ export class LabelPicker {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#choose(this.box.value.trim());
+      const label = this.box.value.trim();
+      if (label || !this.box.value) this.#choose(label);
     });
     // One that is picked from the list comes whole, not letter by letter.
     this.box.addEventListener("input", ({ inputType = "insertReplacementText" }) => {
@@ -59,7 +60,7 @@ export class LabelPicker {
   }
 
   #choose(label) {
-    if (this.node.hidden || (!label && this.box.value)) return;
+    if (this.node.hidden) return;
     this.close();
     this.known.label = label; // Pin may be pressed before the kernel has answered
     this.view.ask("label", { photo: this.view.settings.photo, label });

@@ -77,8 +77,8 @@ export class StandIn {
     this.pieces = new Map(); // of files that are on their way
   }
 
-  get() {
-    return this.panel;
+  get(name) {
+    return name === "_panel" ? this.panel : [];
   }
 
   on(event, heard) {
@@ -150,7 +150,7 @@ export class StandIn {
     const [width, height] = view.size;
     const source = { live: true, width, height };
     return [
-      { ...shown, kind: "view", settings, code, source, kernelMs: null },
+      { ...shown, kind: "view", settings, code, source },
       bytesOfView(view, this.panel.heat),
       ...pixels,
     ];
@@ -290,6 +290,7 @@ export class StandIn {
     this.panel.photos = left;
     this.files.delete(name);
     this.opened.delete(name);
+    delete this.labels[name]; // or the next one of its name has it
     await this.ask("remove", { name });
     this.events["change:_panel"]();
     return this.#show(left[0].name);
