@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kit.classifier.neighbours import Nearest, Neighbour, Neighbours, projected
+from kit.classifier.neighbours import Nearest, Neighbour, projected
 
 
 def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long():
@@ -14,17 +14,6 @@ def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long
     np.testing.assert_allclose(kept[:, :2], features @ basis)
     lengths = np.linalg.norm(features, axis=1)
     np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths)
-
-
-def test_of_images_that_are_as_near_the_first_comes_first():
-    names = [f"{place}.png" for place in range(40)]
-    arrays = {
-        "features": np.tile([[1, 1], [0, 0]], (20, 1)),
-        "predicted": np.zeros(40),
-        "names": np.frombuffer("\0".join(names).encode(), np.uint8),
-    }
-    found, _ = Neighbours(arrays, 2, 1).nearest(np.ones((1, 2)), "a", 40)
-    assert [neighbour.name for neighbour in found] == names[::2] + names[1::2]
 
 
 def test_what_is_nearest_is_told_in_a_sentence_and_a_table():
