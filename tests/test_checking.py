@@ -221,6 +221,7 @@ def test_what_guides_is_copied_and_pickled_as_before():
 TEXTS = [
     ("Expected this:;.\n\nand more", "Expected this"),
     ("", "ValueError"),
+    ("x" * 301, "x" * 300),
     ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
     (
         "Exception encountered when calling A\nException encountered when calling B\n\x1b[1mToo large\x1b[0m",

@@ -85,7 +85,9 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
     # The network that the family is named after takes 299 by 299 pixels.
     for given in (["--scaling", "-1..1"], ["--application", "InceptionV3"]):
         assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
-        finding = json.loads(capsys.readouterr().out)["findings"][0]
+        printed = capsys.readouterr().out
+        assert "\\u" not in printed
+        finding = json.loads(printed)["findings"][0]
         assert "expects 0..255" in finding["summary"]
         assert finding["fix"]["preprocessing"]["size"] == [32, 32]
     # One with open sides has that of the family.

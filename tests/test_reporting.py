@@ -63,7 +63,10 @@ def test_a_wait_shows_its_seconds_and_no_rate(monkeypatch):
     monkeypatch.setattr(tqdm.auto, "tqdm", Watched)
     with Steps([], "Compiling", progress=True):
         pass
+    with Steps[None]((), "Sweep", progress=True, total=9) as steps:
+        steps.advance(7)
     assert lines[0] == "Compiling: 00:00"
+    assert any("| 7/9 " in line for line in lines)
 
 
 def interrupted_in(place, **options):

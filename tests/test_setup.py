@@ -111,10 +111,10 @@ def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path)
     machine = SimpleNamespace(total=64e9, available=48e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
     monkeypatch.setattr(setup, "Path", lambda path: tmp_path / Path(path).name)
-    (tmp_path / "memory.current").write_text("3000000000\n")
+    (tmp_path / "memory.current").write_text("6000000000\n")
     for limit, figures in (
         ("max", "64.0 GB, 48.0 of them free"),
-        ("8000000000", "8.0 GB, 5.0 of them free"),
+        ("8000000000", "8.0 GB, 2.0 of them free"),
     ):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         assert setup.memory() == f"{figures}; cores: {os.cpu_count()}"

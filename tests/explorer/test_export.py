@@ -107,6 +107,10 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     data, _, constants = compact._for_one_image(bench.classifier.network.compiled.data)
     short = compact.rounded(data, constants)
     np.testing.assert_allclose(LiteEngine(short).predict(batch), wanted, atol=1e-3)
+    # Between 1 and 2, the 11 bits that are left of 23 tell steps of 2 ** -11 apart.
+    values = np.linspace(1, 2, 1024, dtype=np.float32).reshape(2, -1)
+    stepped = np.frombuffer(compact.rounded(values.tobytes(), [values]), np.float32)
+    np.testing.assert_array_equal(stepped, np.rint(values.ravel() * 2**11) / 2**11)
     smallest = len(gzip.compress(compact.byte_planes(short)))
     assert smallest < 0.65 * len(gzip.compress(data))
     monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
@@ -156,6 +160,7 @@ def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
     ("limit", "value", "reason"),
     [
         ("LARGEST", -1_000_000, "this network has more than -1 MB"),
+        ("LARGEST", 99_999, "this network has more than 0 MB"),
         ("NUDGE", 0.5, "rounding alone changes what this network predicts"),
     ],
 )
@@ -239,7 +244,9 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     told = kit.load_image(start + b"\xff\xfe\0\x09at home" + rest, name=espresso.name)
     explorer = kit.Explorer(fashion, [clothes[0], told])
     explorer.settings = {"photo": espresso.name}
-    explorer.keep(progress=False)
+    lines = []
+    explorer.keep(progress=lines.append)
+    assert lines[0].startswith("Photo 1 of 1: 1 of ")
     _, _, file = explorer._kept
     assert b64decode(file) == espresso.file  # without what is said beside the pixels
     monkeypatch.setattr(export, "KEPT_KB", 0)

@@ -33,6 +33,18 @@ export const settled = () => new Promise((done) => setImmediate(done));
 
 const INSIDE_ALONE = new Set(["focus", "blur", "pointerenter", "pointerleave"]); // events that do not rise
 
+/** A part of a selector: the pointer and the keyboard are everywhere. */
+const SIMPLE =
+  /::\w+|(?<tag>(?<![\w.:-])[\w*]+)|\.(?<name>[\w-]+)|\[(?<attribute>[\w-]+)(?:="?(?<value>[^\]"]*)"?)?\]|:not\((?<without>[^)]*)\)|:has\((?<inside>[^)]*)\)|:nth-child\((?<place>\d)\)|:(?<state>[\w-]+)/g;
+
+/** An attribute, also one that lies in a property here; null for none. */
+function lookedUp(node, name) {
+  const data = node.dataset[name.slice(5).replace(/-./g, (part) => part[1].toUpperCase())];
+  return (
+    node.getAttribute(name) ?? (name.startsWith("data-") ? (data ?? null) : node[name] ? "" : null)
+  );
+}
+
 export class FakeElement {
   constructor(tag) {
     this.tag = tag;
@@ -116,24 +128,38 @@ export class FakeElement {
     }
   }
 
-  /** Whether it is one of `a, b`, each `tag.name:state` or `[type=name]` or `:not()` of such, below another by a space. */
+  /** Whether a selector fits that has no brackets in brackets; what is behind `::` and what only a pointer does is left out. */
   matches(selector) {
     return selector.split(/, (?![^(]*\))/).some((one) => {
-      const outer = one.split(/ (?![^(]*\))/);
-      const [, tag, name, state, kind, others] =
-        /^(\w*)(?:\.([\w-]+))?(?::(focus|checked))?(?:\[type=(.*)\])?(?::not\((.*)\))?$/.exec(
-          outer.pop(),
-        );
-      return (
-        (!tag || tag === this.tag) &&
-        (!name || this.classList.contains(name)) &&
-        (state !== "focus" || document.activeElement === this) &&
-        (state !== "checked" || Boolean(this.checked)) &&
-        (!kind || kind === this.getAttribute("type")) &&
-        !(others && this.matches(others)) &&
-        (outer.length === 0 || this.parentElement?.closest(outer.join(" ")) != null)
+      const [, outer, own] = /^(?:(.+) )?((?:[^ ()]|\([^)]*\))+)$/.exec(one);
+      if (![...own.matchAll(SIMPLE)].every(({ groups }) => this.#is(groups))) return false;
+      const { parentElement: above } = this;
+      if (!outer) return true;
+      return Boolean(
+        outer.endsWith(" >") ? above?.matches(outer.slice(0, -2)) : above?.closest(outer),
       );
     });
+  }
+
+  #is({ tag = "*", name, attribute, value, without, inside, place, state }) {
+    const brothers = this.parentElement?.children ?? [];
+    const own = attribute && lookedUp(this, attribute);
+    const states = {
+      checked: Boolean(this.checked),
+      focus: document.activeElement === this,
+      "first-child": brothers[0] === this,
+    };
+    return (
+      (tag === "*" || tag === this.tag) &&
+      (!name || this.classList.contains(name)) &&
+      (!attribute || (own !== null && value === (value && own))) &&
+      !(without && this.matches(without)) &&
+      (!inside?.startsWith("+ ") ||
+        brothers[brothers.indexOf(this) + 1]?.matches(inside.slice(2))) &&
+      (!inside || inside.startsWith("+ ") || this.querySelector(inside) !== null) &&
+      (!place || brothers[place - 1] === this) &&
+      (!state || states[state])
+    );
   }
 
   closest(selector) {
