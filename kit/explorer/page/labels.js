@@ -29,8 +29,7 @@ export class LabelPicker {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const label = this.box.value.trim();
-      if (label || !this.box.value) this.#choose(label);
+      if (this.box.value.trim() || !this.box.value) this.#choose(this.box.value.trim());
     });
     // One that is picked from the list comes whole, not letter by letter.
     this.box.addEventListener("input", ({ inputType = "insertReplacementText" }) => {
