@@ -162,7 +162,9 @@ def class_index(label: Any, class_names: Sequence[str]) -> int | None:
     if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
-        if label in class_names or not label.isdecimal():
+        # Among names of digits, as of MNIST, another text of digits is no index.
+        are_digits = sum(map(str.isdecimal, class_names)) > 1
+        if label in class_names or are_digits or not label.isdecimal():
             if label not in class_names and _are_unnamed(class_names):
                 raise ValueError(
                     f"Expected the index of a class, received {label!r}; {_NAME_THEM}"

@@ -1,5 +1,6 @@
 """Certain checks of files and tensors."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -215,7 +216,11 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
         cause = "wrong_range"
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
         evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
-        fixed = used.replace(scaling=())
+        # A standard deviation of levels 0..1 was never meant for 0..255.
+        last = used.scaling[-1]
+        is_of_shares = last.std is not None and np.max(last.std) <= 1
+        right = [replace(last, divisor=255.0)] if is_of_shares else []
+        fixed = used.replace(scaling=right)
     elif span < SQUEEZED_RANGE:
         cause = "double_scaling"
         summary = f"The tensor's range is only {span:.2g}: scaled twice."

@@ -354,7 +354,9 @@ class Compared(Result):
         elif is_sound(self.difference, largest):
             cause_words = "no difference found"
         else:
-            close = "close, as with weights of 8 bits or dropout left on, "
+            close = (
+                "close, as with weights of 8 bits, or dropout or augmentation left on, "
+            )
             is_close = self.difference <= CLOSE_CHANGE
             cause_words = f"{close if is_close else ''}cause unknown"
         left = (

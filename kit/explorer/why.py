@@ -46,8 +46,12 @@ WORDS = {
     "wrong_too": "That is wrong, too: ask about the original photo next, in the notebook.",
 }
 """What is said of changes; a page without Python has it from here."""
-HARD = "Check its label. If that is right, train on more such images."
+HARD = (
+    "Check its label. If many photos are predicted wrong, diagnose them together"
+    " (kit.diagnose); else train on more such images."
+)
 CLEAN = "Ask about a photo whose prediction is wrong."
+LABEL = "If this prediction is wrong, label the photo, and others, too."
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,7 +310,8 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
         return _reason(
             f"A hard image: {prediction_text(view)}, rather than {label}.", HARD
         )
-    return _reason(diagnosis.headline, diagnosis.limits or CLEAN)
+    advice = CLEAN if diagnosis.clean or view.label is not None else LABEL
+    return _reason(diagnosis.headline, diagnosis.limits or advice)
 
 
 def _preprocessing_reason(

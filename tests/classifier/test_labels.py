@@ -26,6 +26,11 @@ def test_labels_are_indices_names_or_unknown():
     assert class_indices(["coat", "7"], NAMES, range(2)) == (0, 4)
     # Another number is an index, as on the command line.
     assert class_indices(["1"], NAMES, range(1)) == (1,)
+    # But not where names are digits: none of these is 9.
+    with pytest.raises(
+        ValueError, match=r"^Expected the label out of .*; received '2'"
+    ):
+        class_indices(["2"], ("background", "0", "1"), range(1))
 
 
 @pytest.mark.parametrize("label", [1, np.int64(1), "dress"])

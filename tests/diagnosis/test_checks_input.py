@@ -69,6 +69,10 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     # What is scaled twice is lost in a cast, which is named first.
     both = SCALED.replace(scaling=("lite", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
+    # A mean and a standard deviation of 0..1 say what was left out before them.
+    mean, std = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
+    finding = check_tensors(SCALED.replace(scaling=Scaling(1, mean, std)))
+    assert finding.fix.preprocessing == SCALED.replace(scaling=Scaling(255, mean, std))
 
 
 @pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])
