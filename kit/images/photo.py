@@ -361,8 +361,11 @@ Pictures: TypeAlias = Source | Iterable[Source]
 
 SUFFIXES = frozenset(
     suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS
-)
-"""By their endings, in either case, images are distinguished from other files of a folder."""
+) | {".heic", ".heif", ".avif"}
+"""By their endings, in either case, images are distinguished from other files of a folder.
+
+A phone's HEIC and AVIF are among them, to be refused by name instead of left out in silence.
+"""
 
 UNREADABLE = (OSError, ValueError)
 """What opening an image raises where the image is to blame; a TypeError blames whoever gave it."""

@@ -39,7 +39,7 @@ def folder(tmp_path_factory, fashion, clothes, clothes_labels):
         inside.mkdir(exist_ok=True)
         Image.fromarray(clothes[place].pixels).save(inside / f"<script>{place}.png")
     (root / "bag" / "broken.png").write_bytes(b"no image")
-    (root / "coat" / "broken.png").write_bytes(b"none")
+    (root / "coat" / "photo.HEIC").write_bytes(b"none")
     return root
 
 
@@ -198,7 +198,7 @@ def test_folders_name_the_classes(folder, fashion):
     one = kit.mistakes(fashion, folder)
     assert one.accuracy.count == 36
     (note,) = one.notes
-    assert note.startswith("not predicted: bag/broken.png, coat/broken.png (")
+    assert note.startswith("not predicted: bag/broken.png, coat/photo.HEIC (")
     assert " 8 bytes " in note
     assert f"mistakes: {len(one.wrong)} of {len(one.wrong)}\n" in one.text()
     # Without names, by their order, as in Keras.
