@@ -134,7 +134,7 @@ DIAGNOSE = ["diagnose", MODEL, PICTURES[0]]
 BAD = [
     (
         [*DIAGNOSE, "--preprocessing", "nothing.json"],
-        "No such file or directory: 'nothing.json'",
+        "received no file 'nothing.json'; ",
     ),
     ([*DIAGNOSE, "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),

@@ -411,8 +411,9 @@ def read_configs(config: Any) -> Fields:
             json_bytes = Path(content).read_bytes()
         except (OSError, TypeError) as error:
             # A file that cannot be read, or what is no path.
+            received = re.sub(r"^\[Errno 2\][^:]*:", "no file", first_line(error))
             raise type(error)(
-                f"Expected {_FORMATS}, received {first_line(error)};"
+                f"Expected {_FORMATS}, received {received};"
                 " Preprocessing.for_application knows the models of keras.applications"
             ) from None
         content = parsed(f"the file {Path(content).name}", json_bytes)
