@@ -242,7 +242,8 @@ def _pin(options: argparse.Namespace) -> int:
         )
         case = read_case(path)
         name, probability = case.observed.top
-        state = "still failing" if case.known_to_fail else "as expected"
+        state = "as expected" if options.expect else "taken as the expected class"
+        state = "still failing" if case.known_to_fail else state
         sys.stdout.write(f"{path}: {name}, {probability:.3f}, {state}\n")
     return 0
 

@@ -71,6 +71,8 @@ def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
     assert "still failing" in capsys.readouterr().out
     (path,) = folders.case_files(tmp_path)
     assert folders.read_case(path).expected == ("tiger cat",)
+    assert main(["pin", LITE, CAT, "--cases", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("taken as the expected class\n")
 
 
 def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(
