@@ -251,7 +251,6 @@ def _pin(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     """Test whether predictions of saved cases changed: 0 none changed, 1 some did."""
     from kit.regression.cases import write_file
-    from kit.regression.checking import ADVICE
 
     result = kit.check_cases(
         options.cases,
@@ -263,8 +262,8 @@ def _verify(options: argparse.Namespace) -> int:
     _show(result, as_json=options.json)
     if options.junit:
         write_file(options.junit, result.junit().encode())
-    if not (result.holds or options.update):
-        sys.stderr.write(f"{ADVICE}\n")
+    if result.advice and not options.update:
+        sys.stderr.write(f"{result.advice}\n")
     return int(not result.holds)
 
 

@@ -37,10 +37,9 @@ _WORDS = {
     "failing": "still failing",
     "fixed": "now passing",
 }
-ADVICE = (
-    "Correct what is named, or accept a change that is meant: update=True, or --update."
-)
-"""What to do where a case is red."""
+_ADVICE = {
+    "moved": "Correct what is named, or accept a change that is meant: update=True, or --update."
+}
 _NAMED = 5
 """Cases that an error names."""
 _SIDES = ("before", "now")
@@ -120,6 +119,11 @@ class CheckedCases(Rows):
         """Whether none is red."""
         return not self.moved
 
+    @property
+    def advice(self) -> str:
+        """What to do, where a case changed; else empty."""
+        return "".join({_ADVICE.get(case.state, "") for case in self.cases})
+
     def headline(self) -> str:
         """Return one sentence."""
         counts = Counter(case.state for case in self.cases)
@@ -172,7 +176,9 @@ class CheckedCases(Rows):
             )
             if case.moved:
                 words = printable(case.words)
-                ET.SubElement(test, "failure", message=words).text = ADVICE
+                ET.SubElement(test, "failure", message=words).text = _ADVICE.get(
+                    case.state
+                )
         return ET.tostring(suite, encoding="unicode") + "\n"
 
     __repr__ = Rows.__str__
@@ -227,7 +233,8 @@ def check_cases(
     result = CheckedCases(classifier.name, tuple(checked))
     if raise_on_moved and not result.holds:
         lines = [f"{case.name} {case.words}." for case in result.moved[:_NAMED]]
-        raise CasesMovedError(printable(" ".join([result.headline(), *lines, ADVICE])))
+        text = " ".join([result.headline(), *lines, result.advice])
+        raise CasesMovedError(printable(text))
     return result
 
 

@@ -424,8 +424,7 @@ XML = """\
  a&quot;&lt;b&gt;?&amp;">\
 Correct what is named, or accept a change that is meant: update=True, or --update.</failure>\
 </testcase><testcase classname="cases" name="c" />\
-<testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn">\
-Correct what is named, or accept a change that is meant: update=True, or --update.</failure>\
+<testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn" />\
 </testcase></testsuite>
 """
 

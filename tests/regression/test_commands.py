@@ -59,6 +59,9 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "not accepted, as the expected class does not hold" in printed.out
     assert "--update" not in printed.err
+    Path(path).write_bytes(b"torn")
+    assert main(["verify", LITE, cases]) == 1
+    assert "--update" not in capsys.readouterr().err
 
 
 def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
