@@ -3,10 +3,9 @@
 In a checkout this module is installed beside `kit`, so that a lesson finds it in whatever folder it lies.
 """
 
-import math
-import re
 import reprlib
 import tempfile
+from collections import Counter
 from numbers import Real
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 import kit
-from kit._checking import require
+from kit._checking import letters, nearest, require
 from kit.robustness import relevelled
 from kit.validation.calibration import fit_temperature
 
@@ -26,10 +25,24 @@ _DELIVERIES = (
     (8, kit.Perturbation()),
 )
 _DELIVERED = 64
-_REMEDIES = ("leave", "levels", "adapt")
-_CHOICES = ", ".join(map(repr, _REMEDIES))
+REMEDIES = ("leave", "levels", "adapt")
+_CHOICES = ", ".join(map(repr, REMEDIES))
 _TIED = 0.05
 """Share of correct predictions by which a remedy may be behind the best one and still pass."""
+
+
+def _row(fault):
+    return f"{kit.faults.STEPS[fault.step]}: {fault.title}"
+
+
+_CAUSES = Counter(fault.cause for fault in kit.faults.CATALOGUE.values())
+FAULTS = {
+    word: fault
+    for fault in kit.faults.CATALOGUE.values()
+    for word in (_row(fault), fault.title, fault.name, fault.cause)
+    if word != fault.cause or _CAUSES[word] == 1
+}
+"""Each fault by the words that a mystery takes: its cause among them, where no other fault has that."""
 
 
 # Of every lesson, before its first exercise.
@@ -64,13 +77,13 @@ def _number(answer):
     if isinstance(answer, bool) or not isinstance(answer, Real | str):
         return None
     try:
-        return float(answer)
+        return float(answer.replace(",", ".") if isinstance(answer, str) else answer)
     except ValueError:
         return None
 
 
-def _plain(text):
-    return re.sub(r"[\W_]+", "", re.sub(r"\(.*?\)", "", text.casefold()))
+def _tenths(low, high):
+    return lambda number: low <= number <= high and round(10 * number, 5) % 1 == 0
 
 
 def _quoted(answer):
@@ -101,14 +114,11 @@ def camera_folder(images):
 
 def check_brightness(classifier, photo, answer):
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
-
-    def fits(factor):
-        return 0.1 <= factor <= 1 and round(10 * factor, 5) % 1 == 0
-
-    refused = _no_number(answer, "one decimal from 0.1 to 1.0, such as 0.7", fits)
+    rule = "one decimal from 0.1 to 1.0, such as 0.7"
+    refused = _no_number(answer, rule, _tenths(0.1, 1))
     if refused:
         return refused
-    factor = float(answer)
+    factor = _number(answer)
     beyond = round(factor - 0.1, 4)
     return _last(classifier, photo, "brightness", answer=factor, beyond=beyond)
 
@@ -119,7 +129,7 @@ def check_noise(classifier, photo, answer):
     refused = _no_number(answer, rule, lambda levels: levels in range(100))
     if refused:
         return refused
-    levels = float(answer)
+    levels = _number(answer)
     return _last(classifier, photo, "noise", answer=levels, beyond=levels + 1)
 
 
@@ -152,11 +162,11 @@ def check_temperature(rows, labels, answer):
     answer
         A number; None is not answered yet.
     """
-    rule = "a number above 0, such as 1.1"
-    refused = _no_number(answer, rule, lambda number: 0 < number < math.inf)
+    rule = "one decimal from 0.1 to 10.0, such as 1.1"
+    refused = _no_number(answer, rule, _tenths(0.1, 10))
     if refused:
         return refused
-    temperature = float(answer)
+    temperature = _number(answer)
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
     if abs(temperature - best) > 0.1:
         direction = "higher" if temperature < best else "lower"
@@ -182,12 +192,13 @@ class Mystery:
         return self._trained.image(self.tensor(photo))
 
     def check(self, answer):
-        """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
+        """Check a fault, by one of `FAULTS`; return one line: passed, or what speaks against it."""
         if answer is None:
             return "Not answered yet: set answer to a row of the table of costs, such as 'Scaling: to 0..1'."
-        named = _fault(answer)
+        named = _matching(answer, FAULTS)
         if named is None:
-            return f"Not yet: {_quoted(answer)} is no row of the table of costs."
+            hint = nearest(answer, FAULTS) if isinstance(answer, str) else ""
+            return f"Not yet: {_quoted(answer)} is no row of the table of costs{hint or '.'}"
         preprocessing = named.apply(self._trained)
         if preprocessing == self._faulty:
             return f"Passed: {_titled(named)}."
@@ -198,13 +209,13 @@ class Mystery:
         return f"Not yet, {_titled(named)}: {near}{photo.name} would be {expected}; the mystery is {actual}."
 
 
-def _fault(answer):
-    """Return the fault of the catalogue with this name or title; None without one."""
-    if isinstance(answer, str):
-        for fault in kit.faults.CATALOGUE.values():
-            if _plain(answer) in map(_plain, (fault.name, fault.title, _titled(fault))):
-                return fault
-    return None
+def _matching(answer, words):
+    """Return what a word stands for, however it is written; None for another answer."""
+    if not isinstance(answer, str):
+        return None
+    return {letters(word): meaning for word, meaning in words.items()}.get(
+        letters(answer)
+    )
 
 
 def _figures(tensor):
@@ -213,7 +224,7 @@ def _figures(tensor):
 
 
 def _titled(fault):
-    return f'"{kit.faults.STEPS[fault.step]}: {fault.title}"'
+    return f'"{_row(fault)}"'
 
 
 class Delivery:
@@ -248,7 +259,8 @@ class Delivery:
         """Check the choice of a remedy; return one line: passed, or how many it gets right."""
         if answer is None:
             return f"Not answered yet: set answer to one of {_CHOICES}."
-        if not isinstance(answer, str) or answer not in _REMEDIES:
+        chosen = _matching(answer, {name: name for name in REMEDIES})
+        if chosen is None:
             return f"Not yet: {_quoted(answer)} is none of {_CHOICES}."
         corrected = [relevelled(photo, self._levels) for photo in self.photos]
         shares = {
@@ -256,8 +268,8 @@ class Delivery:
             "levels": self._share(self._classifier, corrected),
             "adapt": self._share(kit.adapt(self._classifier, self.photos), self.photos),
         }
-        if shares[answer] < max(shares.values()) - _TIED:
-            return f"Not yet: {answer} gets {shares[answer]:.0%} correct, and another remedy more."
+        if shares[chosen] < max(shares.values()) - _TIED:
+            return f"Not yet: {chosen} gets {shares[chosen]:.0%} correct, and another remedy more."
         results = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
         return f"Passed: {results} correct."
 

@@ -1,10 +1,6 @@
 // Answers of readers, compared with the replies that the lesson's own check gave to each of them.
 
-const plain = (text) =>
-  text
-    .normalize("NFKC")
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]/gu, "");
+const letters = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 
 const asNumber = (text) => {
   const number = Number(text.replace(",", ".").replace(/^["'“‘]|["'”’]$/g, ""));
@@ -14,7 +10,7 @@ const asNumber = (text) => {
 const reply = (answer, { numbers, names, none, other }) => {
   if (answer === "") return none;
   const number = asNumber(answer);
-  const [key, known] = number === null ? [plain(answer), names] : [String(number), numbers];
+  const [key, known] = number === null ? [letters(answer), names] : [String(number), numbers];
   const shown = answer.length > 40 ? `${answer.slice(0, 40)}…` : answer;
   return Object.hasOwn(known, key) ? known[key] : other.replace("'?'", () => `'${shown}'`);
 };

@@ -27,7 +27,9 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+import exercises
 import kit
+from kit._checking import letters
 
 SITE = LESSONS.parent / "site"
 TITLE = "Image classifier investigation kit"
@@ -41,14 +43,7 @@ GUESS = re.compile(r"write down|^\*\*\w\)?[.)]", re.IGNORECASE | re.MULTILINE)
 ANSWER = re.compile(r"<details>.*?</details>(<br>)?\s*", re.DOTALL)
 CHECK = re.compile(r"^print\((.*)\)$", re.MULTILINE)
 NUMBERS = [*range(101), *(tenth / 10 for tenth in range(100) if tenth % 10)]
-NAMES = [
-    *kit.faults.CATALOGUE,
-    *(
-        f"{kit.faults.STEPS[fault.step]}: {fault.title}"
-        for fault in kit.faults.CATALOGUE.values()
-    ),
-    *("leave", "levels", "adapt"),
-]
+NAMES = [*exercises.FAULTS, *exercises.REMEDIES]
 FORMULA = re.compile(r"\$(\$?)(.+?)\1\$")
 
 
@@ -97,7 +92,7 @@ def self_check(check, solution):
     numbers = [answer for answer in answers if not isinstance(answer, str)]
     replies = {
         "numbers": {f"{answer:g}": check(answer) for answer in numbers},
-        "names": {plain(answer): check(answer) for answer in names},
+        "names": {letters(answer): check(answer) for answer in names},
         "none": check(None),
         "other": check("?"),
     }
@@ -105,11 +100,6 @@ def self_check(check, solution):
     <label>Your answer <input name="answer" autocomplete="off"></label>
     <button>Check</button> <output></output></form>"""
     display(HTML(form.format(escape(json.dumps(replies)))))
-
-
-def plain(text):
-    """Return the letters and digits of a text, as check.js does."""
-    return re.sub(r"[\W_]+", "", text.casefold())
 
 
 def for_readers(lesson, solution):
