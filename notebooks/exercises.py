@@ -14,6 +14,7 @@ from PIL import Image
 
 import kit
 from kit._checking import letters, nearest, require
+from kit.images.photo import as_photos  # noqa: F401 (lesson 02 opens what it is given)
 from kit.robustness import relevelled
 from kit.validation.calibration import fit_temperature
 
