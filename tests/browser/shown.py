@@ -14,7 +14,7 @@ CELL = """import kit
 from kit import samples
 photos = [photo for photo in samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
 kit.Explorer(samples.classifier("efficientnet_lite0"), photos)"""
-GONE = "The kernel was restarted or stopped. Run this cell again."
+GONE = "The kernel was restarted or stopped. Run all cells up to this one."
 # Every view keeps what it painted, so that a test can tell what it shows from what it has yet to show.
 RECORD = """() => document.addEventListener('kit:painted', ({ target, detail }) => {
   (target.painted ??= []).push(detail.settings);

@@ -15,9 +15,9 @@ const FIRST_MS = 500; // the greeting is repeated after this time without a repl
 const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
 const NEVER = Infinity;
 
-export const GONE = "The kernel was restarted or stopped. Run this cell again.";
+export const GONE = "The kernel was restarted or stopped. Run all cells up to this one.";
 export const SILENT =
-  "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
+  "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run all cells up to this one.";
 export const BARE =
   "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
 export const CUT =
