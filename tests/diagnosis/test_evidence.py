@@ -192,7 +192,7 @@ def test_what_hardly_any_training_has_is_suspected(odd, nats):
     plain = kit.Preprocessing(size=(28, 28), scaling="0..1")
     broken = plain.replace(**odd)
     back = back_to(plain, broken)
-    unexplained = 0 if back.faults else 0.35
+    unexplained = 0 if back.catalogued else 0.35
     assert votes((), broken, back)[0].gain == pytest.approx(nats - unexplained)
 
 
