@@ -114,6 +114,8 @@ window.troublesOf = (root) => {
     check(Math.min(width, height) > 23.5, control, `is ${width} × ${height}`);
     const lines = new Set(placesOf(control).map(({ top }) => Math.round(top / 4)));
     check(lines.size < 2 || control.matches("select"), control, "has words in several lines");
+    const isNumber = control.matches(".kit-range .kit-box");
+    check(!isNumber || control.scrollWidth <= control.clientWidth, control, "cuts off its number");
   }
   for (const node of [...worded, ...controls, ...pressable, ...all("canvas")]) {
     const { left, right, top, bottom } =

@@ -204,7 +204,8 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
     bare = Evaluator(MoreClasses(no_batchnorm))
 
     def convincing(count, labels):
-        return grounds_of(no_batchnorm, bare, sixteen, labels[:count]).convincing()
+        photos = sixteen[:count]
+        return grounds_of(no_batchnorm, bare, photos, labels[:count]).convincing()
 
     # One of eleven classes is met by guessing in 9.1 %, two in 0.8 % of cases; two of three in 2.3 %.
     assert not convincing(1, answers)
@@ -220,6 +221,10 @@ def test_what_is_tried_makes_a_difference_and_can_be_told(
     steps = {candidate.step for candidate in tried}
     assert steps >= {"polarity", "scaling", "layout"}
     assert "fit" not in steps, "of a square"
+    # Any of the photos may differ.
+    wide = kit.Photo.from_array(np.hstack([photo.pixels for photo in sixteen[:2]]))
+    tried = grounds_of(no_batchnorm, evaluator, (sixteen[0], wide))
+    assert "fit" in {candidate.step for candidate in tried.differing_candidates()}
 
 
 def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(

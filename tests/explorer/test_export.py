@@ -93,6 +93,14 @@ def contents_of(bench, **changes):
     return Contents(bench, shelf, {}, neutral(name) | changes)
 
 
+def test_a_page_knows_the_labels_of_all_photos_the_first_class_too(bench):
+    shelf = Shelf()
+    names = [shelf.add(kit.samples.photo("cat.jpg"), label) for label in (0, 3, None)]
+    told = export._panel(Contents(bench, shelf, {}, neutral(names[0])))["labels"]
+    classes = bench.classifier.class_names
+    assert told == {names[0]: classes[0], names[1]: classes[3]}
+
+
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
     bench, clothes, monkeypatch
 ):
