@@ -301,6 +301,8 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with _zip(path) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
+            # Of members in one place, Python itself only warns.
+            places = {member.header_offset for member in members}
             most = _MOST_TIMES * path.stat().st_size + _SPARE
             is_odd = any(
                 member.header_offset < 0
@@ -308,7 +310,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
                 or member.flag_bits & 1
                 for member in members
             )
-            if is_odd or len(members) > _MAX_MEMBERS or declared > most:
+            if len(places) < len(members) or len(members) > _MAX_MEMBERS:
+                raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
+            if is_odd or declared > most:
                 raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
     # Names of members may be in no encoding.

@@ -84,7 +84,7 @@ class Explorer(anywidget.AnyWidget):
     _panel = traitlets.Dict().tag(sync=True)
     _kept = traitlets.List(traitlets.Unicode()).tag(sync=True)
     # An Any would take None without asking `_validate`.
-    settings = traitlets.TraitType[Settings, Settings]({})
+    settings: "traitlets.TraitType[Settings, Settings]" = traitlets.TraitType({})
     error = traitlets.Unicode("")
     _note_id = ""  # of the display of the note, once the explorer is shown
     _awaits_first_page = False  # since a cell has shown it

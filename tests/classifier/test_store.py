@@ -308,6 +308,15 @@ def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
             store.read_model(path)
 
 
+def test_members_in_one_place_are_refused_without_a_warning(tmp_path, saved):
+    content = bytearray(saved.read_bytes())
+    entry = content.rindex(b"PK\x01\x02") + 42  # where the last member lies
+    content[entry : entry + 4] = bytes(4)
+    (tmp_path / "changed.keras").write_bytes(content)
+    with pytest.raises(ValueError, match="which is damaged"):
+        store.read_model(tmp_path / "changed.keras")
+
+
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
