@@ -310,9 +310,8 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
                 or member.flag_bits & 1
                 for member in members
             )
-            if len(places) < len(members) or len(members) > _MAX_MEMBERS:
-                raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
-            if is_odd or declared > most:
+            is_odd |= len(places) < len(members)
+            if is_odd or len(members) > _MAX_MEMBERS or declared > most:
                 raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
     # Names of members may be in no encoding.

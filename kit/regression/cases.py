@@ -146,7 +146,7 @@ class Case:
     picture, sha256
         The image, ``pictures/`` and the name of a file, and the digest of that file.
     classifier, weights
-        Name of the classifier that predicted, and digest of its weights; empty where it has none.
+        Name of the classifier that predicted, and digest of its weights, empty in some earlier cases.
     expected
         Names of classes: one of them has to be the most probable.
     observed

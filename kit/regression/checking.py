@@ -286,7 +286,8 @@ class _Rerun:
 
     @property
     def other_weights(self) -> bool:
-        return self.case.weights != self.classifier.network.digest
+        # Earlier cases of a network in memory have none.
+        return self.case.weights not in {"", self.classifier.network.digest}
 
     def predict(self, steps: Preprocessing) -> Predictions:
         return self.classifier.predict(
