@@ -184,6 +184,10 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
         "scaling",
         True,
     )
+    # An earlier case of a network in memory does not know.
+    edited(tmp_path / "files", weights="")
+    (one,) = moved(tmp_path / "files", scaled).moved
+    assert not one.message.endswith("the model file differs, too")
 
 
 def test_a_small_change_within_the_tolerance_holds(boot, fashion):
