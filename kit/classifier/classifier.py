@@ -69,6 +69,8 @@ class Classifier:
         What is known of the training images.
     network : Network
         What runs.
+    notes : tuple of str
+        What to know of it, a line each, among them why Keras runs it, if it does.
 
     Raises
     ------
@@ -97,24 +99,18 @@ class Classifier:
         source = network.source
         self.network = network
         self.name = printable(name)
-        self.class_names = checked_class_names(names, network.about.class_count, name)
-        expected = network.about.input_shape
+        self.class_names = checked_class_names(
+            names, network.compiled.class_count, name
+        )
+        expected = network.compiled.input_shape
         self.preprocessing, self.input_shape = engines.checked_for_network(
             steps, expected
         )
         statistics = {} if source is None else source.statistics
         self.reference = Reference(network, self.input_shape, statistics)
-        self.remarks = tuple(self._remarks())
+        self.notes = tuple(self._notes())
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to know of it, a line each: `remarks`, and why Keras runs it, if it does."""
-        reason = self.network.compiled.reason
-        if not reason:
-            return self.remarks
-        return (*self.remarks, f"falls back to Keras because {reason}")
-
-    def _remarks(self) -> Iterator[str]:
+    def _notes(self) -> Iterator[str]:
         source = self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
@@ -125,8 +121,10 @@ class Classifier:
         counts = Counter(self.class_names)
         if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
-        if remark := self.network.about.remark:
+        if remark := self.network.compiled.remark:
             yield remark
+        if reason := self.network.compiled.reason:
+            yield f"falls back to Keras because {reason}"
 
     @classmethod
     @guided
@@ -141,9 +139,8 @@ class Classifier:
         """Open a ``.keras``, ``.tflite`` or ``.onnx`` file, without TensorFlow where its network is known.
 
         TensorFlow compiles a ``.keras`` file that neither is bundled nor was saved or opened on this machine
-        before, once and in a process of its own; the result is kept in the user's cache folder. Until then
-        Keras predicts there for the explorer's bars, and everything else waits. Networks of the others run as
-        they are, once in a process of its own; what their metadata says is used.
+        before, once and in a process of its own; the result is kept in the user's cache folder. Networks of
+        the others run as they are, once in a process of its own; what their metadata says is used.
 
         Parameters
         ----------
@@ -223,15 +220,13 @@ class Classifier:
             decoded = perturbation.apply(decoded)
         return steps.apply(decoded)
 
-    def predict_tensors(self, tensors: Float32, *, early: bool = False) -> Float32:
+    def predict_tensors(self, tensors: Float32) -> Float32:
         """Return probabilities for tensors that are prepared already.
 
         Parameters
         ----------
         tensors
             float32, shape (N, H, W, C). Not changed. TypeError for no array, ValueError for another shape.
-        early
-            Let Keras predict while a file that was opened for the first time is still being compiled.
 
         Returns
         -------
@@ -240,7 +235,7 @@ class Classifier:
         """
         instance("tensors", tensors, np.ndarray, "an array (N, H, W, C)")
         check_shape(tensors.shape, self.input_shape)
-        return self.network.predict(tensors, early=early)
+        return self.network.predict(tensors)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict_tensors` does, and the last feature map of the same pass.
@@ -320,13 +315,13 @@ class Classifier:
 
         ValueError where its tensors do not fit the network.
         """
-        expected = self.network.about.input_shape
+        expected = self.network.compiled.input_shape
         suited, shape = engines.checked_for_network(preprocessing, expected)
         return self._with(
             preprocessing=suited,
             input_shape=shape,
             reference=self.reference.for_network(self.network, shape),
-            remarks=tuple(remark for remark in self.remarks if remark != _UNKNOWN),
+            notes=tuple(note for note in self.notes if note != _UNKNOWN),
         )
 
     def tempered(self, temperature: float) -> Self:

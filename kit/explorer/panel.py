@@ -72,10 +72,7 @@ def panel(
 ) -> Panel:
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
-    # `notes` would wait for a network that is still being compiled.
-    panel_notes = list(
-        classifier.remarks if classifier.network.pending else classifier.notes
-    )
+    panel_notes = list(classifier.notes)
     if classifier.preprocessing is None:
         panel_notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
     return {
