@@ -81,13 +81,6 @@ def to_pixels(values: Floats) -> Pixels:
     return np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
 
 
-def through_pillow(
-    pixels: Pixels, function: Callable[[Image.Image], Image.Image]
-) -> Pixels:
-    """Return what a function on Pillow's images makes of pixels, in new memory."""
-    return np.array(function(Image.fromarray(pixels)))
-
-
 OCCLUDER = 128
 """Grey level of what hides a part of the image, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
 
@@ -104,9 +97,8 @@ def flip_vertical(pixels: Pixels, _value: bool) -> Pixels:
 
 def rotation(pixels: Pixels, degrees: float) -> Pixels:
     """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
-    return through_pillow(
-        pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR)
-    )
+    image = Image.fromarray(pixels)
+    return np.array(image.rotate(degrees, Image.Resampling.BILINEAR))
 
 
 def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
@@ -154,9 +146,8 @@ def defocus_blur(pixels: Pixels, radius: float) -> Pixels:
 
 def blur(pixels: Pixels, radius: float) -> Pixels:
     """Blur by a Gaussian of this standard deviation in pixels, as PIL.ImageFilter.GaussianBlur."""
-    return through_pillow(
-        pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius))
-    )
+    image = Image.fromarray(pixels)
+    return np.array(image.filter(ImageFilter.GaussianBlur(radius)))
 
 
 def motion_blur(pixels: Pixels, length: float, motion_angle: float) -> Pixels:
@@ -254,9 +245,8 @@ def lift(pixels: Pixels, levels: float) -> Pixels:
 
 def contrast(pixels: Pixels, factor: float) -> Pixels:
     """Scale the distance from the mean grey by this factor, as PIL.ImageEnhance.Contrast."""
-    return through_pillow(
-        pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor)
-    )
+    image = Image.fromarray(pixels)
+    return np.array(ImageEnhance.Contrast(image).enhance(factor))
 
 
 def fade(pixels: Pixels, share: float) -> Pixels:
@@ -359,10 +349,9 @@ def pixelate(pixels: Pixels, block: float) -> Pixels:
 def _resampled(
     pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling
 ) -> Pixels:
-    height, width = (max(1, int(side / factor)) for side in pixels.shape[:2])
-    return through_pillow(
-        pixels, lambda image: image.resize((width, height), down).resize(image.size, up)
-    )
+    image = Image.fromarray(pixels)
+    width, height = (max(1, int(side / factor)) for side in image.size)
+    return np.array(image.resize((width, height), down).resize(image.size, up))
 
 
 def jpeg_quality(pixels: Pixels, quality: int) -> Pixels:

@@ -66,7 +66,9 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
 
     Every halving of the step adds uniform noise that is ``decay ** 2`` times weaker: 1 is rough, 3 smooth.
     """
-    noise = _uniform(seed, "fog", (side, side))
+    # The rank of a normal sample is uniform.
+    ranks: Float32 = scipy.special.ndtr(normal(seed, "fog", (side, side)))
+    noise = 2 * ranks - 1
     clouds = np.zeros((side, side), np.float32)
     step = side
     strength = 1.0
@@ -158,8 +160,3 @@ def _stretched(layer: Float32, pixels: Pixels) -> Float32:
     height, width = pixels.shape[:2]
     image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _uniform(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
-    chances: Float32 = scipy.special.ndtr(normal(seed, purpose, shape))
-    return 2 * chances - 1
