@@ -31,24 +31,26 @@ def run_apart(
     Results go into the folder; the seconds that pass are shown with the words `what`. Returns what the module
     answered; ValueError, one line, where it failed or took longer than `seconds`.
     """
-    failed = f"Expected to open {file.name!r} in limited memory and time, received"
-    with _started(module, file, folder) as process:
+    refusal = f"Expected to open {file.name!r} in limited memory and time, received"
+    with _start(module, file, folder) as process:
         try:
             for _ in Steps(iter(range(seconds)), what, progress=True):
                 with suppress(TimeoutExpired):
                     process.wait(1)
                     break
             else:
-                raise ValueError(f"{failed} no end after {seconds} s")
+                raise ValueError(f"{refusal} no end after {seconds} s")
         finally:
             process.kill()
-    result = _result(folder, process.returncode)
-    if error := result.get("error"):
-        raise ValueError(error if error.startswith("Expected") else f"{failed} {error}")
-    return result
+    answer = _answer_or_error(folder, process.returncode)
+    if error := answer.get("error"):
+        raise ValueError(
+            error if error.startswith("Expected") else f"{refusal} {error}"
+        )
+    return answer
 
 
-def _started(module: str, file: Path, folder: Path) -> Popen[bytes]:
+def _start(module: str, file: Path, folder: Path) -> Popen[bytes]:
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": search_path()}
     # What libraries unpack goes away with the folder, however the process ends.
     settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
@@ -66,13 +68,13 @@ def _started(module: str, file: Path, folder: Path) -> Popen[bytes]:
         )
 
 
-def _result(folder: Path, code: int) -> JSONObject:
+def _answer_or_error(folder: Path, exit_code: int) -> JSONObject:
     """Return what the process found, or the ``error`` with which it ended."""
     with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
-        result: JSONObject = json.loads((folder / _ANSWER).read_text("utf-8"))
-        return result
+        answer: JSONObject = json.loads((folder / _ANSWER).read_text("utf-8"))
+        return answer
     lines = (folder / _ERRORS).read_text(errors="replace").strip().splitlines()
-    last_line = lines[-1] if lines else f"a process that ended with {code}"
+    last_line = lines[-1] if lines else f"a process that ended with {exit_code}"
     return {"error": printable(last_line[:300])}
 
 
@@ -85,15 +87,15 @@ def work_apart(work: Callable[[Path, Path], JSONObject]) -> None:
 
         # Written for a process that crashes, gigabytes of its memory take half a minute.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        most = _MEMORY + _MEMORY_PER_BYTE * file.stat().st_size
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        most_bytes = _MEMORY + _MEMORY_PER_BYTE * file.stat().st_size
+        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
     try:
-        result = work(file, folder)
+        answer = work(file, folder)
     except (ValueError, TypeError, OSError) as error:
-        result = {"error": first_line(error)}
+        answer = {"error": first_line(error)}
     except Exception as error:  # noqa: BLE001 (what libraries raise on hostile files has no limit)
-        result = {"error": f"{type(error).__name__} {first_line(error)}"}
-    (folder / _ANSWER).write_text(json.dumps(result), encoding="utf-8")
+        answer = {"error": f"{type(error).__name__} {first_line(error)}"}
+    (folder / _ANSWER).write_text(json.dumps(answer), encoding="utf-8")
     os._exit(0)  # TensorFlow takes its time to end
 
 

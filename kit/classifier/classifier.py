@@ -17,7 +17,7 @@ from kit.classifier.engines import KerasEngine, channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers, exported_from
 from kit.classifier.labels import ClassNames, Labels, checked_class_names, label_indices
 from kit.classifier.loading import check_saved_as, restore, save_network
-from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, described
+from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, arrays_of_images
 from kit.classifier.network import (
     TOLERANCE,
     Network,
@@ -87,9 +87,9 @@ class Classifier:
         class_names: ClassNames | None = None,
     ) -> None:
         network = Network(compile_model(model, preprocessing), model=model)
-        self._fill(network, str(model.name), preprocessing, class_names)
+        self._set_up(network, str(model.name), preprocessing, class_names)
 
-    def _fill(
+    def _set_up(
         self,
         network: Network,
         name: str,
@@ -102,9 +102,9 @@ class Classifier:
         self.class_names = checked_class_names(
             names, network.compiled.class_count, name
         )
-        expected = network.compiled.input_shape
+        network_shape = network.compiled.input_shape
         self.preprocessing, self.input_shape = engines.checked_for_network(
-            steps, expected
+            steps, network_shape
         )
         statistics = {} if source is None else source.statistics
         self.reference = Reference(network, self.input_shape, statistics)
@@ -159,6 +159,7 @@ class Classifier:
             A ``.keras`` file that is to be compiled without Keras and TensorFlow, or no ONNX Runtime.
         """
         opened = store.read_model(path, sha256=sha256)
+        # What is no preprocessing is refused before anything is compiled.
         engines.checked_for_network(preprocessing, (None, None, None))
         network = restore(opened, preprocessing)
         opened = network.source or opened
@@ -167,7 +168,7 @@ class Classifier:
             preprocessing = opened.preprocessing
         self = cls.__new__(cls)
         names = contract.get("class_names") if class_names is None else class_names
-        self._fill(network, contract["name"], preprocessing, names)
+        self._set_up(network, contract["name"], preprocessing, names)
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
@@ -215,10 +216,10 @@ class Classifier:
         ValueError where no preprocessing is known.
         """
         steps = preprocessing or known_preprocessing(self)
-        decoded = load_image(photo).decoded(steps.decoding)
+        image = load_image(photo).decoded(steps.decoding)
         if perturbation is not None:
-            decoded = perturbation.apply(decoded)
-        return steps.apply(decoded)
+            image = perturbation.apply(image)
+        return steps.apply(image)
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         """Return probabilities for tensors that are prepared already.
@@ -243,7 +244,7 @@ class Classifier:
         The map is float32 (N, h, w, channels); None where the network has none, or is not compiled.
         ValueError for probabilities that are no numbers.
         """
-        outputs, feature_map = self.network.engine_and_head[0].inside(tensors)
+        outputs, feature_map = self.network.engine_and_dense_layers[0].inside(tensors)
         rows = engines.probabilities(outputs, self.network.compiled.head)
         return engines.finite(rows, self.name), feature_map
 
@@ -315,8 +316,8 @@ class Classifier:
 
         ValueError where its tensors do not fit the network.
         """
-        expected = self.network.compiled.input_shape
-        suited, shape = engines.checked_for_network(preprocessing, expected)
+        network_shape = self.network.compiled.input_shape
+        suited, shape = engines.checked_for_network(preprocessing, network_shape)
         return self._with(
             preprocessing=suited,
             input_shape=shape,
@@ -361,9 +362,11 @@ class Classifier:
                 reference=photos.for_network(self.network, self.input_shape)
             )
         images = as_photos(photos)
-        sample = images[:: ceil(len(images) / MOST_KEPT)]
-        rows, features = self.features(sample, progress)
-        arrays = described(sample, rows, features, thumbnails=thumbnails)
+        kept_images = images[:: ceil(len(images) / MOST_KEPT)]
+        probabilities, features = self.features(kept_images, progress)
+        arrays = arrays_of_images(
+            kept_images, probabilities, features, thumbnails=thumbnails
+        )
         return self._with(reference=self.reference.with_arrays("novelty", arrays))
 
     def with_statistics(self, path: AnyPath) -> Self:
@@ -376,8 +379,10 @@ class Classifier:
         shape = self.input_shape
         channels = shape[0 if channels_first(shape) else 2]
         network = self.network.compiled.data or b""
-        arrays = exported_from(path, network, channels).arrays()
-        return self._with(reference=self.reference.with_arrays(FIRST_LAYERS, arrays))
+        first_layer_arrays = exported_from(path, network, channels).arrays()
+        return self._with(
+            reference=self.reference.with_arrays(FIRST_LAYERS, first_layer_arrays)
+        )
 
     def features(
         self, photos: Sequence[Photo], progress: Progress = False
@@ -386,17 +391,17 @@ class Classifier:
 
         Both float32. ValueError where the network is not compiled, or has no feature map.
         """
-        rows = []
-        means = []
+        probabilities = []
+        channel_means = []
         for photo in Steps(photos, "Images", progress):
-            row, feature_map = self.inside(self.tensor(photo))
+            image_probabilities, feature_map = self.inside(self.tensor(photo))
             if feature_map is None:
                 raise ValueError(
                     f"Expected a network with a feature map, received {self.name!r} without"
                 )
-            rows.append(row)
-            means.append(feature_map.mean(axis=(1, 2)))
-        return np.concatenate(rows), np.concatenate(means)
+            probabilities.append(image_probabilities)
+            channel_means.append(feature_map.mean(axis=(1, 2)))
+        return np.concatenate(probabilities), np.concatenate(channel_means)
 
     def nearest(self, photo: Source, count: int = NEAREST) -> Nearest:
         """Return the training images that a photo is nearest to, as the network sees them.
@@ -405,14 +410,14 @@ class Classifier:
         training images. With another preprocessing in use than when `with_reference` was called, distances
         compare unlike tensors.
         """
-        training = self.reference.neighbours
+        kept = self.reference.neighbours
         image = load_image(photo)
-        rows, features = self.features([image])
+        probabilities, features = self.features([image])
         most = whole("count", count, 1, None)
-        neighbours, thumbnails = training.nearest(features, self.class_names, most)
+        neighbours, thumbnails = kept.nearest(features, self.class_names, most)
         return Nearest(
             name=image.name,
-            predicted=self.class_names[rows[0].argmax()],
+            predicted=self.class_names[probabilities[0].argmax()],
             neighbours=neighbours,
             thumbnails=thumbnails,
         )

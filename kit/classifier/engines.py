@@ -50,7 +50,7 @@ def checked_for_network(
             f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing"
         )
     if steps and steps.size == Preprocessing.size:
-        steps = fitted(steps, expected, side=USUAL_SIDE)
+        steps = fitted(steps, expected, USUAL_SIDE)
     if steps is None or steps.input_shape is None:
         return steps, expected
     tensor = arrange(np.empty((1, *steps.input_shape), np.uint8), steps.layout)
@@ -70,8 +70,10 @@ Shapes = Sequence[tuple[int | None, ...]]
 def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> None:
     """Refuse a network that is no classifier of images, with the words that say what it is."""
     match inputs, outputs:
-        case [(_, first, _, *last)], [(_, int(classes))] if len(last) < 2:
-            if {first, *(last or [1])} & {1, 3} and 0 < classes <= MOST_CLASSES:
+        # Channels are first or last; without a side for them, images are grey.
+        case [(_, first_side, _, *channels)], [(_, int(classes))] if len(channels) < 2:
+            channel_sides = {first_side, *(channels or [1])}
+            if channel_sides & {1, 3} and 0 < classes <= MOST_CLASSES:
                 return
     raise ValueError(
         "Expected a network from (N, H, W), (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
@@ -80,15 +82,16 @@ def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> 
 
 
 def fitted(
-    steps: Preprocessing, shape: Shape, side: int | None = None
+    steps: Preprocessing, shape: Shape, open_side: int | None = None
 ) -> Preprocessing:
     """Return a preprocessing with the size, channels and layout of a network; open sides get one length."""
-    first = channels_first(shape)
-    height, width = (length or side for length in picture_size(shape))
+    is_channels_first = channels_first(shape)
+    channels = shape[0] if is_channels_first else shape[2]
+    height, width = (length or open_side for length in picture_size(shape))
     return steps.replace(
         size=(height, width) if height and width else None,
-        channels="gray" if shape[0 if first else 2] == 1 else steps.channels,
-        layout="channels_first" if first else steps.layout,
+        channels="gray" if channels == 1 else steps.channels,
+        layout="channels_first" if is_channels_first else steps.layout,
     )
 
 
@@ -124,8 +127,9 @@ def measured_head(outputs: Float32, step: float = 0.0) -> str:
     if not ((outputs >= 0).all() and (outputs <= 1).all()):
         return "logits" if columns > 1 else "binary_logit"
     # Of a single output, a softmax always makes exactly 1.
-    least = 1e-3 + step * columns / 2 if columns > 1 else 0
-    return "softmax" if np.abs(outputs.sum(axis=1) - 1).max() <= least else "sigmoid"
+    tolerance = 1e-3 + step * columns / 2 if columns > 1 else 0
+    is_softmax = np.abs(outputs.sum(axis=1) - 1).max() <= tolerance
+    return "softmax" if is_softmax else "sigmoid"
 
 
 def probabilities(outputs: Float32, head: str) -> Float32:
@@ -143,17 +147,17 @@ def probabilities(outputs: Float32, head: str) -> Float32:
         outputs = scipy.special.expit(outputs)
     if outputs.shape[1] == 1:
         return np.concatenate([1 - outputs, outputs], axis=1)
-    weights = outputs + np.finfo(np.float32).tiny
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    shares = outputs + np.finfo(np.float32).tiny
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def finite(rows: Float32, name: str) -> Float32:
     """Return the probabilities that a network of this name gave; ValueError if one is nan or infinite."""
-    useless = np.count_nonzero(~np.isfinite(rows).all(axis=1))
-    if useless:
+    bad_rows = np.count_nonzero(~np.isfinite(rows).all(axis=1))
+    if bad_rows:
         raise ValueError(
             f"Expected probabilities from {name!r}, received "
-            f"nan or infinite values in {useless} of {len(rows)} rows; see kit.diagnose"
+            f"nan or infinite values in {bad_rows} of {len(rows)} rows; see kit.diagnose"
         )
     return rows
 
@@ -204,13 +208,13 @@ class Engine:
     def __init__(self) -> None:
         self._lock = threading.RLock()
 
-    def _take(self, inputs: Shapes, outputs: Shapes) -> None:
+    def _check_and_set_shapes(self, inputs: Shapes, outputs: Shapes) -> None:
         # Behind the classes there may be a feature map.
         first, *others = outputs
         check_ends(
             "one", inputs, [first, *(shape for shape in others if len(shape) != 4)]
         )
-        self._receive(inputs[0])
+        self._set_input_shape(inputs[0])
         batch = inputs[0][0]
         if batch not in {None, 1}:
             raise ValueError(
@@ -219,7 +223,7 @@ class Engine:
         self.single = batch == 1
         self.output_count = outputs[0][1] or 0
 
-    def _receive(self, shape: Sequence[int | None]) -> None:
+    def _set_input_shape(self, shape: Sequence[int | None]) -> None:
         """Take tensors for an input of this shape, which for grey images may be (N, H, W)."""
         _, height, width, channels, *_ = (*shape, 1)
         self.input_shape = height, width, channels
@@ -289,13 +293,13 @@ class LiteEngine(Engine):
                 "Expected a network that LiteRT can run, received one that it refuses"
                 f" ({first_line(error)}); copy or convert it again"
             ) from error
-        self._take(*map(_signatures, (inputs, outputs)))
+        self._check_and_set_shapes(*map(_shapes_of, (inputs, outputs)))
         self._lite = lite
         self._input = inputs[0]
         self._outputs = outputs
         self._shape: tuple[int, ...] = ()
         self.dtype = np.dtype(inputs[0]["dtype"])
-        self.scaling = _of_levels(self.dtype, *inputs[0]["quantization"])
+        self.scaling = _scaling_of_levels(self.dtype, *inputs[0]["quantization"])
         self.step = outputs[0]["quantization"][0]
         if len(outputs) > 1:
             self.channels = int(outputs[1]["shape_signature"][-1])
@@ -308,7 +312,9 @@ class LiteEngine(Engine):
             self._lite.resize_tensor_input(index, tensors.shape)
             self._lite.allocate_tensors()
             self._shape = tensors.shape
-        levels = _cast(tensors, self._input["dtype"], *self._input["quantization"])
+        levels = _as_network_input(
+            tensors, self._input["dtype"], *self._input["quantization"]
+        )
         self._lite.set_tensor(index, levels)
         self._lite.invoke()
         return self._output(0)
@@ -328,7 +334,7 @@ class LiteEngine(Engine):
             return self.predict(tensors), self._output(1)
 
 
-def _signatures(tensors: Sequence[Any]) -> Shapes:
+def _shapes_of(tensors: Sequence[Any]) -> Shapes:
     return [_shape(tensor["shape_signature"].tolist()) for tensor in tensors]
 
 
@@ -337,7 +343,9 @@ def _shape(sides: Sequence[Any]) -> tuple[int | None, ...]:
     return tuple(side if isinstance(side, int) and side > 0 else None for side in sides)
 
 
-def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Array:
+def _as_network_input(
+    tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0
+) -> Array:
     """Return tensors as a network takes them; of whole numbers in steps of a scale, if it has one."""
     if np.dtype(dtype).kind == "f":
         return tensors.astype(dtype, copy=False)
@@ -346,8 +354,8 @@ def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Ar
     return np.asarray(levels, dtype)
 
 
-def _of_levels(dtype: Any, scale: float = 0.0, zero: int = 0) -> Scaling | None:
-    """Return the scaling that `_cast` undoes, of an input for which the levels 0..255 are all there is."""
+def _scaling_of_levels(dtype: Any, scale: float = 0.0, zero: int = 0) -> Scaling | None:
+    """Return the scaling that `_as_network_input` undoes, of an input of 8 bits; None for another."""
     if np.dtype(dtype).itemsize > 1:
         return None
     first = int(np.iinfo(dtype).min)
@@ -385,19 +393,19 @@ class OnnxEngine(Engine):
             ) from error
         inputs = self._session.get_inputs()
         outputs = self._session.get_outputs()
-        self._take(
+        self._check_and_set_shapes(
             [_shape(tensor.shape) for tensor in inputs],
             [_shape(tensor.shape) for tensor in outputs],
         )
         self._input = inputs[0].name
         self._output = outputs[0].name
-        kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
-        self.dtype = np.dtype("float32" if kind == "float" else kind)
-        self.scaling = _of_levels(self.dtype)
+        input_type = inputs[0].type.removeprefix("tensor(").removesuffix(")")
+        self.dtype = np.dtype("float32" if input_type == "float" else input_type)
+        self.scaling = _scaling_of_levels(self.dtype)
         self.properties = self._session.get_modelmeta().custom_metadata_map
 
     def _run(self, tensors: Float32) -> Float32:
-        inputs = {self._input: _cast(tensors, self.dtype)}
+        inputs = {self._input: _as_network_input(tensors, self.dtype)}
         (outputs,) = self._session.run([self._output], inputs)
         return np.asarray(outputs, np.float32)
 
@@ -435,7 +443,7 @@ class KerasEngine(Engine):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self._model = model  # the graph does not keep its weights alive
-        self._receive(model.inputs[0].shape)
+        self._set_input_shape(model.inputs[0].shape)
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
         with uninterrupted():
@@ -473,8 +481,8 @@ def uninterrupted() -> Iterator[None]:
     """
     # Elsewhere no interrupt arrives; and what was not set from Python cannot be put back from it.
     on_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not on_main or before is None:
+    usual_handler = signal.getsignal(signal.SIGINT)
+    if not on_main or usual_handler is None:
         yield
         return
     interrupts: list[int] = []
@@ -482,6 +490,6 @@ def uninterrupted() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, usual_handler)
         if interrupts:
             signal.raise_signal(signal.SIGINT)

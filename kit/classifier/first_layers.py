@@ -42,8 +42,8 @@ def tensor_features(tensors: Float32) -> Float64:
     """
     count, height, width, channels = tensors.shape
     values = tensors.astype(np.float64)
-    rows = _starts(height)
-    columns = _starts(width)
+    rows = _cell_starts(height)
+    columns = _cell_starts(width)
     sums = np.add.reduceat(np.add.reduceat(values, rows, axis=1), columns, axis=2)
     sizes = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
     cells = np.reshape(sums / sizes[..., None], (count, -1))
@@ -56,7 +56,7 @@ def tensor_features(tensors: Float32) -> Float64:
     return np.concatenate([cells, np.log(ratio + _LEAST) / 2], axis=1)
 
 
-def _starts(side: int) -> Indices:
+def _cell_starts(side: int) -> Indices:
     cells = min(GRID, side)
     return np.arange(cells) * side // cells
 
@@ -99,7 +99,9 @@ class FirstLayers:
     def measure(self, tensors: Float32) -> Float64:
         """Run the first layers on float32 (N, H, W, C): float64 (N, 2 * sum(widths)), see `compiled`."""
         if self.kernel is not None:
-            return np.stack([_convolved(tensor, self.kernel) for tensor in tensors])
+            return np.stack(
+                [_moments_of_convolution(tensor, self.kernel) for tensor in tensors]
+            )
         if not self.widths:
             return np.empty((len(tensors), 0))
         return self._engine.predict(tensors).astype(np.float64)
@@ -140,7 +142,7 @@ class FirstLayers:
         return f"FirstLayers(widths={self.widths})"
 
 
-def _convolved(tensor: Float32, kernel: Float32) -> Float64:
+def _moments_of_convolution(tensor: Float32, kernel: Float32) -> Float64:
     """Return means and mean squares (2 * widths,) of a convolution of one tensor, at every second place.
 
     Padding and another stride would change next to nothing in them.
@@ -177,7 +179,9 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     measured: list[_Measured] = []
     try:
         copy = _in_float32(model)
-        graph = traced(copy, lambda tensors: _moments(copy, tensors, measured))
+        graph = traced(
+            copy, lambda tensors: _moments_noting_layers(copy, tensors, measured)
+        )
         if not measured:
             return None
         compiled = lite_of(graph)
@@ -202,41 +206,41 @@ def _joined(weights: Iterable[Any]) -> Float64:
     return np.concatenate([np.asarray(values, np.float64) for values in weights])
 
 
-def _moments(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
+def _moments_noting_layers(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
     """Return means and mean squares at the first layers, and put these into a list."""
     from keras import ops
 
     norms: dict[int, _Measured] = {}
     kernels: dict[int, _Measured] = {}
 
-    def noted(
+    def call_and_note(
         layer: Any, call: Call, received: Any, *others: Any, **options: Any
     ) -> Any:
         returned = call(received, *others, **options)
         is_channels_first = getattr(layer, "data_format", "") == "channels_first"
         has_kernel = hasattr(layer, "kernel") and not is_channels_first
         if type(layer).__name__ == "BatchNormalization":
-            if _dimensions(received) == 4 and layer.axis % 4 == 3:
+            if _dimension_count(received) == 4 and layer.axis % 4 == 3:
                 norms.setdefault(id(layer), (layer, received))
                 if len(norms) == COUNT:
                     raise _EnoughError
-        elif has_kernel and _dimensions(returned) in {2, 4}:
+        elif has_kernel and _dimension_count(returned) in {2, 4}:
             kernels.setdefault(id(layer), (layer, returned))
         return returned
 
-    with called_through(list(leaves(model)), noted), suppress(_EnoughError):
+    with called_through(list(leaves(model)), call_and_note), suppress(_EnoughError):
         model(tensors, training=False)
     measured[:] = list((norms or kernels).values())[:COUNT]
     moments = []
     for _, values in measured:
         powers = [values, ops.square(values)]
-        if _dimensions(values) == 4:
+        if _dimension_count(values) == 4:
             powers = [ops.mean(power, axis=(1, 2)) for power in powers]
         moments += powers
     return ops.concatenate(moments, axis=-1) if moments else tensors
 
 
-def _dimensions(tensor: Any) -> int:
+def _dimension_count(tensor: Any) -> int:
     return len(getattr(tensor, "shape", ()))
 
 
@@ -252,9 +256,9 @@ def _in_float32(model: Any) -> Any:
     return copy
 
 
-def leaves(layer: Any) -> Iterator[Any]:
+def leaves(model: Any) -> Iterator[Any]:
     """Yield the layers of a model and of the models within it."""
-    for inner in layer.layers:
+    for inner in model.layers:
         if hasattr(inner, "layers"):
             yield from leaves(inner)
         elif type(inner).__name__ != "InputLayer":
@@ -291,19 +295,19 @@ def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstL
             f"Expected a .safetensors file, received {file.name!r}; {_SAVE}"
         )
     try:
-        arrays = _arrays_in(file)
-        kernels = [
+        arrays = _float32_arrays_in(file)
+        kernel_names = [
             name
             for name, array in arrays.items()
             if array.ndim == 4 and array.shape[1] == channels
         ]
-        first = min(kernels, key=len)
-        kernel = arrays[first]
-        norm = _following(first, len(kernel), arrays)
+        first_name = min(kernel_names, key=len)
+        kernel = arrays[first_name]
+        norm_name = _norm_named_most_like(first_name, len(kernel), arrays)
         # Which a convolution before BatchNorm seldom has.
-        bias = arrays.get(first.removesuffix("weight") + "bias", 0)
-        means = arrays[f"{norm}.running_mean"].astype(np.float64) - bias
-        variances = arrays[norm + _VARIANCE].astype(np.float64)
+        bias = arrays.get(first_name.removesuffix("weight") + "bias", 0)
+        means = arrays[f"{norm_name}.running_mean"].astype(np.float64) - bias
+        variances = arrays[norm_name + _VARIANCE].astype(np.float64)
         belongs = any(
             array.tobytes() in network
             for array in arrays.values()
@@ -328,7 +332,7 @@ def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstL
     )
 
 
-def _arrays_in(file: Path) -> Mapping[str, Float32]:
+def _float32_arrays_in(file: Path) -> Mapping[str, Float32]:
     """Return the arrays of float32 by name."""
     content = file.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
@@ -341,7 +345,7 @@ def _arrays_in(file: Path) -> Mapping[str, Float32]:
     return arrays
 
 
-def _following(name: str, width: int, arrays: Mapping[str, Float32]) -> str:
+def _norm_named_most_like(name: str, width: int, arrays: Mapping[str, Float32]) -> str:
     """Return the BatchNorm layer of a width whose name is most like that of a layer before it."""
     parts = name.split(".")
     norms = (

@@ -107,13 +107,13 @@ def _import(file: Path, folder: Path) -> JSONObject:
     try:
         if zipped:
             config = store.Archive(file, "").config()
-            weights = _weights(file)
+            weights = _renamed_weights(file)
         else:
             with h5py.File(file) as opened:
                 config = json.loads(opened.attrs["model_config"])
         keras = import_keras()
         makers = {**vars(keras.initializers), **vars(keras.layers)}
-        left_out = sorted({*_repaired(config, makers)})
+        left_out = sorted({*_repair(config, makers)})
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             "Expected an .h5 file that model.save wrote, received "
@@ -132,7 +132,7 @@ def _import(file: Path, folder: Path) -> JSONObject:
     return {"left_out": left_out}
 
 
-def _weights(file: Path) -> bytes:
+def _renamed_weights(file: Path) -> bytes:
     """Return the weights of a ``.keras`` file under the paths that Keras 3 reads.
 
     Where Windows wrote them, groups have a whole path for a name; Keras 2.13 counts layers of a kind by twos.
@@ -152,15 +152,15 @@ def _weights(file: Path) -> bytes:
         old.visititems(note)
         by_twos = not any("_1/" in path for path in arrays)
         for path, array in arrays.items():
-            new[_NUMBER.sub(_halved, path) if by_twos else path] = array
+            new[_NUMBER.sub(_halved_number, path) if by_twos else path] = array
     return renamed.getvalue()
 
 
-def _halved(number: re.Match[str]) -> str:
+def _halved_number(number: re.Match[str]) -> str:
     return f"_{int(number[1]) // 2}/"
 
 
-def _repaired(config: Any, makers: JSONObject) -> Iterator[str]:
+def _repair(config: Any, classes: JSONObject) -> Iterator[str]:
     """Repair a configuration in place, and yield what is left out."""
     for part in serialized(config):
         settings = part.get("config")
@@ -181,30 +181,30 @@ def _repaired(config: Any, makers: JSONObject) -> Iterator[str]:
                     settings[name] = alone
         if kind != "InputLayer" and "batch_input_shape" in settings:
             _, *settings["input_shape"] = settings.pop("batch_input_shape")
-        maker = makers.get(kind)
-        if isinstance(maker, type):
-            yield from _without_effect(maker, settings)
+        layer_class = classes.get(kind)
+        if isinstance(layer_class, type):
+            yield from _take_out_idle_arguments(layer_class, settings)
 
 
-def _without_effect(maker: type, settings: JSONObject) -> Iterator[str]:
+def _take_out_idle_arguments(layer_class: type, settings: JSONObject) -> Iterator[str]:
     """Take out the arguments that are not known here, where they have no effect, and yield them."""
-    calls = [base.__init__ for base in maker.__mro__]  # type: ignore[misc]
-    arguments = {name for call in calls for name in signature(call).parameters}
+    initializers = [base.__init__ for base in layer_class.__mro__]  # type: ignore[misc]
+    arguments = {name for call in initializers for name in signature(call).parameters}
     for name in settings.keys() - arguments:
         if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
-            yield f"{name}={settings.pop(name)!r} of {maker.__name__}"
+            yield f"{name}={settings.pop(name)!r} of {layer_class.__name__}"
 
 
-def _recount(inner: list[Any], nodes: list[Any]) -> None:
+def _recount(inner: list[Any], nested_calls: list[Any]) -> None:
     """Count the calls of nested networks from 0; in Keras 2 building a network was a call of it."""
     settings = [layer["config"] for layer in inner]
     networks = {each.get("name") for each in settings if "layers" in each}
-    calls = [call for call in _calls(nodes) if call[0] in networks]
-    first: dict[str, int] = {}
+    calls = [call for call in _calls(nested_calls) if call[0] in networks]
+    first_number: dict[str, int] = {}
     for name, number, *_ in calls:
-        first[name] = min(number, first.get(name, number))
+        first_number[name] = min(number, first_number.get(name, number))
     for call in calls:
-        call[1] -= first[call[0]]
+        call[1] -= first_number[call[0]]
 
 
 def _calls(nodes: Any) -> Iterator[list[Any]]:

@@ -44,18 +44,20 @@ def gradient(layers: Sequence[Dense], feature_map: Float32, weights: Array) -> A
     values = feature_map.astype(np.float64)
     if layers[0].weights.shape[1] == values.shape[-1]:
         values = values.mean(axis=(0, 1), keepdims=True)
-    by_inputs = _gradient(layers, values.ravel(), weights)
+    by_inputs = _gradient_by_inputs(layers, values.ravel(), weights)
     return by_inputs.reshape(values.shape)
 
 
-def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
+def _gradient_by_inputs(
+    layers: Sequence[Dense], inputs: Array, weights: Array
+) -> Array:
     """Return the gradient of a sum of the last layer's outputs, with these weights, by the first's inputs."""
     if not layers:
         return weights
     first, *others = layers
     sums = first.weights @ inputs + first.bias
     rise = first.activation(sums + _SMALL) - first.activation(sums - _SMALL)
-    after = _gradient(others, first.activation(sums), weights)
+    after = _gradient_by_inputs(others, first.activation(sums), weights)
     return np.asarray((after * rise / (2 * _SMALL)) @ first.weights)
 
 
@@ -70,17 +72,17 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
     try:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs
-        maps = [_is_map(graph, operator, litert) for operator in graph.operators]
-        (*_, place) = np.flatnonzero(maps).tolist()
-        head: tuple[Dense, ...] = ()
+        are_maps = [_is_map(graph, operator, litert) for operator in graph.operators]
+        (*_, map_index) = np.flatnonzero(are_maps).tolist()
+        dense_layers: tuple[Dense, ...] = ()
         with suppress(Exception):
-            head = _head(compiled, graph, place, litert)
-        graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
+            dense_layers = _dense_layers_behind(compiled, graph, map_index, litert)
+        graph.outputs = [graph.outputs[0], graph.operators[map_index].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
         model.metadata = model.metadataBuffer = model.signatureDefs = None
         builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
-        return bytes(builder.Output()), head
+        return bytes(builder.Output()), dense_layers
     # Bytes that only look like the format fail wherever they are read first.
     except Exception as error:
         raise ValueError(
@@ -96,7 +98,9 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
     return is_read and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
-def _head(compiled: bytes, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
+def _dense_layers_behind(
+    compiled: bytes, graph: Any, map_index: int, litert: Any
+) -> tuple[Dense, ...]:
     """Follow the feature map to the output; empty unless all on the way is pooling, dense or elementwise."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -104,28 +108,28 @@ def _head(compiled: bytes, graph: Any, place: int, litert: Any) -> tuple[Dense, 
     # By the schema alone, names are numbers that moved from one field to another.
     kinds = [details["op_name"] for details in lite._get_ops_details()]  # noqa: SLF001
     operators = list(zip(kinds, graph.operators, strict=True))
-    half_precision = {
+    widened_from = {
         operator.outputs[0]: operator.inputs[0]
         for kind, operator in operators
         if kind == "DEQUANTIZE"
     }
-    tensor = graph.operators[place].outputs[0]
-    _, *sides, _ = graph.tensors[tensor].shape
+    followed = graph.operators[map_index].outputs[0]
+    _, *sides, _ = graph.tensors[followed].shape
     layers: list[Dense] = []
-    ended = False
-    for kind, operator in operators[place + 1 :]:
-        made = operator.outputs[0]
+    has_ended = False
+    for kind, operator in operators[map_index + 1 :]:
+        output = operator.outputs[0]
         # Others widen weights of half precision, or compute the sizes of an open batch.
-        is_size = graph.tensors[made].type == litert.TensorType.INT32
-        if operator.inputs[0] != tensor or is_size:
+        is_size = graph.tensors[output].type == litert.TensorType.INT32
+        if operator.inputs[0] != followed or is_size:
             continue
         options = operator.builtinOptions
-        if ended and kind not in _SAME:
+        if has_ended and kind not in _SAME:
             return ()
         if kind in _DENSE:
             # A bias of zeros is left out.
             weights, *bias = (
-                _constant(lite, half_precision.get(index, index))
+                _constant_values(lite, widened_from.get(index, index))
                 for index in operator.inputs[1:]
                 if index != _ABSENT
             )
@@ -139,9 +143,9 @@ def _head(compiled: bytes, graph: Any, place: int, litert: Any) -> tuple[Dense, 
             or (kind in _POOLINGS and not layers and _covers(kind, options, sides))
         ):
             return ()
-        ended = ended or kind in _HEADS
-        tensor = made
-    return tuple(layers) if tensor == graph.outputs[0] else ()
+        has_ended = has_ended or kind in _HEADS
+        followed = output
+    return tuple(layers) if followed == graph.outputs[0] else ()
 
 
 def _covers(kind: str, options: Any, sides: list[int]) -> bool:
@@ -149,15 +153,16 @@ def _covers(kind: str, options: Any, sides: list[int]) -> bool:
     return kind == "MEAN" or [options.filterHeight, options.filterWidth] == sides
 
 
-def _constant(lite: Any, index: int) -> Float32:
+def _constant_values(lite: Any, index: int) -> Float32:
     """Return the numbers of a tensor that the file holds, float32 (outputs, inputs of each)."""
     values = lite.get_tensor(index)
     values = values.reshape(len(values), -1).astype(np.float32)
-    (steps,) = (
+    (quantization,) = (
         tensor["quantization_parameters"]
         for tensor in lite.get_tensor_details()
         if tensor["index"] == index
     )
-    if steps["scales"].size:
-        values = (values - steps["zero_points"][:, None]) * steps["scales"][:, None]
+    scales = quantization["scales"]
+    if scales.size:
+        values = (values - quantization["zero_points"][:, None]) * scales[:, None]
     return np.asarray(values, np.float32)

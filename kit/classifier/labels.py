@@ -88,19 +88,23 @@ def class_indices(
     if labels is None:
         return (None,) * count
     if isinstance(labels, (str, int, float, np.integer)):
-        labels = _of_folders(images, class_names) if labels == FOLDERS else (labels,)
-    rows: Any = labels
-    sides = np.shape(rows)
-    if sides != (count,):
-        shape = f"the shape {sides}; is it a tensor=, or a function preprocess=?"
-        received = sides[0] if len(sides) == 1 else shape
+        labels = (
+            _labels_of_folders(images, class_names) if labels == FOLDERS else (labels,)
+        )
+    given: Any = labels
+    shape_given = np.shape(given)
+    if shape_given != (count,):
+        shape = f"the shape {shape_given}; is it a tensor=, or a function preprocess=?"
+        received = shape_given[0] if len(shape_given) == 1 else shape
         raise ValueError(
             f"Expected as many labels as images ({count}), received {received}"
         )
-    return tuple(class_index(label, class_names) for label in np.asarray(rows, object))
+    return tuple(class_index(label, class_names) for label in np.asarray(given, object))
 
 
-def _of_folders(images: Collection[Any], class_names: Sequence[str]) -> list[str]:
+def _labels_of_folders(
+    images: Collection[Any], class_names: Sequence[str]
+) -> list[str]:
     folder_of_image = []
     for image in images:
         name = getattr(image, "name", "")  # rows of probabilities have none
@@ -144,10 +148,10 @@ def known_classes(
     labels: Labels, class_names: Sequence[str], images: Collection[Any]
 ) -> Int64:
     """Return what `label_indices` does, where each image has to have a label."""
-    return complete(label_indices(labels, class_names, images))
+    return all_known(label_indices(labels, class_names, images))
 
 
-def complete(labels: Int64) -> Int64:
+def all_known(labels: Int64) -> Int64:
     """Return labels as `label_indices` has them, or raise a ValueError where one is not known."""
     if (labels < 0).any():
         raise ValueError(
@@ -183,9 +187,10 @@ def surprises(probabilities: Floats, labels: Int64) -> Float64:
 
     ``labels`` are those of `label_indices`.
     """
-    likely = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    # Where no label is known, -1 takes the last class, which does not count.
+    likelihoods = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return np.where(
-        labels < 0, entropies(probabilities), -np.log(np.maximum(likely, LEAST))
+        labels < 0, entropies(probabilities), -np.log(np.maximum(likelihoods, LEAST))
     )
 
 

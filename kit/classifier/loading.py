@@ -70,12 +70,12 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         require(*KERAS)
     elif not is_lite(opened.network):
         require("onnxruntime")
-    if _custom(opened):
+    if _has_registered_code(opened):
         # Their code is known in this process and nowhere else.
         return Network(compile_model(load_keras(opened.path), steps), source=opened)
     compiled = compile_apart(opened, steps)
     keep(opened, compiled)
-    return _network(compiled, opened)
+    return _network_of(compiled, opened)
 
 
 def compile_apart(opened: Archive, steps: Preprocessing | None) -> Compiled:
@@ -95,7 +95,7 @@ def compile_apart(opened: Archive, steps: Preprocessing | None) -> Compiled:
         return Compiled.read(folder / _COMPILED)
 
 
-def _work(file: Path, folder: Path) -> JSONObject:
+def _compile_or_try(file: Path, folder: Path) -> JSONObject:
     """Compile a ``.keras`` file, or try another; in the process that was started for it."""
     steps = None
     with suppress(FileNotFoundError):
@@ -103,12 +103,12 @@ def _work(file: Path, folder: Path) -> JSONObject:
     if file.suffix == ".keras":
         compiled = compile_model(load_keras(file), steps)
     else:
-        compiled = _try(read_model(file), steps)
+        compiled = _tried(read_model(file), steps)
     compiled.write(folder / _COMPILED)
     return {}
 
 
-def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
+def _tried(opened: Archive, steps: Preprocessing | None) -> Compiled:
     """Run all that the user's process will run of a file, and read what its maker says."""
     data = opened.network or b""
     engine = engine_of(data, threads=1)
@@ -127,22 +127,22 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     batches = trial_tensors(shape, opened.preprocessing or stated)
     outputs = np.concatenate([engine.predict(batch) for batch in batches])
     # In a range that is not its own, half precision may overflow.
-    finite = outputs[np.isfinite(outputs).all(axis=1)]
+    finite_outputs = outputs[np.isfinite(outputs).all(axis=1)]
     said = {"class_names": class_names, "preprocessing": stated and stated.to_dict()}
     compiled = Compiled(
-        measured_head(finite if len(finite) else outputs, engine.step),
+        measured_head(finite_outputs if len(finite_outputs) else outputs, engine.step),
         engine.input_shape,
         engine.output_count,
         said=said,
     )
-    network = _network(compiled, opened)
-    network.engine_and_head[0].inside(batches[0][:1])
+    network = _network_of(compiled, opened)
+    network.engine_and_dense_layers[0].inside(batches[0][:1])
     if layers := Reference(network, shape, opened.statistics).first_layers:
         layers.measure(batches[0][:1])
     return compiled
 
 
-def _network(compiled: Compiled, opened: Archive) -> Network:
+def _network_of(compiled: Compiled, opened: Archive) -> Network:
     """Return the network of a file; what is known of another than Keras's is run as the file has it."""
     if opened.network is not None:
         compiled = replace(compiled, data=opened.network)
@@ -156,14 +156,14 @@ def _network(compiled: Compiled, opened: Archive) -> Network:
 def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
-        if not _custom(opened):
+        if not _has_registered_code(opened):
             folder = cache_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             compiled.write(folder / f"{opened.digest}.zip")
             # By names that nobody else gives, should the folder be a link to another.
             entries = folder.glob("[0-9a-f]" * 64 + ".zip")
-            by_age = sorted(entries, key=os.path.getmtime)
-            for entry in by_age[:-CACHED]:
+            oldest_first = sorted(entries, key=os.path.getmtime)
+            for entry in oldest_first[:-CACHED]:
                 entry.unlink()
 
 
@@ -212,7 +212,7 @@ def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
         # Missing, damaged, or made by another version of LiteRT: made again.
         with suppress(Exception):
-            return _network(Compiled.read(folder / f"{opened.digest}.zip"), opened)
+            return _network_of(Compiled.read(folder / f"{opened.digest}.zip"), opened)
     return None
 
 
@@ -234,7 +234,7 @@ def cache_folder() -> Path:
     return folder
 
 
-def _custom(opened: Archive) -> bool:
+def _has_registered_code(opened: Archive) -> bool:
     """Whether the network needs code that is registered here, and may change while the file does not.
 
     What nobody has registered is refused in the process that compiles, whatever the file says.
@@ -250,4 +250,4 @@ def _custom(opened: Archive) -> bool:
 
 
 if __name__ == "__main__":
-    work_apart(_work)
+    work_apart(_compile_or_try)

@@ -59,8 +59,10 @@ def _normalization(network: bytes) -> Scaling | None:
     schema = litert_schema()
     numbers = schema.flatbuffers.number_types
     model = schema.Model.GetRootAs(network)
-    entries = map(model.Metadata, range(model.MetadataLength()))
-    (entry,) = (entry for entry in entries if entry.Name() == b"TFLITE_METADATA")
+    metadata_entries = map(model.Metadata, range(model.MetadataLength()))
+    (entry,) = (
+        entry for entry in metadata_entries if entry.Name() == b"TFLITE_METADATA"
+    )
     content = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
     metadata = schema.flatbuffers.Table(content, 0)
     metadata.Pos = metadata.Indirect(0)
@@ -70,7 +72,9 @@ def _normalization(network: bytes) -> Scaling | None:
         if unit.GetSlot(_OPTIONS_KIND, 0, numbers.Uint8Flags) == _NORMALIZATION:
             options = _table_at(unit, unit.Pos + _offset(unit, _OPTIONS))
             mean, std = (
-                _one(options.GetVectorAsNumpy(numbers.Float32Flags, offset).tolist())
+                _one_or_each(
+                    options.GetVectorAsNumpy(numbers.Float32Flags, offset).tolist()
+                )
                 for offset in (_offset(options, _MEAN), _offset(options, _STD))
             )
             return Scaling(1.0, mean, std)
@@ -96,7 +100,7 @@ def _tables(table: Any, field: int) -> list[Any]:
     ]
 
 
-def _one(values: Sequence[float]) -> Any:
+def _one_or_each(values: Sequence[float]) -> Any:
     """Return one number for all channels, or one for each."""
     return tuple(values) if len(values) > 1 else values[0]
 
@@ -111,21 +115,21 @@ def listed(content: bytes) -> tuple[str, ...] | None:
 
 def onnx_about(properties: Mapping[str, str]) -> About:
     """Return class names, and mean and std, of the properties that exporters write into an ``.onnx`` file."""
-    names = _value(properties, "names", "class_names", "classes")
+    names = _first_literal(properties, "names", "class_names", "classes")
     with suppress(Exception):
         if isinstance(names, Mapping):
             names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(Exception):
-        mean = list(map(float, _value(properties, "mean", "image_mean")))
-        std = list(map(float, _value(properties, "std", "image_std")))
+        mean = list(map(float, _first_literal(properties, "mean", "image_mean")))
+        std = list(map(float, _first_literal(properties, "std", "image_std")))
         # Of 0..1, as in PyTorch, or of levels.
         divisor = 255.0 if max(mean + std) <= 1 else 1.0
-        return names, Scaling(divisor, _one(mean), _one(std))
+        return names, Scaling(divisor, _one_or_each(mean), _one_or_each(std))
     return names, None
 
 
-def _value(properties: Mapping[str, str], *keys: str) -> Any:
+def _first_literal(properties: Mapping[str, str], *keys: str) -> Any:
     """Return the value of the first of these keys that has one; None without."""
     for key in keys:
         with suppress(Exception):
@@ -145,9 +149,9 @@ def names_in(labels: Path) -> tuple[tuple[str, ...] | None, bool]:
         if labels.is_file() and not labels.is_symlink():
             with labels.open("rb") as stream:
                 names = listed(stream.read(MOST_TEXT))
-    numbered = [
+    numbered_lines = [
         re.match(rf"{number} (.+)", line) for number, line in enumerate(names or ())
     ]
-    if names and all(numbered):
-        return tuple(match[1] for match in numbered if match), True
+    if names and all(numbered_lines):
+        return tuple(match[1] for match in numbered_lines if match), True
     return names, False

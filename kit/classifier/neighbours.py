@@ -75,7 +75,7 @@ class Nearest(Result):
 
 
 class Neighbours:
-    """What is kept of training images; of `arrays`, which `described` made.
+    """What is kept of training images; of `arrays`, which `arrays_of_images` made.
 
     KeyError, TypeError or ValueError where they do not fit a network of so many channels and classes.
     """
@@ -131,7 +131,7 @@ class Neighbours:
         return np.asarray(distances[:, :NEAREST].mean(axis=1))
 
 
-def described(
+def arrays_of_images(
     photos: Sequence[Photo],
     probabilities: Float32,
     features: Float32,
@@ -148,11 +148,13 @@ def described(
         "predicted": predicted.astype(np.int32),
         "names": np.frombuffer(names.encode(errors="replace"), np.uint8),
     }
-    count = features.shape[1]
-    if count > NUMBERS:
-        largest = count - NUMBERS + 1, count - 1
+    channel_count = features.shape[1]
+    if channel_count > NUMBERS:
+        kept_components = channel_count - NUMBERS + 1, channel_count - 1
         products = features.T @ features
-        _, arrays["basis"] = scipy.linalg.eigh(products, subset_by_index=largest)
+        _, arrays["basis"] = scipy.linalg.eigh(
+            products, subset_by_index=kept_components
+        )
         features = projected(features, arrays["basis"])
     if thumbnails:
         images = (Image.fromarray(photo.pixels) for photo in photos)

@@ -171,15 +171,15 @@ def trial_tensors(
     """
     sides = [side or TRIAL_SIDE for side in shape]
     random = np.random.default_rng(20_241)
-    noise = random.random((2, *sides), dtype=np.float32)
-    rise = np.linspace(0, 1, noise[1].size, dtype=np.float32)
-    noise[1] = 0.1 * noise[1] + 0.9 * rise.reshape(sides)
+    patterns = random.random((2, *sides), dtype=np.float32)
+    rise = np.linspace(0, 1, patterns[1].size, dtype=np.float32)
+    patterns[1] = 0.1 * patterns[1] + 0.9 * rise.reshape(sides)
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:
         black_and_white = Photo.from_array(255 * np.tri(96, dtype=np.uint8))
         tensor = steps.apply(black_and_white)
         ranges = [(float(tensor.min()), float(tensor.max()))]
-    return tuple(noise * (high - low) + low for low, high in ranges)
+    return tuple(patterns * (high - low) + low for low, high in ranges)
 
 
 @uninterrupted()
@@ -274,16 +274,16 @@ class Network:
         It raises a ValueError, which says the name, for probabilities that are no numbers.
         """
         lanes = self.lanes
-        free = SimpleQueue[Engine]()
+        free_lanes = SimpleQueue[Engine]()
         for lane in lanes:
-            free.put(lane)
+            free_lanes.put(lane)
 
         def predict(tensors: Float32) -> Float32:
-            lane = free.get()
+            lane = free_lanes.get()
             try:
                 outputs = lane.predict(tensors)
             finally:
-                free.put(lane)
+                free_lanes.put(lane)
             rows = engines.probabilities(outputs, self.compiled.head)
             return engines.finite(rows, name)
 
@@ -295,18 +295,18 @@ class Network:
         return engines.probabilities(outputs, self.compiled.head)
 
     @_Once
-    def engine_and_head(self) -> tuple[Engine, tuple[Dense, ...]]:
+    def engine_and_dense_layers(self) -> tuple[Engine, tuple[Dense, ...]]:
         """Return the engine, which then also gives the last feature map, if any, and the layers behind it."""
         data = self.compiled.data
         if data is None or not isinstance(self.engine, LiteEngine):
             return self.engine, ()
         try:
-            with_map, head = with_feature_map(data)
+            with_map, dense_layers = with_feature_map(data)
             # Whose predictions are the same: one in memory is enough.
             self.engine = LiteEngine(with_map)
         except ValueError:
             return self.engine, ()
-        return self.engine, head
+        return self.engine, dense_layers
 
     def up_to_date(self, steps: Preprocessing | None) -> Self:
         """Return this network, or another, compiled again, where the model was trained since."""

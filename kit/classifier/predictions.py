@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kit._arrays import Array, Bools, Float32, Floats, Indices, Int64, JSONObject
 from kit._reporting import Result, Rows, Table
-from kit.classifier.labels import complete, entropies
+from kit.classifier.labels import all_known, entropies
 
 IN_SHORT = 10
 """Rows of a table that is shown without being asked for."""
@@ -121,7 +121,7 @@ class Predictions(Rows):
         ValueError
             A right class is not known; `labelled` leaves such images out.
         """
-        return np.asarray(self.index == complete(self.labels))
+        return np.asarray(self.index == all_known(self.labels))
 
     def changed(self, other: "Predictions") -> Bools:
         """Return whether each image gets another class in `other`: bool (N,).

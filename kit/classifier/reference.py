@@ -150,7 +150,7 @@ class Reference:
     def neighbours(self) -> Neighbours:
         """What is kept of training images; ValueError where nothing is, or it belongs to another network."""
         try:
-            channels = self.network.engine_and_head[0].channels or 0
+            channels = self.network.engine_and_dense_layers[0].channels or 0
             classes = self.network.compiled.class_count
             return Neighbours(self.arrays("novelty"), channels, classes)
         except (KeyError, TypeError, ValueError) as error:
@@ -233,12 +233,12 @@ def responses(photos: Sequence[Photo]) -> Float64:
     quantity is not measured.
     """
     before = scaled_rows(measured_rows(photos))
-    moved = []
+    movements = []
     for alteration in ALTERATIONS.values():
         for strength in alteration.strengths:
             altered = (alteration.apply(photo, strength) for photo in photos)
-            moved.append(mean_known(scaled_rows(measured_rows(altered)) - before))
-    return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
+            movements.append(mean_known(scaled_rows(measured_rows(altered)) - before))
+    return np.stack(movements).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 
 
 def middle(photo: Photo, side: int = 256) -> Photo:

@@ -110,7 +110,7 @@ class Archive:
         if self.network is not None:
             return {}
         with open_archive(self.path) as archive:
-            return _json(archive, "config.json", self.path.name)
+            return _object_in(archive, "config.json", self.path.name)
 
     @cached_property
     def preprocessing(self) -> Preprocessing | None:
@@ -134,7 +134,7 @@ def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
                 f"Expected {file.name!r} with SHA-256 {sha256}, received {received}"
             )
     if file.suffix in SHIPPED:
-        return _shipped(file)
+        return _read_shipped(file)
     with open_archive(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
@@ -148,11 +148,11 @@ def _with_contract(model: Archive, archive: zipfile.ZipFile) -> Archive:
     """Return a model file with what the kit wrote into it."""
     if CONTRACT not in archive.namelist():
         return model
-    contract = _json(archive, CONTRACT, model.path.name)
-    _check(contract, model.path.name)
+    contract = _object_in(archive, CONTRACT, model.path.name)
+    _check_contract(contract, model.path.name)
     model = replace(model, contract=contract)
     try:
-        statistics = _statistics(archive, contract, model.digest)
+        statistics = _read_statistics(archive, contract, model.digest)
     except ValueError as error:
         return replace(model, flaw=first_line(error))
     # What is compiled comes with a network that is, and was tried: never out of a Keras file.
@@ -161,7 +161,7 @@ def _with_contract(model: Archive, archive: zipfile.ZipFile) -> Archive:
     return replace(model, statistics=statistics)
 
 
-def _shipped(file: Path) -> Archive:
+def _read_shipped(file: Path) -> Archive:
     """Read a network, with what the kit put behind it."""
     size = file.stat().st_size
     if size > _MAX_SHIPPED:
@@ -182,8 +182,8 @@ def _shipped(file: Path) -> Archive:
     with open_archive(file) as archive:
         starts = (member.header_offset for member in archive.infolist())
         network = content[: min(starts, default=size)]
-        weights = hashlib.sha256(network).hexdigest()
-        model = _with_contract(Archive(file, weights, network=network), archive)
+        network_digest = hashlib.sha256(network).hexdigest()
+        model = _with_contract(Archive(file, network_digest, network=network), archive)
     return replace(model, digest=digest)
 
 
@@ -194,8 +194,8 @@ def as_stated(model: Archive, said: JSONObject) -> Archive:
         labels = model.path.with_name("labels.txt")
         contract["class_names"], numbered = names_in(labels)
         if numbered:
-            usual = TEACHABLE.to_dict()
-            contract["preprocessing"] = said.get("preprocessing") or usual
+            as_teachable = TEACHABLE.to_dict()
+            contract["preprocessing"] = said.get("preprocessing") or as_teachable
     return replace(model, contract=contract)
 
 
@@ -256,7 +256,7 @@ def _is_of_network(info: zipfile.ZipInfo) -> bool:
     return not info.is_dir() and not info.filename.startswith(PREFIX)
 
 
-def _json(archive: zipfile.ZipFile, name: str, file: str) -> JSONObject:
+def _object_in(archive: zipfile.ZipFile, name: str, file: str) -> JSONObject:
     value: Any = None
     if archive.getinfo(name).file_size <= _MAX_JSON[name]:
         with suppress(ValueError, RecursionError):
@@ -268,7 +268,7 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> JSONObject:
     )
 
 
-def _check(contract: JSONObject, file: str) -> None:
+def _check_contract(contract: JSONObject, file: str) -> None:
     """Refuse what no version of the kit wrote."""
     names = contract.get("class_names")
     temperature = contract.get("temperature", 1.0)
@@ -302,7 +302,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
             # Of members in one place, Python itself only warns.
-            places = {member.header_offset for member in members}
+            offsets = {member.header_offset for member in members}
             most = _MOST_TIMES * path.stat().st_size + _SPARE
             is_odd = any(
                 member.header_offset < 0
@@ -310,7 +310,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
                 or member.flag_bits & 1
                 for member in members
             )
-            is_odd |= len(places) < len(members)
+            is_odd |= len(offsets) < len(members)
             if is_odd or len(members) > _MAX_MEMBERS or declared > most:
                 raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
@@ -415,7 +415,9 @@ def one_line_errors(file: Path) -> Iterator[None]:
 # Statistics
 
 
-def _statistics(archive: zipfile.ZipFile, contract: JSONObject, digest: str) -> Parts:
+def _read_statistics(
+    archive: zipfile.ZipFile, contract: JSONObject, digest: str
+) -> Parts:
     """Return arrays by part and name; ValueError if not as they were written, for these weights."""
     if contract.get("weights_sha256") != digest:
         raise ValueError("belongs to other weights")
@@ -432,8 +434,8 @@ def _statistics(archive: zipfile.ZipFile, contract: JSONObject, digest: str) -> 
         values = array[~np.isnan(array)] if part == "properties" else array
         spread = float(values.max(initial=0)) - float(values.min(initial=0))
         is_profile = path in {"profile/moments", "profile/features"}
-        flat = is_profile and (array.ndim != 2 or not array.size)
-        if flat or not spread < _LARGEST:
+        is_no_profile = is_profile and (array.ndim != 2 or not array.size)
+        if is_no_profile or not spread < _LARGEST:
             raise ValueError(
                 f"has no usable {path}: save the file again with training="
             )

@@ -83,7 +83,7 @@ class Decoding:
             object.__setattr__(self, "matte", matte)
 
 
-_SAID = {
+_NOTE_OF_MODE = {
     **dict.fromkeys(("RGB", "RGBA", "RGBa", "RGBX"), ""),
     **dict.fromkeys(("1", "L", "LA"), "greyscale converted to RGB"),
     **dict.fromkeys(("P", "PA"), "palette converted to RGB"),
@@ -103,7 +103,8 @@ def decoded(
     notes: list[str] = []
     with _safely(name):
         image, orientation = first_frame(source, name, notes)
-        rgb = _opaque(_levels(image, decoding, name, notes), decoding, notes)
+        in_known_mode = _in_known_mode(image, decoding, name, notes)
+        rgb = _without_alpha(in_known_mode, decoding, notes)
         if 2 <= orientation <= 8:
             notes.append(
                 f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}"
@@ -203,20 +204,20 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _levels(
+def _in_known_mode(
     image: Image.Image, decoding: Decoding, name: str, notes: list[str]
 ) -> Image.Image:
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
-        return _reduced(image, decoding, name, notes)
-    if image.mode not in _SAID:
+        return _from_16_bits(image, decoding, name, notes)
+    if image.mode not in _NOTE_OF_MODE:
         raise PhotoError(
             f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG"
         )
-    notes += filter(None, [_SAID[image.mode]])
+    notes += filter(None, [_NOTE_OF_MODE[image.mode]])
     return image
 
 
-def _reduced(
+def _from_16_bits(
     image: Image.Image, decoding: Decoding, name: str, notes: list[str]
 ) -> Image.Image:
     values = np.asarray(image).astype(np.int32)
@@ -227,28 +228,30 @@ def _reduced(
             f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
         )
     if decoding.depth == "scale":
-        done = "divided by 257"
+        how = "divided by 257"
         grey = (values + 128) // 257  # to the nearest; 257 is odd: no ties
     else:
-        done = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)"
+        how = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)"
         grey = np.minimum(values, 255)
-    notes.append(f"16-bit greyscale {low}..{high} {done}")
+    notes.append(f"16-bit greyscale {low}..{high} {how}")
     return Image.fromarray(grey.astype(np.uint8))
 
 
-def _opaque(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.Image:
+def _without_alpha(
+    image: Image.Image, decoding: Decoding, notes: list[str]
+) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
-    whole = image.convert("RGBA")
-    alpha, rgb = whole.getchannel("A"), whole.convert("RGB")
-    done = "alpha dropped"
+    rgba = image.convert("RGBA")
+    alpha, rgb = rgba.getchannel("A"), rgba.convert("RGB")
+    how = "alpha dropped"
     if decoding.matte is not None:
-        done = f"alpha laid on {decoding.matte}"
+        how = f"alpha laid on {decoding.matte}"
         ground = Image.new("RGB", image.size, decoding.matte)
         ground.paste(rgb, mask=alpha)  # rounded to the nearest
         rgb = ground
     notes.append(
-        f"{done}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent"
+        f"{how}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent"
     )
     return rgb
 

@@ -117,13 +117,13 @@ class Photo:
             if grey
             else levels.copy()
         )
-        made = cls(
+        photo = cls(
             pixels,
             file_name(name),
             notes=("greyscale converted to RGB",) if grey else (),
         )
-        check_pixel_count(*made.size[::-1], name)
-        return made
+        check_pixel_count(*photo.size[::-1], name)
+        return photo
 
     @property
     def file(self) -> bytes | None:
@@ -178,8 +178,8 @@ def _keep(photo: Photo, pixels: Pixels) -> None:
         vars(photo)["pixels"] = pixels
         _recent[photo] = pixels.nbytes
         while sum(_recent.values()) > PIXEL_BYTES:
-            first = next(iter(_recent))
-            del _recent[first], vars(first)["pixels"]
+            oldest = next(iter(_recent))
+            del _recent[oldest], vars(oldest)["pixels"]
 
 
 def _digest(data: Any) -> str:
@@ -268,10 +268,10 @@ def load_image(
     TypeError
         Another kind of object.
     """
-    shown = file_name(name) if name else name_of(as_array(source))
+    shown_name = file_name(name) if name else name_of(as_array(source))
     if path_text(source):
         source = _read(source)
-    return opened(source, shown, decoding)
+    return opened(source, shown_name, decoding)
 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
@@ -282,10 +282,10 @@ def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
     if isinstance(source, np.ndarray):
         return Photo.from_array(source, name)
     data = copied(source, name) if isinstance(source, Image.Image) else _read(source)
-    encoded = Encoded(data, name)
+    encoded_image = Encoded(data, name)
     if text := path_text(source):
-        encoded = Encoded(Path(text).absolute(), name, _digest(data))
-    return encoded(decoding or Decoding())
+        encoded_image = Encoded(Path(text).absolute(), name, _digest(data))
+    return encoded_image(decoding or Decoding())
 
 
 def as_array(source: Any) -> Any:
@@ -406,14 +406,15 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
         # A column of a table has paths.
         is_text = pictures.dtype.kind in "OU"
         pictures = pictures.tolist() if is_text else as_levels(pictures)
-    single = not _many(pictures)
+    single = not _are_several(pictures)
     if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
         _read(pictures)  # which says what it takes
     text = path_text(pictures)
     if text and not _is_pattern(text):
         check_path(text)
     sources: Any = [pictures] if single else pictures
-    for place, (name, source) in enumerate(chain.from_iterable(map(_found, sources))):
+    named_sources = chain.from_iterable(map(_sources_in, sources))
+    for place, (name, source) in enumerate(named_sources):
         yield Picture(
             printable(name or name_of(source, None if single else place)), source
         )
@@ -430,9 +431,9 @@ def as_photos(pictures: Pictures) -> tuple[Photo, ...]:
 
 def at_least_one(pictures: Iterable[_T]) -> tuple[_T, ...]:
     """Return images, opened or not, or raise a ValueError where there are none."""
-    if not (found := tuple(pictures)):
+    if not (listed := tuple(pictures)):
         raise ValueError("Expected at least one image, received none")
-    return found
+    return listed
 
 
 def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
@@ -441,30 +442,30 @@ def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
     return ", ".join(name for name, _ in unreadable[:3]) + more
 
 
-def _many(pictures: Any) -> bool:
+def _are_several(pictures: Any) -> bool:
     if isinstance(pictures, np.ndarray):
         return pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] > 4)
-    many = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
-    return many and not hasattr(pictures, "read")
+    is_list = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
+    return is_list and not hasattr(pictures, "read")
 
 
 def _is_pattern(text: str) -> bool:
     return glob.has_magic(text) and not is_url(text) and not Path(text).exists()
 
 
-def _found(source: Any) -> Iterator[tuple[str, Source]]:
+def _sources_in(source: Any) -> Iterator[tuple[str, Source]]:
     """Yield the source of one image, or those of a folder or pattern, with its name or an empty one."""
     text = path_text(source)
     if text and _is_pattern(text):
-        yield from _files(Path(text), map(Path, glob.iglob(text, recursive=True)))  # noqa: PTH207 (may be absolute)
+        yield from _named_files(Path(text), map(Path, glob.iglob(text, recursive=True)))  # noqa: PTH207 (may be absolute)
     elif text and Path(text).is_dir():
-        yield from _files(Path(text), Path(text).rglob("*"))
+        yield from _named_files(Path(text), Path(text).rglob("*"))
     else:
         yield "", source
 
 
-def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    folder = next(each for each in (given, *given.parents) if each.is_dir())
+def _named_files(place: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    folder = next(each for each in (place, *place.parents) if each.is_dir())
     # A set, since a pattern may meet a file twice.
     images = {
         (path.relative_to(folder).parts, str(path))
@@ -479,6 +480,6 @@ def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     if not named:
         raise ValueError(
             f"Expected a folder or pattern with images in it ({', '.join(FORMATS)})"
-            f", received {str(given)!r}; look there"
+            f", received {str(place)!r}; look there"
         )
     yield from named

@@ -43,11 +43,12 @@ def clipping(pixels: Pixels) -> float:
     In means of 4 x 4 pixels, which noise alone does not bring to white. Of those that are white in all
     channels, the share that the border has of them is left out.
     """
-    clipped = _means(pixels) >= 250
-    white = np.asarray(clipped.all(axis=-1))
-    border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
-    ground = float(border.mean() * white.sum())
-    return (float(clipped.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
+    is_clipped = _cell_means(pixels) >= 250
+    is_white = np.asarray(is_clipped.all(axis=-1))
+    sides = is_white[0], is_white[-1], is_white[:, 0], is_white[:, -1]
+    white_ground = float(np.concatenate(sides).mean() * is_white.sum())
+    clipped_cells = float(is_clipped.any(axis=-1).sum())
+    return (clipped_cells - white_ground) / max(is_white.size - white_ground, 1.0)
 
 
 def relative_contrast(pixels: Pixels) -> float:
@@ -73,16 +74,16 @@ def noise_level(pixels: Pixels) -> float:
     leaves texture out.
     """
     # Luma has 0.67 of it where the channels have noise of their own.
-    return _flattest(luma(pixels)) / float(np.linalg.norm(_LUMA))
+    return _deviation_in_flattest(luma(pixels)) / float(np.linalg.norm(_LUMA))
 
 
 def colour_noise(pixels: Pixels) -> float:
     """As `noise_level`, in the difference of red and blue, in which the edges of most things cancel."""
     difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
-    return _flattest(difference) / float(np.sqrt(2))
+    return _deviation_in_flattest(difference) / float(np.sqrt(2))
 
 
-def _flattest(plane: Float32) -> float:
+def _deviation_in_flattest(plane: Float32) -> float:
     """Return the standard deviation of noise in the flattest tenth of the blocks of (H, W)."""
     if min(plane.shape) < 10:
         return 0.0
@@ -126,17 +127,18 @@ def edge_share(pixels: Pixels) -> float:
     """
     if min(pixels.shape[:2]) <= 8 or edgeless(pixels):
         return 1.0  # nothing says how sharp it is
-    return float(
-        (_steps(pixels, 1) / np.maximum(_steps(pixels, 8), _FAINTEST_EDGE)).min()
-    )
+    near, far = (_sharpest_steps(pixels, distance) for distance in (1, 8))
+    return float((near / np.maximum(far, _FAINTEST_EDGE)).min())
 
 
 def edgeless(pixels: Pixels) -> bool:
     """Whether no step over 8 pixels is an edge, so that nothing says how sharp or how lit an image is."""
-    return min(pixels.shape[:2]) > 8 and bool(_steps(pixels, 8).max() <= _FAINTEST_EDGE)
+    return min(pixels.shape[:2]) > 8 and bool(
+        _sharpest_steps(pixels, 8).max() <= _FAINTEST_EDGE
+    )
 
 
-def _steps(pixels: Pixels, n: int) -> Float64:
+def _sharpest_steps(pixels: Pixels, n: int) -> Float64:
     """Return the sharpest steps over n pixels: by rows, by columns and by both diagonals."""
     x = luma(pixels)
     steps = (
@@ -156,18 +158,18 @@ def grid(pixels: Pixels) -> float:
     """
     from scipy.ndimage import uniform_filter1d
 
-    light = luma(pixels)
-    if min(light.shape) < 2:
+    luma_plane = luma(pixels)
+    if min(luma_plane.shape) < 2:
         return 0.0  # a single row or column has no steps
-    strongest = []
-    for plane in (light, light.T):
+    strongest_waves = []
+    for plane in (luma_plane, luma_plane.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
         count = len(steps)
         relative = steps / np.maximum(uniform_filter1d(steps, 9), 0.05)
         windowed = (relative - relative.mean()) * np.hanning(count)
         waves = np.abs(np.fft.rfft(windowed)) * 4 / count
-        strongest.append(float(waves[count // 16 + 1 :].max(initial=0)))
-    return min(strongest)
+        strongest_waves.append(float(waves[count // 16 + 1 :].max(initial=0)))
+    return min(strongest_waves)
 
 
 def saturation(pixels: Pixels) -> float:
@@ -182,14 +184,14 @@ def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
     By the grey-edge hypothesis (van de Weijer, Gevers and Gijsenij, Edge-based color constancy, 2007). Root
     mean square of differences between means of 4 x 4 pixels, since JPEG does not keep the colour of pixels.
     """
-    means = _means(pixels)
+    means = _cell_means(pixels)
     squares = [np.square(np.diff(means, axis=axis)).reshape(-1, 3) for axis in (0, 1)]
     strength = np.sqrt(np.concatenate(squares).sum(axis=0) / max(means[..., 0].size, 1))
     red, green, blue = np.maximum(strength, 0.5).tolist()
     return red, green, blue
 
 
-def _means(pixels: Pixels) -> Float32:
+def _cell_means(pixels: Pixels) -> Float32:
     # In an image of less than 16 pixels a side, the pixels.
     side = 4 if min(pixels.shape[:2]) >= 16 else 1
     return np.asarray(in_blocks(pixels, side).astype(np.float32).mean(axis=(1, 3)))
@@ -204,7 +206,7 @@ def grid_zeros(pixels: Pixels) -> float:
     plane = luma(pixels)
     if min(plane.shape) < 16:
         return 0.0
-    return _near_zero(plane) - _near_zero(plane[4:, 4:])
+    return _near_zero_share(plane) - _near_zero_share(plane[4:, 4:])
 
 
 def file_quality(file: bytes | None) -> float:
@@ -227,7 +229,7 @@ def _table_sum(file: bytes) -> int:
         return sum(image.quantization[0])
 
 
-def _near_zero(plane: Float32) -> float:
+def _near_zero_share(plane: Float32) -> float:
     # Without the first row and column of each block.
     from scipy.fft import dctn
 
@@ -259,9 +261,9 @@ def noise_deviation(pixels: Pixels) -> float:
     fewest values are cut off at black and white, where there is less noise than was added.
     """
     clipped = ((pixels == 0) | (pixels == 255)).mean(axis=-1)[1:-1, 1:-1]
-    shares = in_blocks(clipped).mean(axis=(1, 3))
+    clipped_shares = in_blocks(clipped).mean(axis=(1, 3))
     squares = in_blocks(noise_mask(luma(pixels)) ** 2).mean(axis=(1, 3))
-    square = np.median(squares[shares <= np.quantile(shares, 0.1)])
+    square = np.median(squares[clipped_shares <= np.quantile(clipped_shares, 0.1)])
     deviation = np.sqrt(square) / _MASKED_DEVIATION
     return float(np.interp(deviation, _MEASURED_DEVIATIONS, _ADDED_DEVIATIONS))
 
@@ -274,11 +276,12 @@ def blur_radius(pixels: Pixels) -> float:
     """
     from scipy import ndimage
 
-    light = luma(pixels)
-    before = np.hypot(*np.gradient(light))
-    after = np.hypot(*np.gradient(ndimage.gaussian_filter(light, _SECOND_BLUR)))
-    edges = before >= np.percentile(before, 99.5)
-    ratio = float(np.median(before[edges] / np.maximum(after[edges], 1e-3)))
+    luma_plane = luma(pixels)
+    slopes = np.hypot(*np.gradient(luma_plane))
+    blurred = ndimage.gaussian_filter(luma_plane, _SECOND_BLUR)
+    blurred_slopes = np.hypot(*np.gradient(blurred))
+    edges = slopes >= np.percentile(slopes, 99.5)
+    ratio = float(np.median(slopes[edges] / np.maximum(blurred_slopes[edges], 1e-3)))
     return _SECOND_BLUR / float(np.sqrt(max(ratio**2 - 1, 0.09)))
 
 

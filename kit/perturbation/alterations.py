@@ -163,8 +163,8 @@ class ImageCause(Condition):
         """Return the setting that brings photos to a measure; that of the pixels where they tell it."""
         if self.read is not None:
             return self.read(pixels)
-        measures, settings = np.array(self.amounts).T
-        return float(np.interp(measure, measures, settings))
+        table_measures, settings = np.array(self.amounts).T
+        return float(np.interp(measure, table_measures, settings))
 
     def done(self, photo: Photo, amount: float) -> Photo:
         """Return a photo to which this amount is done."""

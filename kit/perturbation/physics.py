@@ -108,16 +108,16 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     least a pixel. `deviation` is that of the displacement along each axis in pixels.
     """
     height, width = pixels.shape[:2]
-    widths = [max(1.0, 0.01 * side) for side in (height, width)]
+    smoothing = [max(1.0, 0.01 * side) for side in (height, width)]
     moves = normal(seed, "elastic", (2, height, width))
-    moves = scipy.ndimage.gaussian_filter(moves, (0, *widths))
+    moves = scipy.ndimage.gaussian_filter(moves, (0, *smoothing))
     # Smoothing takes most of the deviation of white noise; this gives it back.
     moves *= deviation / moves.std()
     moves += np.indices((height, width))
     sample = partial(
         scipy.ndimage.map_coordinates, coordinates=moves, order=1, mode="reflect"
     )
-    return _by_channel(pixels, sample)
+    return _each_channel(pixels, sample)
 
 
 def occlusion(
@@ -127,13 +127,13 @@ def occlusion(
 
     They place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
     """
-    out = pixels.copy()
+    occluded = pixels.copy()
     height, width = pixels.shape[:2]
     tall, wide = (round(side * share**0.5) for side in (height, width))
     top = round((height - tall) * occlusion_y)
     left = round((width - wide) * occlusion_x)
-    out[top : top + tall, left : left + wide] = OCCLUDER
-    return out
+    occluded[top : top + tall, left : left + wide] = OCCLUDER
+    return occluded
 
 
 def defocus_blur(pixels: Pixels, radius: float) -> Pixels:
@@ -141,7 +141,7 @@ def defocus_blur(pixels: Pixels, radius: float) -> Pixels:
     reach = math.ceil(radius)
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1).astype(np.float32)
-    return _by_channel(pixels, partial(convolve, kernel=disc))
+    return _each_channel(pixels, partial(convolve, kernel=disc))
 
 
 def blur(pixels: Pixels, radius: float) -> Pixels:
@@ -156,7 +156,7 @@ def motion_blur(pixels: Pixels, length: float, motion_angle: float) -> Pixels:
     distances = np.abs(np.arange(-reach, reach + 1))
     weights = (length / 2 + 0.5 - distances).clip(0, 1)
     kernel = line_kernel(weights, motion_angle)
-    return _by_channel(pixels, partial(convolve, kernel=kernel))
+    return _each_channel(pixels, partial(convolve, kernel=kernel))
 
 
 def line_kernel(weights: Floats, angle: float) -> Float32:
@@ -183,7 +183,7 @@ def convolve(values: Float32, kernel: Float32) -> Float32:
     )
 
 
-def _by_channel(pixels: Pixels, function: Callable[[Float32], Float32]) -> Pixels:
+def _each_channel(pixels: Pixels, function: Callable[[Float32], Float32]) -> Pixels:
     planes = np.moveaxis(pixels.astype(np.float32), -1, 0)
     return np.stack([to_pixels(function(plane)) for plane in planes], axis=-1)
 
@@ -298,14 +298,14 @@ def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     z = field * np.float32(1 / NOISE_STEPS)
     # Cornish-Fisher: the quantile of a distribution with the cumulants of a Poisson, all equal to the mean.
     counts: Float32 = np.rint(mean + np.sqrt(mean) * z + (z * z - 1) / 6)
-    order = np.argsort(levels, kind="stable")
-    ends = np.searchsorted(levels[order], np.arange(257))
+    by_level = np.argsort(levels, kind="stable")
+    ends = np.searchsorted(levels[by_level], np.arange(257))
     for level in np.flatnonzero(means < _MANY):
-        of_level = order[ends[level] : ends[level + 1]]
-        most = int(means[level] + 10 * means[level] ** 0.5 + 10)
-        ranks = scipy.special.pdtr(np.arange(most), means[level])
+        places = by_level[ends[level] : ends[level + 1]]
+        largest_count = int(means[level] + 10 * means[level] ** 0.5 + 10)
+        ranks = scipy.special.pdtr(np.arange(largest_count), means[level])
         limits = scipy.special.ndtri(ranks) * NOISE_STEPS
-        counts[of_level] = np.searchsorted(limits, field[of_level])
+        counts[places] = np.searchsorted(limits, field[places])
     return counts
 
 
@@ -316,10 +316,10 @@ def impulse_noise(pixels: Pixels, share: float, seed: int) -> Pixels:
     """
     field = normal_steps(seed, "impulse", pixels.size).reshape(pixels.shape)
     limit = -scipy.special.ndtri(share / 2) * NOISE_STEPS
-    out = pixels.copy()
-    out[field < -limit] = 0
-    out[field >= limit] = 255
-    return out
+    noisy = pixels.copy()
+    noisy[field < -limit] = 0
+    noisy[field >= limit] = 255
+    return noisy
 
 
 def white_balance(pixels: Pixels, stops: float) -> Pixels:

@@ -82,14 +82,18 @@ def without_noise(pixels: Pixels, deviation: float) -> Pixels:
         for left in range(0, 8, _GRID_STEP):
             # The edges leave room for grids that begin later and end a block earlier.
             grid = np.s_[..., top : top - 8, left : left - 8]
-            values, weight = _large(noisy[grid], _NOISE_DEVIATIONS * deviation)
+            values, weight = _without_small_coefficients(
+                noisy[grid], _NOISE_DEVIATIONS * deviation
+            )
             total[grid] += values
             weights[grid] += weight
     inside = np.s_[..., 8 : 8 + height, 8 : 8 + width]
     return to_pixels((total[inside] / weights[inside]).transpose(1, 2, 0))
 
 
-def _large(planes: Float32, limit: float) -> tuple[Float32, Float32]:
+def _without_small_coefficients(
+    planes: Float32, limit: float
+) -> tuple[Float32, Float32]:
     """Return three planes (3, H, W) without small coefficients, times a weight, and the weights (H, W)."""
     from scipy import fft
 
@@ -108,17 +112,16 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     """Turn a Gaussian blur, a deviation in pixels, back as far as the rounding of levels lets it (Wiener)."""
     from scipy import fft
 
-    edge = int(4 * radius) + 1
-    soft = np.pad(
-        pixels.astype(np.float32), ((edge, edge), (edge, edge), (0, 0)), "symmetric"
-    )
-    height, width, _ = soft.shape
+    margin = int(4 * radius) + 1
+    margins = ((margin, margin), (margin, margin), (0, 0))
+    padded = np.pad(pixels.astype(np.float32), margins, "symmetric")
+    height, width, _ = padded.shape
     squares = fft.fftfreq(height)[:, None] ** 2 + fft.rfftfreq(width) ** 2
-    passed = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
-    wiener = passed / (passed**2 + _POWER_RATIO)
-    spectrum = fft.rfft2(soft, axes=(0, 1)) * wiener
+    gains = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
+    wiener = gains / (gains**2 + _POWER_RATIO)
+    spectrum = fft.rfft2(padded, axes=(0, 1)) * wiener
     sharp = fft.irfft2(spectrum, (height, width), axes=(0, 1))
-    return to_pixels(np.ascontiguousarray(sharp[edge:-edge, edge:-edge]))
+    return to_pixels(np.ascontiguousarray(sharp[margin:-margin, margin:-margin]))
 
 
 def without_blocks(pixels: Pixels, quality: float) -> Pixels:
@@ -168,8 +171,13 @@ def darkened(pixels: Pixels, _amount: float) -> list[Pixels]:
 def cleaned(pixels: Pixels, amount: float) -> list[Pixels]:
     """Remove noise."""
     # To a network, detail that goes does more harm than noise that stays.
-    less, more = (without_noise(pixels, share * amount) for share in (0.4, 0.7))
-    return [less, more[:, ::-1], _shrunk(more), denoised(Photo(pixels)).pixels]
+    cautious, thorough = (without_noise(pixels, share * amount) for share in (0.4, 0.7))
+    return [
+        cautious,
+        thorough[:, ::-1],
+        _shrunk(thorough),
+        denoised(Photo(pixels)).pixels,
+    ]
 
 
 def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:

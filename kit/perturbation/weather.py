@@ -52,11 +52,11 @@ def fog(pixels: Pixels, severity: float, seed: int) -> Pixels:
 
     What comes out is scaled back to the brightest value of the image.
     """
-    thickness, decay = _between(_FOG, severity)
+    thickness, decay = _at_severity(_FOG, severity)
     brightest = float(pixels.max()) / 255
     height, width = layer_size(pixels)
     side = 1 << (max(height, width) - 1).bit_length()
-    clouds = _stretched(plasma(seed, side, decay)[:height, :width], pixels)
+    clouds = _stretched_over(plasma(seed, side, decay)[:height, :width], pixels)
     scale = np.float32(brightest / (brightest + thickness))
     return to_pixels((pixels + np.float32(255 * thickness) * clouds[..., None]) * scale)
 
@@ -94,25 +94,25 @@ def snow(pixels: Pixels, severity: float, seed: int) -> Pixels:
 
     Between two severities their images are mixed, since flakes of another size lie elsewhere.
     """
-    below = int(severity)
-    above = min(below + 1, len(_SNOW) - 1)
-    snowed = [_snowed(pixels, whole, seed) for whole in (below, above)]
-    return to_pixels(snowed[0] + (severity - below) * (snowed[1] - snowed[0]))
+    lower = int(severity)
+    upper = min(lower + 1, len(_SNOW) - 1)
+    snowed = [_snowed(pixels, row, seed) for row in (lower, upper)]
+    return to_pixels(snowed[0] + (severity - lower) * (snowed[1] - snowed[0]))
 
 
-def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
-    mean, zoom, least, radius, fading, share = _SNOW[severity]
+def _snowed(pixels: Pixels, row: int, seed: int) -> Float32:
+    mean, zoom, threshold, radius, fade_length, image_share = _SNOW[row]
     noise = mean + 0.3 * normal(seed, "snow", layer_size(pixels))
     flakes = np.asarray(zoomed(Image.fromarray(noise), zoom))
-    flakes = np.where(flakes < least, 0, flakes).clip(0, 1)
+    flakes = np.where(flakes < threshold, 0, flakes).clip(0, 1)
     # From its upper end on, a streak fades.
-    weights = np.exp(-0.5 * (np.arange(2 * radius + 1) / fading) ** 2)
+    weights = np.exp(-0.5 * (np.arange(2 * radius + 1) / fade_length) ** 2)
     angle = uniform(seed, "snow", -135, -45)
     flakes = convolve(flakes, line_kernel(weights, angle))
-    layer = _stretched(flakes + np.rot90(flakes, 2), pixels)
+    layer = _stretched_over(flakes + np.rot90(flakes, 2), pixels)
     values = pixels * np.float32(1 / 255)
     white = np.maximum(values, (1.5 / 255 * luma(pixels) + 0.5)[..., None])
-    snowed = share * values + (1 - share) * white + layer[..., None]
+    snowed = image_share * values + (1 - image_share) * white + layer[..., None]
     return np.asarray(255 * snowed.clip(0, 1))
 
 
@@ -121,20 +121,20 @@ def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
 
     It has the colour and contrast of ImageNet-C's photos.
     """
-    share, ice = _between(_FROST, severity)
-    pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
+    image_share, ice_share = _at_severity(_FROST, severity)
+    pane = _stretched_over(crystals(seed, layer_size(pixels)), pixels)
     shade = np.clip(_ICE + 24 * pane[..., None], 0, 255)
-    return to_pixels(np.float32(share) * pixels + np.float32(ice) * shade)
+    return to_pixels(np.float32(image_share) * pixels + np.float32(ice_share) * shade)
 
 
 def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     """Draw patches of needles in four directions: float32 of this shape, mean 0, standard deviation 1."""
-    places, noise = normal(seed, "frost", (2, 4, *shape))
-    haze = scipy.ndimage.gaussian_filter(places, (0, 9, 9))
+    patches, noise = normal(seed, "frost", (2, 4, *shape))
+    haze = scipy.ndimage.gaussian_filter(patches, (0, 9, 9))
     needle = np.exp(-0.5 * (np.arange(-10, 11) / 4) ** 2)
     directions = [
-        convolve(field, line_kernel(needle, 45 * number))
-        for number, field in enumerate(noise)
+        convolve(field, line_kernel(needle, 45 * quarter))
+        for quarter, field in enumerate(noise)
     ]
     # Steps between neighbours are then those of ImageNet-C's photos.
     pane = np.choose(haze.argmax(axis=0), directions) + 11 * haze[0]
@@ -149,14 +149,14 @@ def layer_size(pixels: Pixels) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _between(rows: tuple[tuple[float, ...], ...], severity: float) -> list[float]:
+def _at_severity(rows: tuple[tuple[float, ...], ...], severity: float) -> list[float]:
     return [
         float(np.interp(severity, range(len(rows)), column))
         for column in zip(*rows, strict=True)
     ]
 
 
-def _stretched(layer: Float32, pixels: Pixels) -> Float32:
+def _stretched_over(layer: Float32, pixels: Pixels) -> Float32:
     height, width = pixels.shape[:2]
     image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))

@@ -135,7 +135,7 @@ def class_activation(
     classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    layers = classifier.network.engine_and_head[1]
+    layers = classifier.network.engine_and_dense_layers[1]
     if feature_map is None or not layers:
         return None
     compiled = classifier.network.compiled

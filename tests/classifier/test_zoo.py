@@ -25,7 +25,7 @@ HEADS = {"logits": None, "sigmoids": "sigmoid"}
 
 def tried_here(_module, file, folder, **_options):
     """The child's work without its process, which a test below starts."""
-    return loading._work(file, folder)
+    return loading._compile_or_try(file, folder)
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +211,7 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
     assert [opened.network.compiled.remark] == REMARKS.get(name, [""])
     if name not in {"height and width", "one sigmoid, int8"}:
-        (dense,) = opened.network.engine_and_head[1]
+        (dense,) = opened.network.engine_and_dense_layers[1]
         weights = network()[1]["dense"].T
         np.testing.assert_allclose(dense.weights, weights, atol=0.01)
     if name == "names alone":

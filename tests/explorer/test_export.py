@@ -131,7 +131,7 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
     compiled = bench.classifier.network.compiled.data
     data, head, _ = compact._for_one_image(compiled)
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
-    [layer] = bench.classifier.network.engine_and_head[1]
+    [layer] = bench.classifier.network.engine_and_dense_layers[1]
     np.testing.assert_array_equal(stored.reshape(head["rows"], -1), layer.weights)
     assert head["shape"] == [7, 7, 40]  # as the last of its convolutions gives
     # Of two dense layers a page has no gradient.

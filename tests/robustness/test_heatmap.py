@@ -135,7 +135,9 @@ BRIGHT = np.ones((1, 2, 3, 1), np.float32)
 def test_a_class_is_compared_with_others_where_its_head_does_so(head, weights, hot):
     dense = Dense(np.array([weights], np.float32).T, 0.0, lambda sums: sums)
     compiled = Compiled(head, (2, 3, 1), len(weights))
-    network = SimpleNamespace(engine_and_head=(None, [dense]), compiled=compiled)
+    network = SimpleNamespace(
+        engine_and_dense_layers=(None, [dense]), compiled=compiled
+    )
     classifier = SimpleNamespace(network=network)
     maps = [class_activation(classifier, BRIGHT, index) for index in (0, 1)]
     assert [cells.any() for cells in maps] == hot
