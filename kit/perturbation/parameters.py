@@ -69,11 +69,8 @@ class Parameter:
                     f"Expected {self.name} as True or False, received {value!r}"
                 )
             return bool(value)
-        # Nearly every value is right, and each move of a slider checks all of them.
-        if type(value) not in {int, float} or not self.low <= value <= self.high:
-            value = number(self.name, value, self.low, self.high)
         # -0.0 becomes 0.0, which prints in one way.
-        return value + 0.0
+        return number(self.name, value, self.low, self.high) + 0.0
 
 
 def _number(

@@ -59,7 +59,7 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     "features",
     [
         np.full((5, 2), np.nan),
-        np.full((5, 2), -1e300),
+        np.full((5, 2), -np.inf),
         np.array(3.0),
         np.zeros(4),
         np.zeros((5, 0)),
