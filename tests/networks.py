@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from kit.classifier.engines import KerasEngine
-from kit.classifier.keras_models import import_keras, lite_of
+from kit.classifier.keras_models import compiled_lite, import_keras
 from kit.preprocessing import Preprocessing
 
 NAMES = ("cat", "dog", "horse")
@@ -110,7 +110,7 @@ def rewritten(source, target, change):
 
 def compile_lite(model):
     """A Keras model in the ``.tflite`` format."""
-    return lite_of(KerasEngine(model).graph)
+    return compiled_lite(KerasEngine(model).graph)
 
 
 def with_first_layers(classifier, first_layers):

@@ -190,10 +190,10 @@ def lite(kind="float32", batch=1, made=None, side=SIDE, ends=(0, 1)):
     """The network in the ``.tflite`` format; kinds as in the converter's guide, images within two ends."""
     low, high = ends
     sample = np.float32(low) + np.float32(high - low) * SAMPLE
-    return lite_of(keras_model(made, side), kind, batch, sample)
+    return compiled_lite(keras_model(made, side), kind, batch, sample)
 
 
-def lite_of(model, kind="float32", batch=1, sample=()):
+def compiled_lite(model, kind="float32", batch=1, sample=()):
     """A Keras model in the ``.tflite`` format."""
     import tensorflow as tf
 

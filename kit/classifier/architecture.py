@@ -13,7 +13,7 @@ from kit._arrays import Array, Float64, JSONObject
 from kit._checking import first_line
 from kit.classifier.classifier import Classifier
 from kit.classifier.first_layers import leaves
-from kit.classifier.store import open_archive, unchanged
+from kit.classifier.store import checked_unchanged, open_archive
 
 Weights = Mapping[str, tuple[Array, ...]]
 """The arrays of every layer, by its name."""
@@ -69,7 +69,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def channel_values(value: Any) -> Float64 | None:
+def flat_numbers(value: Any) -> Float64 | None:
     """Return numbers as Keras writes them down (a number, nested lists, a wrapped array), flat; else None."""
     if isinstance(value, dict):
         value = mapping(value.get("config", value)).get("value")
@@ -100,14 +100,14 @@ def weights_in(path: Path) -> Weights:
     # By the name of a layer, the groups of its arrays.
     groups: dict[str, dict[str, dict[int, Array]]] = {}
     entries: list[Any] = []
-    most = _MOST_TIMES * len(content)
+    bytes_left = _MOST_TIMES * len(content)
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             # Which visits no links.
             file.visititems(lambda _, entry: entries.append(entry))
             for entry in filter(is_weight, entries):
-                most -= entry.nbytes
-                if most < 0 or entry.dtype.kind not in "biuf":
+                bytes_left -= entry.nbytes
+                if bytes_left < 0 or entry.dtype.kind not in "biuf":
                     raise ValueError(f"{entry.size} values of {entry.dtype.name}")  # noqa: TRY301 (reported below)
                 *_, layer, _, key = entry.name.split("/")
                 # The group of the optimizer bears the name of its kind.
@@ -122,9 +122,9 @@ def weights_in(path: Path) -> Weights:
         ) from error
     weights = {}
     for layer, group in groups.items():
-        arrays, *others = group.values()
+        arrays, *other_groups = group.values()
         # Which of two layers of one name is meant, nobody knows.
-        if not others:
+        if not other_groups:
             weights[layer] = tuple(arrays[key] for key in sorted(arrays))
     return weights
 
@@ -143,7 +143,7 @@ def architecture(classifier: Classifier) -> JSONObject:
     source = classifier.source
     if source is None:
         return mapping(json.loads(classifier.model.to_json()))
-    return {} if source.network else unchanged(source).config()
+    return {} if source.network else checked_unchanged(source).config()
 
 
 def architecture_and_weights(

@@ -14,7 +14,7 @@ from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.engines import KerasEngine, channels_first, check_shape
-from kit.classifier.first_layers import FirstLayers, exported_from
+from kit.classifier.first_layers import FirstLayers, first_layers_of_export
 from kit.classifier.labels import ClassNames, Labels, checked_class_names, label_indices
 from kit.classifier.loading import check_saved_as, restore, save_network
 from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, arrays_of_images
@@ -379,7 +379,7 @@ class Classifier:
         shape = self.input_shape
         channels = shape[0 if channels_first(shape) else 2]
         network = self.network.compiled.data or b""
-        first_layer_arrays = exported_from(path, network, channels).arrays()
+        first_layer_arrays = first_layers_of_export(path, network, channels).arrays()
         return self._with(
             reference=self.reference.with_arrays(FIRST_LAYERS, first_layer_arrays)
         )

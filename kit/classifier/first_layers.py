@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from kit._arrays import AnyPath, Arrays, Float32, Float64, Indices
 from kit._checking import first_line
 from kit.classifier.engines import LiteEngine, channels_first, traced, uninterrupted
-from kit.classifier.keras_models import lite_of
+from kit.classifier.keras_models import compiled_lite
 from kit.classifier.store import local_file
 
 GRID = 4
@@ -184,7 +184,7 @@ def first_layers_of(model: Any) -> FirstLayers | None:
         )
         if not measured:
             return None
-        compiled = lite_of(graph)
+        compiled = compiled_lite(graph)
         LiteEngine(compiled, threads=1)  # which refuses what it does not run
     # A class of its own that its configuration does not make, or operations that LiteRT does not have.
     except (TypeError, ValueError, NotImplementedError):
@@ -280,7 +280,9 @@ def called_through(layers: Sequence[Any], function: Call) -> Iterator[None]:
             vars(layer).pop("call", None)
 
 
-def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstLayers:
+def first_layers_of_export(
+    path: AnyPath, network: bytes, channels: int | None
+) -> FirstLayers:
     """Return the first layer of an exported network, from the ``.safetensors`` file of its weights.
 
     Exporters fold BatchNorm into the convolution before it, and drop its averages. The first convolution is

@@ -23,7 +23,7 @@ from kit.classifier.keras_models import (
     import_keras,
     opened_safely,
     refuse_code,
-    serialized,
+    serialized_objects,
 )
 
 SECONDS = 600
@@ -162,7 +162,7 @@ def _halved_number(number: re.Match[str]) -> str:
 
 def _repair(config: Any, classes: JSONObject) -> Iterator[str]:
     """Repair a configuration in place, and yield what is left out."""
-    for part in serialized(config):
+    for part in serialized_objects(config):
         settings = part.get("config")
         if not isinstance(settings, dict):
             continue

@@ -72,7 +72,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
     try:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs
-        are_maps = [_is_map(graph, operator, litert) for operator in graph.operators]
+        are_maps = [_makes_map(graph, operator, litert) for operator in graph.operators]
         (*_, map_index) = np.flatnonzero(are_maps).tolist()
         dense_layers: tuple[Dense, ...] = ()
         with suppress(Exception):
@@ -90,7 +90,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
         ) from error
 
 
-def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
+def _makes_map(graph: Any, operator: Any, litert: Any) -> bool:
     tensor = graph.tensors[operator.outputs[0]]
     types = litert.TensorType
     sides = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature

@@ -33,7 +33,7 @@ _OF_ANOTHER_KERAS = (
 )
 
 
-def serialized(config: Any) -> Iterator[dict[str, Any]]:
+def serialized_objects(config: Any) -> Iterator[dict[str, Any]]:
     """Yield what Keras makes an object or a function of in a configuration, but for training, as a loss."""
     pending = [config]
     while pending:
@@ -53,7 +53,7 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
 
     Keras itself would call each function that an architecture names, with the arguments that stand there.
     """
-    for part in serialized(config):
+    for part in serialized_objects(config):
         kind, home, function = (
             printable(str(part.get(key)))[:60]
             for key in ("class_name", "module", "config")
@@ -157,7 +157,7 @@ def copied_model(model: Any) -> Any:
     return copy
 
 
-def lite_of(graph: Any) -> bytes:
+def compiled_lite(graph: Any) -> bytes:
     """Compile what `traced` gives, to the network that Keras's own export gives and in half its time.
 
     ValueError where LiteRT lacks an operation, or there is no graph; the Keras model works all the same.

@@ -22,7 +22,7 @@ from kit.classifier.engines import (
     is_lite,
     measured_head,
 )
-from kit.classifier.keras_models import load_keras, serialized
+from kit.classifier.keras_models import load_keras, serialized_objects
 from kit.classifier.metadata import lite_about, onnx_about
 from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
 from kit.classifier.reference import Reference
@@ -30,8 +30,8 @@ from kit.classifier.store import (
     FIRST_LAYERS,
     Archive,
     as_stated,
+    checked_unchanged,
     read_model,
-    unchanged,
     write_model,
 )
 from kit.preprocessing import Preprocessing
@@ -91,7 +91,7 @@ def compile_apart(opened: Archive, steps: Preprocessing | None) -> Compiled:
             seconds=SECONDS,
             what=f"Opening {opened.path.name!r}",
         )
-        unchanged(opened)
+        checked_unchanged(opened)
         return Compiled.read(folder / _COMPILED)
 
 
@@ -200,7 +200,7 @@ def save_network(
         file = origin.path if origin and origin.network else None
         write(file, statistics=reference.contents, network=compiled.data)
     elif origin is not None:
-        write(unchanged(origin).path, statistics=reference.contents)
+        write(checked_unchanged(origin).path, statistics=reference.contents)
     else:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network.keras"
@@ -245,7 +245,9 @@ def _has_registered_code(opened: Archive) -> bool:
 
     registered = keras.saving.get_registered_object
     keys = ("registered_name", "class_name", "config")
-    names = (part.get(key) for part in serialized(opened.config()) for key in keys)
+    names = (
+        part.get(key) for part in serialized_objects(opened.config()) for key in keys
+    )
     return any(isinstance(name, str) and registered(name) is not None for name in names)
 
 

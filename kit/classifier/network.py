@@ -29,10 +29,16 @@ from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import Dense, with_feature_map
 from kit.classifier.keras_models import (
     check_model,
-    lite_of,
+    compiled_lite,
     load_keras,
 )
-from kit.classifier.store import Archive, arrays_in, npz_of, replacing, unchanged
+from kit.classifier.store import (
+    Archive,
+    arrays_in,
+    checked_unchanged,
+    npz_of,
+    replacing,
+)
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 
@@ -204,7 +210,7 @@ def compile_model(model: Any, steps: Preprocessing | None = None) -> Compiled:
         first_layers=first_layers_of(model),
     )
     try:
-        data = lite_of(keras.graph)
+        data = compiled_lite(keras.graph)
         engine = LiteEngine(data, threads=1)
     except ValueError as error:
         return replace(compiled, reason=first_line(error))
@@ -255,7 +261,7 @@ class Network:
     @_Once
     def model(self) -> Any:
         """Return the Keras model."""
-        return self.source and load_keras(unchanged(self.source).path)
+        return self.source and load_keras(checked_unchanged(self.source).path)
 
     @_Once
     def lanes(self) -> tuple[Engine, ...]:

@@ -11,7 +11,7 @@ from kit.classifier.architecture import (
     Layer,
     Weights,
     architecture_and_weights,
-    channel_values,
+    flat_numbers,
     layers_of,
 )
 from kit.classifier.classifier import Classifier
@@ -132,13 +132,13 @@ def _after_layer(
     """Return what a layer makes of numbers, float64 (2, C); None for one that does not scale."""
     # A branch for each kind of layer that people scale with.
     if layer.kind == "Rescaling":
-        slope = channel_values(layer.settings.get("scale", 0.0))
-        offset = channel_values(layer.settings.get("offset", 0.0))
+        slope = flat_numbers(layer.settings.get("scale", 0.0))
+        offset = flat_numbers(layer.settings.get("offset", 0.0))
         return None if slope is None or offset is None else numbers * slope + offset
     if layer.kind == "Normalization":
         # Moments that were learned from data are weights, others settings.
         moments = weights if len(weights) >= 2 else map(layer.settings.get, _MOMENTS)
-        mean, variance, *_ = map(channel_values, moments)
+        mean, variance, *_ = map(flat_numbers, moments)
         if mean is None or variance is None or layer.settings.get("invert"):
             return None
         # As Keras does it: no deviation below its epsilon.

@@ -211,19 +211,21 @@ def compressed(photo: Photo, quality: float) -> Photo:
     return load_image(file, name=photo.name)
 
 
-def _seed(photo: Photo) -> int:
+def _seed_of(photo: Photo) -> int:
     # Each image has a field of its own: in a small one, a single field is not like noise on average.
     return int(photo.pixels.sum(dtype=np.int64))
 
 
 def noised(photo: Photo, deviation: float) -> Photo:
     """Add Gaussian noise."""
-    return Perturbation(noise=deviation, seed=_seed(photo)).apply(photo)
+    return Perturbation(noise=deviation, seed=_seed_of(photo)).apply(photo)
 
 
 def grained(photo: Photo, deviation: float) -> Photo:
     """Add noise that is the same in all channels, as in an image that was made grey."""
-    noise = np.random.default_rng(_seed(photo)).normal(0, deviation, (*photo.size, 1))
+    noise = np.random.default_rng(_seed_of(photo)).normal(
+        0, deviation, (*photo.size, 1)
+    )
     return photo.altered(to_pixels(photo.pixels + noise))
 
 

@@ -82,10 +82,10 @@ def without_noise(pixels: Pixels, deviation: float) -> Pixels:
         for left in range(0, 8, _GRID_STEP):
             # The edges leave room for grids that begin later and end a block earlier.
             grid = np.s_[..., top : top - 8, left : left - 8]
-            values, weight = _without_small_coefficients(
+            weighted, weight = _without_small_coefficients(
                 noisy[grid], _NOISE_DEVIATIONS * deviation
             )
-            total[grid] += values
+            total[grid] += weighted
             weights[grid] += weight
     inside = np.s_[..., 8 : 8 + height, 8 : 8 + width]
     return to_pixels((total[inside] / weights[inside]).transpose(1, 2, 0))
@@ -103,9 +103,9 @@ def _without_small_coefficients(
     large = np.abs(blocks) > limit
     large[:, :, 0, :, 0] = True
     weight = 1 / large.sum(axis=(0, 2, 4), keepdims=True, dtype=np.float32)
-    values = fft.idctn(blocks * large * weight, axes=(2, 4), norm="ortho")
+    weighted = fft.idctn(blocks * large * weight, axes=(2, 4), norm="ortho")
     weights = np.kron(weight[0, :, 0, :, 0], np.ones((8, 8), np.float32))
-    return values.reshape(planes.shape), weights
+    return weighted.reshape(planes.shape), weights
 
 
 def without_blur(pixels: Pixels, radius: float) -> Pixels:

@@ -6,7 +6,7 @@ import zipfile
 import h5py
 import pytest
 
-from kit.classifier.architecture import Layer, channel_values, layers_of, weights_in
+from kit.classifier.architecture import Layer, flat_numbers, layers_of, weights_in
 
 DECLARED = [
     (
@@ -44,11 +44,11 @@ def test_weights_that_declare_more_than_their_file_holds_are_refused(
 
 
 def test_numbers_are_read_as_keras_writes_them_and_only_finite_ones():
-    assert channel_values(3).tolist() == [3]
+    assert flat_numbers(3).tolist() == [3]
     for value in ({"config": {"value": [[1, 2]]}}, {"value": [1, 2]}):
-        assert channel_values(value).tolist() == [1, 2]
+        assert flat_numbers(value).tolist() == [1, 2]
     for value in ([1, float("inf")], [], "text"):
-        assert channel_values(value) is None
+        assert flat_numbers(value) is None
 
 
 def test_a_layer_has_its_name_its_mode_and_the_numbers_that_it_is_called_with():

@@ -8,7 +8,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit.classifier.first_layers import exported_from
+from kit.classifier.first_layers import first_layers_of_export
 
 NETWORK = "efficientnet_lite0"
 
@@ -98,7 +98,7 @@ SMALL = {
 
 def of_small(path, arrays, channels=3):
     path.write_bytes(safetensors(arrays))
-    return exported_from(path, b"ONNX" + np.float32(DENSE).tobytes(), channels)
+    return first_layers_of_export(path, b"ONNX" + np.float32(DENSE).tobytes(), channels)
 
 
 def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path):
@@ -150,7 +150,7 @@ def test_a_damaged_file_and_one_of_another_format_are_refused_in_one_line(
 ):
     (tmp_path / name).write_bytes(DAMAGED[name])
     with pytest.raises(ValueError, match=f"Expected .*{re.escape(name)}") as refused:
-        exported_from(tmp_path / name, b"", 3)
+        first_layers_of_export(tmp_path / name, b"", 3)
     assert "\n" not in str(refused.value)
     line = (
         "Expected a .safetensors file, received 'model.pt'; of a .pt file make one: safetensors."

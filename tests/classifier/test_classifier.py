@@ -87,7 +87,7 @@ def test_plain_keras_opens_the_file_which_holds_nothing_compiled(small_file):
 
 def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypatch):
     other = networks.compile_lite(networks.small(seed=8))
-    monkeypatch.setattr(network, "lite_of", lambda graph: other)
+    monkeypatch.setattr(network, "compiled_lite", lambda graph: other)
     monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     classifier = Classifier(networks.small(), networks.GREY)
     assert classifier.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)

@@ -75,7 +75,7 @@ LITE = {
 LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()}
 LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
 LITE |= {"open sides": partial(lite, side=None)}
-LITE |= {"height and width": lambda: zoo.lite_of(zoo.quickstart())}
+LITE |= {"height and width": lambda: zoo.compiled_lite(zoo.quickstart())}
 LITE |= {"names alone": lambda: with_metadata(lite(), levels=())}
 LITE |= {"metadata": lambda: with_metadata(lite())}
 ONNX = {
@@ -303,7 +303,7 @@ def test_an_onnx_network_of_bytes_takes_the_levels_as_they_are(tmp_path):
 def test_a_head_is_measured_in_all_usual_ranges(tmp_path):
     pooled = imported_keras().layers.GlobalAveragePooling2D()
     model = networks.stacked((12, 12, 3), pooled)
-    (tmp_path / "means.tflite").write_bytes(zoo.lite_of(model))
+    (tmp_path / "means.tflite").write_bytes(zoo.compiled_lite(model))
     # Mean levels are no probabilities, which images of 0..1 alone do not show.
     opened = kit.Classifier.load(tmp_path / "means.tflite")
     assert opened.network.compiled.head == "logits"
@@ -311,7 +311,7 @@ def test_a_head_is_measured_in_all_usual_ranges(tmp_path):
 
 def four_sides():
     layers = imported_keras().layers
-    return zoo.lite_of(networks.stacked((12, 12, 3), layers.Conv2D(4, 3)))
+    return zoo.compiled_lite(networks.stacked((12, 12, 3), layers.Conv2D(4, 3)))
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
