@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Arrays, Float32, Float64, Int64
+from kit._arrays import Array, Arrays, Float32, Float64, Int64
 from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
-from kit.classifier.store import FIRST_LAYERS, Parts
+from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, Parts
 from kit.images.photo import Photo
 from kit.images.properties import Sample
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES, measures
@@ -36,7 +36,7 @@ class InputStatistics:
     ----------
     rows
         float64 (images, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
-        measure. `MOST_MEASURED` images at most.
+        measure, or the file has no such quantity. `MOST_MEASURED` images at most.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
     answers
@@ -61,25 +61,35 @@ class InputStatistics:
 
     def arrays(self) -> Arrays:
         """Return this value as arrays, with the names of its columns and the strengths of alterations."""
-        arrays = {"rows": self.rows, "response": self.response, **_columns()}
+        names = "\n".join([", ".join(QUANTITIES), ", ".join(ALTERATIONS)])
+        strengths = [alteration.strengths for alteration in ALTERATIONS.values()]
+        arrays: Arrays = {
+            "rows": self.rows,
+            "response": self.response,
+            "strengths": np.array(strengths, np.float64).reshape(-1),
+            # A file carries nothing but numbers.
+            "names": np.frombuffer(names.encode(), np.uint8),
+        }
         if self.answers is not None:
             arrays["answers"] = self.answers
         return arrays
 
     @classmethod
     def of_arrays(cls, arrays: Arrays) -> Self:
-        """Return the value that `arrays` gave; ValueError for anything else, as of another version."""
-        with suppress(KeyError):
-            rows = arrays["rows"]
-            response = arrays["response"]
+        """Return the value that `arrays` gave, NaN for what they lack; ValueError for anything else."""
+        with suppress(KeyError, TypeError, ValueError):
+            names = arrays["names"].tobytes().decode()
+            quantities, alterations = (line.split(", ") for line in names.splitlines())
+            strengths = arrays["strengths"].reshape(-1, 3).tolist()
+            rows = _selected(arrays["rows"], quantities, QUANTITIES)
+            response = _selected(arrays["response"], quantities, QUANTITIES)
+            # A response to other strengths says nothing.
+            measured = zip(alterations, map(tuple, strengths), strict=True)
+            wanted = [(name, item.strengths) for name, item in ALTERATIONS.items()]
+            response = _selected(response.T, measured, wanted).T
             answers = arrays.get("answers")
-            fits = (
-                rows.shape[1:] == (len(QUANTITIES),)
-                and response.shape == (len(ALTERATIONS), 3, len(QUANTITIES))
-                and (answers is None or answers.shape == rows.shape[:1])
-            )
-            names = _columns()
-            if fits and all(np.array_equal(arrays[key], names[key]) for key in names):
+            fits = response.shape[1:] == (3, len(QUANTITIES)) and rows.ndim == 2
+            if fits and (answers is None or answers.shape == rows.shape[:1]):
                 return cls(rows, response, answers)
         raise ValueError(
             "Expected input statistics of this version; save again with training="
@@ -93,15 +103,11 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
     return responses(middles[: max(TRIED[0], int((pixels <= _PIXELS).sum()))])
 
 
-def _columns() -> Arrays:
-    """Return what a file says of the columns of measures, which another version may have changed."""
-    names = "\n".join([", ".join(QUANTITIES), ", ".join(ALTERATIONS)])
-    strengths = [alteration.strengths for alteration in ALTERATIONS.values()]
-    return {
-        # A file carries nothing but numbers.
-        "names": np.frombuffer(names.encode(), np.uint8),
-        "strengths": np.array(strengths, np.float64).reshape(-1),
-    }
+def _selected(table: Array, names: Iterable[Any], wanted: Iterable[Any]) -> Float64:
+    """Return the columns of these names, along the last axis; NaN for those that are not there."""
+    columns = dict(zip(names, np.moveaxis(table, -1, 0), strict=True))
+    unknown = np.full(table.shape[:-1], np.nan)
+    return np.stack([columns.get(name, unknown) for name in wanted], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +168,13 @@ class Reference:
         return self.contents.get(part, {})
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
-        """Return the same with a part's arrays, by name, for `Classifier.save`."""
+        """Return the same with a part's arrays, by name, for `Classifier.save`; ValueError above 128 MB."""
         new = {name: np.asarray(array) for name, array in arrays.items()}
+        total = sum(array.nbytes for array in new.values())
+        if total > MOST_BYTES:
+            raise ValueError(
+                f"Expected at most {MOST_BYTES} bytes for {part!r}, received {total}"
+            )
         return replace(self, contents=self.contents | {part: new})
 
     def with_pictures(

@@ -49,6 +49,10 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     )
     answers = Classifier.load(file).probabilities(PHOTOS).argmax(axis=1)
     assert sorted(found.properties.answers) == sorted(answers)
+    # A response to other strengths says nothing.
+    arrays = found.arrays("properties")
+    others = {**arrays, "strengths": 2 * arrays["strengths"]}
+    assert np.isnan(InputStatistics.of_arrays(others).response).all()
     # Of a thousand classes, too.
     many = InputStatistics.of(PHOTOS, lambda _: 999).arrays()
     assert InputStatistics.of_arrays(many).answers.tolist() == [999] * 3
@@ -96,6 +100,11 @@ def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
         io.BytesIO(zipfile.ZipFile(tmp_path / "again.keras").read(store.STATISTICS))
     ) as kept:
         assert kept.files == ["novelty/count"]
+
+
+def test_arrays_that_are_too_large_are_refused(small):
+    with pytest.raises(ValueError, match="Expected at most 134217728 bytes for 'mine'"):
+        small.reference.with_arrays("mine", {"a": np.zeros(1 << 25)})
 
 
 def test_where_nothing_is_known_nothing_is_written():
@@ -181,8 +190,7 @@ def test_of_large_images_fewer_are_altered(monkeypatch):
 @pytest.mark.parametrize(
     "change",
     [
-        {"strengths": np.zeros(3 * len(ALTERATIONS))},
-        {"names": np.zeros(3)},
+        {"strengths": np.zeros(3)},
         {"rows": np.zeros((2, 1))},
         {"response": np.zeros(2)},
         {"answers": np.zeros(2, int)},

@@ -506,6 +506,26 @@ def test_files_are_measured_and_what_cannot_be_read_is_reported():
     assert quality.photos == pytest.approx(40, abs=1)
 
 
+def test_statistics_from_before_a_quantity_are_read_for_the_others():
+    arrays, tint = STATISTICS.arrays(), list(QUANTITIES).index("tint")
+    names = arrays["names"].tobytes().replace(b"tint, ", b"").replace(b"darker, ", b"")
+    response = np.delete(arrays["response"], tint, axis=2)
+    earlier = {
+        "names": np.frombuffer(names, np.uint8),
+        "rows": np.delete(arrays["rows"], tint, axis=1),
+        "response": response[1:],
+        "strengths": arrays["strengths"][3:],
+    }
+    statistics = InputStatistics.of_arrays(earlier)
+    np.testing.assert_array_equal(
+        statistics.response[1:, :, :tint], response[1:, :, :tint]
+    )
+    assert np.isnan(statistics.response[0]).all()
+    found = kit.shift(statistics, altered(60, noise=15)).findings
+    assert by_quantity(found)["noise"].explanation.alteration == "noisy"
+    assert by_quantity(found)["tint"].verdict == "cannot_tell"
+
+
 def test_where_no_image_can_be_read_nothing_can_be_told():
     shift = kit.shift([b"no image"] * 20, CLOTHES[:30])
     assert (shift.verdict, shift.training) == ("cannot_tell", 0)
