@@ -221,8 +221,8 @@ class Explorer(anywidget.AnyWidget):
         The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
         LiteRT, however a processor rounds. Else it has a table of predictions: for brightness with noise, and
         every choice of a chip alone. Tries with other perturbations are left out. What was written, and why,
-        is reported. ValueError for a photo that is not there, a table without photos, a name without .html,
-        or a folder that cannot be written; OSError where the system refuses to write the file.
+        is reported. ValueError for a photo that is not there, a table without photos, or a name without
+        .html; OSError where the system refuses to write the file.
 
         Parameters
         ----------
