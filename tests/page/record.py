@@ -213,8 +213,6 @@ CHANGES = {
     "layout": ("layout", "transposed"),
 }
 """What each of them sets."""
-NOVEL = ("fit",)
-"""Of this state the images are unlike the training images."""
 
 
 def said():
@@ -233,14 +231,12 @@ def said():
         row = np.zeros(1000, np.float32)
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
-        view = replace(
+        return replace(
             bench.look(Entry(cat), settings),
             probabilities=row,
             reference=None if settings == start else look(start),
             label=label,
         )
-        vars(view)["novel"] = keys == NOVEL
-        return view
 
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
@@ -253,7 +249,6 @@ def said():
                 "changes": changed,
                 "label": "" if label is None else classifier.class_names[label],
                 "row": PROBABILITIES[keys],
-                "novel": keys == NOVEL,
                 "shown": {
                     key: message[key] for key in ("answer", "bars", "path", "verdict")
                 },
