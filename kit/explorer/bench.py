@@ -13,7 +13,7 @@ from kit._arrays import Float32, Pixels
 from kit._checking import whole
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import finite
-from kit.classifier.labels import class_index, label_indices
+from kit.classifier.labels import class_index
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
@@ -141,14 +141,12 @@ class View:
     @property
     def prediction(self) -> Predictions:
         """What is predicted, with the label."""
-        classifier = self.bench.classifier
-        names = classifier.class_names
-        return Predictions(
-            # Not the view's, which come from Keras where the network is still being compiled.
-            probabilities=classifier.predict_tensors(self.tensor),
-            class_names=names,
-            labels=label_indices([self.label], names, [self]),
-            photos=(self.original.name,),
+        # Not with the probabilities here, which come from Keras while the network is still being compiled.
+        return self.bench.classifier.predict(
+            self.original,
+            self.label,
+            perturbation=self.perturbation,
+            preprocessing=self.preprocessing,
         )
 
     @property

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Bools, Float64
 from kit.classifier.reference import InputStatistics, mean_known, scaled_rows
@@ -117,9 +118,8 @@ class Path:
         return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
 
     def _at(self, points: Float64) -> Float64:
-        # Between two corners, the nearer counts as much more as it is nearer.
-        weights = np.maximum(1 - np.abs(points[..., None] - _CORNERS), 0)
-        return np.asarray(weights @ self.corners)
+        line = scipy.interpolate.make_interp_spline(_CORNERS, self.corners, k=1)
+        return np.asarray(line(points))
 
     def along(self, movement: Float64) -> bool:
         """Return whether a quantity that speaks for the alteration has moved the way that this does."""

@@ -173,8 +173,8 @@ class Gathered(NamedTuple):
 def gather(
     pictures: Sequence[Picture],
     *,
-    classifier: Classifier | None,
-    progress: Progress,
+    classifier: Classifier | None = None,
+    progress: Progress = True,
 ) -> Gathered:
     """Open and measure images, in random order, `MOST` of them at most; a classifier predicts each.
 
