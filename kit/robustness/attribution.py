@@ -152,7 +152,7 @@ def combined(first: Path, second: Path, base: Float64) -> Float64:
     # Of the two, light is the first of `ALTERATIONS`; it has no opposite, which is never paired with it.
     if first.quantity.group == "light" and second.quantity.group == "noise":
         by_second = second.in_light(first.strengths)
-    total: Float64 = first.moved[:, None] + by_second
+    total = first.moved[:, None] + by_second
     return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
 
 
@@ -202,7 +202,7 @@ class NearestPaths(NamedTuple):
         # What two alterations do need not add: of black corners, either leaves none.
         ends = (*self.apart, self.moved)
         reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
-        return np.asarray((np.abs(movement - reached) > limit) & ~self.about)
+        return (np.abs(movement - reached) > limit) & ~self.about
 
 
 @dataclass(frozen=True, eq=False)
