@@ -27,6 +27,7 @@ from kit.images.photo import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing, faults
 from kit.robustness.heatmap import Heatmap, class_activation
+from kit.robustness.novelty import Novelty, novelty_of
 
 VARIABLE = "KIT_EXPLORER_AHEAD"
 """Environment variable with the number of positions; a hub sets it to 0."""
@@ -95,6 +96,14 @@ class View:
         return self.bench.base(self.settings)
 
     @cached_property
+    def novel(self) -> bool | None:
+        """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
+        novelty = self.bench.novelty
+        if novelty is None or self.features is None:
+            return None
+        return novelty.is_novel(self.features)
+
+    @cached_property
     def top(self) -> int:
         """Index of the most probable class."""
         return int(self.probabilities.argmax())
@@ -138,6 +147,11 @@ class View:
             return picture
         return replace(self.heat, picture=picture).overlay
 
+    @cached_property
+    def answer(self) -> int | None:
+        """Index of the predicted class; None for none of the classes."""
+        return None if self.novel else self.top
+
     @property
     def prediction(self) -> Predictions:
         """What is predicted, with the label."""
@@ -152,7 +166,7 @@ class View:
     @property
     def wrong(self) -> bool:
         """Whether the prediction is known to be wrong."""
-        return self.top != self.label and self.label is not None
+        return self.answer != self.label and self.label is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,20 +175,23 @@ class Bench:
 
     Attributes
     ----------
-    classifier
-        The model.
+    classifier, novelty
+        The model, and what tells images of none of its classes; None where nothing does.
     trained, fixed
         The preprocessing where nobody has chosen another, and what the last diagnosis found to be right.
     """
 
     classifier: Classifier
     trained: Preprocessing
+    novelty: Novelty | None = None
     fixed: Preprocessing | None = None
 
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
-        return cls(classifier, assumed_preprocessing(classifier))
+        return cls(
+            classifier, assumed_preprocessing(classifier), novelty_of(classifier)
+        )
 
     def complete(
         self, settings: Settings, photos: Iterable[str], current: str
@@ -224,10 +241,10 @@ class Bench:
         source = entry.photo.decoded(preprocessing.decoding)
         perturbed = perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
-        # The last feature map is an output more, which only heat maps need. Without it, Keras may predict
-        # early, while the network is still being compiled.
+        # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
+        # predict early, while the network is still being compiled.
         features = None
-        if settings["where"] is None:
+        if self.novelty is None and settings["where"] is None:
             predicted_rows = self.classifier.predict_tensors(tensor, early=True)
         else:
             predicted_rows, features = self.classifier.inside(tensor)

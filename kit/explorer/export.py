@@ -312,6 +312,7 @@ def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
         "classes": class_indices,
         "row": view.probabilities[class_indices].round(6).tolist(),
         "calibrated": calibrated[class_indices].round(6).tolist(),
+        "novel": bool(view.novel),
     }
 
 

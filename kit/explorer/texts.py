@@ -15,6 +15,8 @@ LEAST_SHOWN = 0.0005
 WORDS = {
     "expected": "{gets}, expected {expects}",
     "map": "Yellow areas support {name}. They do not say why.",
+    "none": "none of these",
+    "novel": "Unlike the training images. Likeliest: {name}, {share}. {note}",
     "original": "Original photo: {before}",
     "others": "{count} others",
     "right": "✓ correct",
@@ -87,30 +89,41 @@ def _bar(view: View, index: int, name: str, probabilities: Float32) -> Bar:
 
 
 def answer_name(view: View) -> str:
-    """Return the predicted class."""
-    return view.bench.classifier.class_names[view.top]
+    """Return the predicted class, or that it is none."""
+    if view.answer is None:
+        return WORDS["none"]
+    return view.bench.classifier.class_names[view.answer]
 
 
 def prediction_text(view: View) -> str:
     """Return what is predicted, with its probability."""
-    return f"{answer_name(view)}, {percent(view.probabilities[view.top])}"
+    name = answer_name(view)
+    return f"{name}, {percent(view.probabilities[view.top])}"
 
 
 def answer_of(view: View) -> Answer:
     """Return the prediction in parts that are read from the back row, and the class that is known."""
+    wrong = view.wrong
+    names = view.bench.classifier.class_names
+    name = names[view.top]
     mark = ""
     state = ""
     label = ""
     if view.label is not None:
-        label = view.bench.classifier.class_names[view.label]
-        state = "wrong" if view.wrong else "right"
+        label = names[view.label]
+        state = "wrong" if wrong else "right"
         mark = WORDS[state].format(label=label)
     note = ""
     if view.reference is not None:
         note = WORDS["original"].format(before=prediction_text(view.reference))
+    share = percent(view.probabilities[view.top])
+    if view.novel:
+        note = WORDS["novel"].format(name=name, share=share, note=note).strip()
+        name = WORDS["none"].capitalize()
+        share = ""
     return {
-        "name": answer_name(view),
-        "share": percent(view.probabilities[view.top]),
+        "name": name,
+        "share": share,
         "mark": mark,
         "state": state,
         "note": note,

@@ -90,7 +90,7 @@ def _worse(before: View, after: View) -> bool:
         probability_before - probability_after > FALL
         or probability_after <= probability_before / 2
     )
-    return bool(has_fallen or after.top != before.top)
+    return bool(has_fallen or after.answer != before.answer)
 
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:

@@ -49,6 +49,11 @@ class Novelty:
         """Return the score of each photo (`kit.images.photo`), float64 (N,), higher for what is stranger."""
         return _scores(self.classifier, as_photos(photos))
 
+    def is_novel(self, feature_map: Float32) -> bool:
+        """Return whether the score of an image is above `threshold`, by its last feature map (1, h, w, C)."""
+        neighbours = self.classifier.reference.neighbours
+        return bool(neighbours.scores(feature_map.mean(axis=(1, 2))) > self.threshold)
+
     def chances(self, scores: npt.ArrayLike) -> Float64:
         """Return how probable it is that an ordinary image scores so high or higher: float64 (N,), above 0.
 

@@ -234,16 +234,13 @@ def judged_shifts(
         quantities: tuple[QuantityShift, ...],
     ) -> tuple[QuantityShift, ...]:
         """Let each cause say how many predictions it changes."""
-        return tuple(
-            replace(
-                finding,
-                explanation=finding.explanation
-                and asked_about(
-                    classifier, finding.explanation, examples, photos.photos
-                ),
-            )
-            for finding in Steps(quantities, "Predicting changed images", progress)
-        )
+        with_changes = []
+        for finding in Steps(quantities, "Predicting changed images", progress):
+            cause = finding.explanation
+            if cause is not None:
+                cause = asked_about(classifier, cause, examples, photos.photos)
+            with_changes.append(replace(finding, explanation=cause))
+        return tuple(with_changes)
 
     if statistics.answers is None:
         note = "predictions are not compared: that takes the training images themselves"

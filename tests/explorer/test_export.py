@@ -155,6 +155,15 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
         compact.compact(bench, [], exact=False)
 
 
+def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
+    novelty = kit.fit_novelty(bench.classifier, clothes, clothes)
+    bench = Bench.of(novelty.attached())
+    with pytest.raises(
+        PageError, match=r"^this model tells images of none of its classes$"
+    ):
+        compact.compact(bench, [], exact=False)
+
+
 @pytest.mark.parametrize(
     ("limit", "value", "reason"),
     [

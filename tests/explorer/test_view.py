@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kit
-from kit import faults
+from kit import faults, load_image
 from kit.explorer import texts
 from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
@@ -19,6 +19,7 @@ from kit.explorer.settings import (
     perturbation_of,
 )
 from kit.perturbation import PARAMETERS
+from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
 
@@ -116,9 +117,28 @@ def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
     )
 
 
-def test_up_to_ten_classes_have_a_row_each(fashion, clothes):
-    view = Bench.of(fashion).look(Entry(clothes[1038]), neutral("shirt"))
-    assert len(texts.bars(view)) == 10
+def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
+    digit = load_image(outliers("digits")[0], name="digit")
+    knowing = novelty.attached()
+    views = [
+        Bench.of(classifier).look(Entry(photo), neutral(photo.name))
+        for photo, classifier in (
+            (digit, knowing),
+            (clothes[1038], knowing),
+            (digit, fashion),
+        )
+    ]
+    assert [view.novel for view in views] == [True, False, None]
+    assert len(texts.bars(views[2])) == 10, "up to ten classes have a row each"
+    foreign, shirt, _ = views
+    likeliest = fashion.class_names[foreign.top]
+    unlike = "None of these. Unlike the training images. Likeliest: "
+    assert said_of(foreign).startswith(f"{unlike}{likeliest}, ")
+    assert said_of(shirt).startswith("T-shirt/top, ")
+    names = [texts.answer_name(view) for view in (foreign, shirt)]
+    assert names == ["none of these", "T-shirt/top"]
+    # A label is one of the classes, so it is not what was predicted.
+    assert replace(foreign, label=foreign.top).wrong
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(

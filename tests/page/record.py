@@ -213,6 +213,8 @@ CHANGES = {
     "layout": ("layout", "transposed"),
 }
 """What each of them sets."""
+NOVEL = ("fit",)
+"""Of this state the images are unlike the training images."""
 
 
 def said():
@@ -231,12 +233,14 @@ def said():
         row = np.zeros(1000, np.float32)
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
-        return replace(
+        view = replace(
             bench.look(Entry(cat), settings),
             probabilities=row,
             reference=None if settings == start else look(start),
             label=label,
         )
+        vars(view)["novel"] = keys == NOVEL
+        return view
 
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
@@ -249,6 +253,7 @@ def said():
                 "changes": changed,
                 "label": "" if label is None else classifier.class_names[label],
                 "row": PROBABILITIES[keys],
+                "novel": keys == NOVEL,
                 "shown": {
                     key: message[key] for key in ("answer", "bars", "path", "verdict")
                 },

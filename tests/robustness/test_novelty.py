@@ -76,6 +76,14 @@ def test_chances_are_shares_of_held_back_images(fashion):
     np.testing.assert_allclose(found, [1, 0.75, 0.25])
 
 
+def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
+    few = [*others[:5], outliers("digits")[0]]
+    expected = novelty.scores(few) > novelty.threshold
+    maps = [fashion.inside(fashion.tensor(one))[1] for one in few]
+    assert [*map(novelty.is_novel, maps)] == expected.tolist()
+    assert expected[-1]
+
+
 def test_too_few_held_back_images_are_refused(fashion, clothes, monkeypatch):
     with pytest.raises(
         ValueError,
