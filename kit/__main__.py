@@ -1,8 +1,5 @@
 """The command line: ``python -m kit COMMAND`` or ``kit COMMAND``; ``--help`` lists them."""
 
-# So that an older Python can run `check`, which says that it is too old.
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -12,19 +9,17 @@ import shutil
 import sys
 import traceback
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import kit
 from kit._bundled import LESSONS, __version__
 from kit._checking import require
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    _Run = Callable[[argparse.Namespace], int]
+_Run = Callable[[argparse.Namespace], int]
 
 DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
 BAD_INPUT = 3
@@ -71,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_and_exit() -> NoReturn:
     """Be the process of one command."""
     # Of the script, or at hand, where a file may have the name of a module that is imported later.
-    if not getattr(sys.flags, "safe_path", False):
+    if not sys.flags.safe_path:
         del sys.path[0]
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.formatwarning = lambda message, *_: f"{PROGRAM}: {message}\n"
@@ -344,7 +339,7 @@ def _lessons(options: argparse.Namespace) -> int:
     return 0
 
 
-def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
+def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
     """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
     from kit.classifier import store
     from kit.classifier.engines import fitted

@@ -27,14 +27,9 @@ _KIT = "classifier-investigation-kit"
 _INSTALLED_BY = {
     "jupyterlab": f'"{_KIT}[lab]"',
     "keras": f'"{_KIT}[keras]" (a .tflite file that Classifier.save wrote needs none)',
-    "matplotlib": "matplotlib",
-    "onnxruntime": "onnxruntime",
-    "packaging": "packaging",
-    "pandas": "pandas",
-    "psutil": "psutil",
     "tensorflow": f'"{_KIT}[keras]"',
 }
-"""What pip is given for each module. Where the kit is installed, pip looks up its extras nowhere else."""
+"""What pip is given for a module of another name; extras of an installed kit are looked up nowhere else."""
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
@@ -230,5 +225,5 @@ def require(*modules: str) -> None:
     for module in modules:
         if find_spec(module) is None:
             raise ModuleNotFoundError(
-                f"Expected {module}, received none; python -m pip install {_INSTALLED_BY[module]}"
+                f"Expected {module}, received none; python -m pip install {_INSTALLED_BY.get(module, module)}"
             )

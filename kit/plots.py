@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "accuracy_figure",
     "confidence_figure",
-    "confusion_figure",
     "image_figure",
     "mistakes_figure",
     "mistakes_page",
@@ -91,8 +90,6 @@ def _suit_both_themes(figure: Any) -> None:
 
 _LETTERS_PER_INCH = 9.5
 """Of a title."""
-_MOST_CLASSES = 12
-"""In a confusion matrix."""
 _MOST_INCHES = 8.9
 """Width of a figure; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
@@ -140,12 +137,10 @@ table {{ display: block; overflow: auto; border-spacing: 1em 0 }} img {{ max-wid
 
 def mistakes_page(mistakes: "Mistakes") -> str:
     """Return what `kit.mistakes` found as one HTML page for any browser, with images and without scripts."""
-    figures = {"Confusion matrix": confusion_figure(mistakes)}
-    for title, images in mistakes.groups.items():
-        if images:
-            figures[title] = mistakes_figure(images)
     sections = [
-        f"<h2>{title}</h2>{figure._repr_html_()}" for title, figure in figures.items()
+        f"<h2>{title}</h2>{mistakes_figure(images)._repr_html_()}"
+        for title, images in mistakes.groups.items()
+        if images
     ]
     return _PAGE.format(
         title=escape(f"Mistakes of {mistakes.classifier.name}"),
@@ -351,31 +346,3 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Dra
         means = [f"{sample.mean():.0%} on {kind}" for kind, sample in kinds.items()]
         words.append(f"{title}: mean confidence {', '.join(means)}.")
     return image(figure, f"Histograms of confidence. {' '.join(words)}")
-
-
-def confusion_figure(mistakes: "Mistakes") -> Drawn:
-    """Draw the confusion matrix of `kit.mistakes`, by shares of each label; of many classes the worst."""
-    counts = mistakes.confusion
-    wrong = counts - np.diag(counts.diagonal())
-    worst = np.argsort(-wrong.sum(axis=0) - wrong.sum(axis=1), kind="stable")
-    chosen = np.sort(worst[:_MOST_CLASSES])
-    cells = counts[np.ix_(chosen, chosen)]
-    shares = cells / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
-    size = 0.5 * len(chosen) + 2
-    axes = blank(size, size, "constrained").subplots()
-    axes.imshow(shares, "Blues", vmin=0, vmax=1)
-    plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
-    for row, column in np.argwhere(cells):
-        count = f"{cells[row, column]:,}"
-        axes.text(column, row, count, ha="center", va="center", bbox=plate)
-    names = mistakes.classifier.class_names
-    labels = [textwrap.fill(names[index], 24) for index in chosen]
-    axes.set_xticks(range(len(chosen)), labels, rotation=90)
-    axes.set_yticks(range(len(chosen)), labels)
-    axes.set(xlabel="predicted", ylabel="label")
-    pairs = [
-        f"{label} as {predicted} {count:,}"
-        for (label, predicted), count in mistakes.confused
-    ]
-    words = "; ".join(pairs) or "none"
-    return image(axes.figure, f"Confusion matrix. Mistakes: {words}.")

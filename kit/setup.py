@@ -60,10 +60,12 @@ def check_setup() -> Setup:
             left_out.append(name)
             continue
         process = _run(check)
+        mark = "ok"
+        output = process.stdout
         if process.returncode:
+            mark = "NO"
+            output = process.stderr
             missing.append(name)
-        mark = "NO" if process.returncode else "ok"
-        output = process.stderr if process.returncode else process.stdout
         # Libraries may print more before it.
         line = output.strip().rpartition("\n")[2]
         line = line or f"Python ended with exit code {process.returncode}"

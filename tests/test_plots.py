@@ -75,9 +75,6 @@ HEAT_MAP = """\
 ('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [-0.5, 1.5]] []
 ('confidence (%)', 'Noise (levels)', '') [[-0.5, 2.5], [-0.5, 1.5]] []
 ('', '', '') [[0.0, 1.0], [0.0, 100.0]] []"""
-CONFUSION = """\
-[3.0, 3.0]
-('', 'predicted', 'label') [[-0.5, 1.5], [1.5, -0.5]] []"""
 
 
 def test_shares_are_drawn_and_said_in_words(figures):
@@ -282,34 +279,12 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
         plots.sweep_figure(swept(shares, blur=(0,), noise=(0,), seed=(0, 1)))
 
 
-def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
-    figures, monkeypatch
-):
-    monkeypatch.setattr(plots, "_MOST_CLASSES", 2)
+def test_a_page_of_mistakes_has_its_report_and_each_group_of_images():
     mistakes = SimpleNamespace(
-        confusion=np.array(
-            [[9, 0, 5, 0], [0, 1000, 4000, 0], [0, 2, 0, 3], [0, 0, 0, 9]]
-        ),
-        classifier=SimpleNamespace(class_names=("boot", "cat", "dog", "owl")),
-        confused=((("boot", "dog"), 5), (("cat", "dog"), 4000)),
+        classifier=SimpleNamespace(name="<b>"),
+        groups={"None": (), "One": [WRONG]},
+        html=lambda: "<p>The report</p>",
     )
-    figure = plots.confusion_figure(mistakes)
-    assert figure.alt == "Confusion matrix. Mistakes: boot as dog 5; cat as dog 4,000."
-    # Of those wrongly predicted, and of those taken for another, others have more than one of these.
-    axes = figures[0].axes[0]
-    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
-    # Across is what was predicted, down what is right.
-    counts = {text.get_position(): text.get_text() for text in axes.texts}
-    assert counts == {(0, 0): "1,000", (1, 0): "4,000", (0, 1): "2"}
-    assert axes.images[0].get_array().tolist() == [[0.2, 0.8], [0.4, 0]]
-    assert axes.images[0].get_clim() == (0, 1)
-    assert frames(figures[0]) == CONFUSION
-    mistakes.groups = {"None": (), "One": [WRONG]}
-    mistakes.html, mistakes.classifier.name = str, "<b>"
     page = plots.mistakes_page(mistakes)
-    assert "<h1>Mistakes of &lt;b&gt;</h1>" in page
-    assert re.findall("<h2>(.*?)</h2><img alt", page) == ["Confusion matrix", "One"]
-    # As of a class of which there is no image.
-    mistakes.confused, mistakes.confusion = (), np.zeros((4, 4), int)
-    assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."
+    assert "<h1>Mistakes of &lt;b&gt;</h1><p>The report</p>" in page
+    assert re.findall("<h2>(.*?)</h2><img alt", page) == ["One"]

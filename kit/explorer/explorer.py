@@ -221,8 +221,8 @@ class Explorer(anywidget.AnyWidget):
         The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
         LiteRT, however a processor rounds. Else it has a table of predictions: for brightness with noise, and
         every choice of a chip alone. Tries with other perturbations are left out. What was written, and why,
-        is reported. ValueError for a photo that is not there, a table without photos, a name without .html,
-        or a folder that cannot be written; OSError where the system refuses to write the file.
+        is reported. ValueError for a photo that is not there, a table without photos, or a name without
+        .html; OSError where the system refuses to write the file.
 
         Parameters
         ----------
@@ -306,9 +306,9 @@ class Explorer(anywidget.AnyWidget):
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
 
-    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
+    def _checked(self, settings: Settings) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        return self._bench.complete(settings, photos or self._shelf, current)
+        return self._bench.complete(settings, self._shelf, current)
 
     @traitlets.observe("settings")
     def _update(self, _change: object = None) -> None:
@@ -403,12 +403,12 @@ class Explorer(anywidget.AnyWidget):
         self, settings: Settings, height: int, width: int, buffer: memoryview
     ) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
-        settings = {**settings, "photo": CAMERA}
-        self._checked(settings, [CAMERA])  # before the last frame is given up
+        # Checked with a photo that is there, before the last frame is given up.
+        self._checked({**settings, "photo": self.settings["photo"]})
         self._shelf.take_frame(buffer, height, width)
         # The page has its own frames, so that none is sent back.
         self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
-        self._take_settings(settings, None)
+        self._take_settings({**settings, "photo": CAMERA}, None)
 
     def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""

@@ -246,10 +246,10 @@ def _steps(data: Any) -> Preprocessing | None:
     return None if data is None else Preprocessing.from_dict(data)
 
 
-def name_for(*words: str) -> str:
+def name_for(words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
     # A Mac may write a letter and its accent apart.
-    text = _BETWEEN.sub("-", normalize("NFC", "-".join(words))).lower()
+    text = _BETWEEN.sub("-", normalize("NFC", words)).lower()
     name = text.encode()[:_LONGEST].decode(errors="ignore").strip("-.")
     return name if _FILE.fullmatch(name) else f"case-{name}".rstrip("-")
 
@@ -270,10 +270,10 @@ def case_files(folder: AnyPath) -> list[Path]:
     return sorted(paths.union(folder.glob("[!.]*.json")))
 
 
-def own_file(folder: AnyPath, *names: str) -> Path:
+def own_file(folder: AnyPath, relative_path: str) -> Path:
     """Return a path in the folder of the cases; raises a ValueError where a link leads out of it."""
     path = Path(folder)
-    for name in names:
+    for name in relative_path.split("/"):
         path /= name
         if path.is_symlink():
             raise ValueError(
@@ -304,7 +304,7 @@ def read_case(path: Path) -> Case:
 
 def photo_of(folder: AnyPath, case: Case) -> Photo:
     """Open the image of a case; raises a ValueError where it is not there, or another one."""
-    path = own_file(folder, *case.picture.split("/"))
+    path = own_file(folder, case.picture)
     if not path.is_file():
         raise ValueError(
             f"Expected the image {case.picture}, received none; copy it there"
@@ -418,7 +418,7 @@ def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
 
 def _added(folder: Path, case: Case, file: bytes) -> Path:
     """Write an image, and its case under a name that is free, and return the path of the case."""
-    write_file(own_file(folder, *case.picture.split("/")), file)
+    write_file(own_file(folder, case.picture), file)
     name = case.name
     attempt = 1
     while True:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -186,7 +186,7 @@ class CheckedCases(Rows):
 
 def check_cases(
     folder: AnyPath,
-    classifier: Classifier | None = None,
+    classifier: Classifier,
     *,
     raise_on_moved: bool = False,
     artefacts: AnyPath | None = None,
@@ -200,7 +200,7 @@ def check_cases(
     folder
         Of cases, as `pin` writes them.
     classifier
-        Has to predict what they expect; None takes the bundled one that they name.
+        Has to predict what they expect.
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
@@ -219,13 +219,11 @@ def check_cases(
     CasesMovedError
         A case changed, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
-    if classifier is not None:
-        check_first(classifier)
+    check_first(classifier)
     paths = folders.case_files(folder)
     if not paths:
         name = Path(folder).name
         raise ValueError(f"Expected cases in {name!r}, received none; {MAKE_ONE}")
-    classifier = classifier or _named_by(paths)
     checked = [
         _check(classifier, path, artefacts, update=update)
         for path in Steps(paths, "Cases", progress)
@@ -236,18 +234,6 @@ def check_cases(
         text = " ".join([result.headline(), *lines, result.advice])
         raise CasesMovedError(printable(text))
     return result
-
-
-def _named_by(paths: Sequence[Path]) -> Classifier:
-    """Return the bundled classifier that the first readable case names."""
-    from kit import samples
-
-    for path in paths:
-        with suppress(ValueError):
-            return samples.classifier(folders.read_case(path).classifier)
-    raise ValueError(
-        "Expected a classifier, or cases that name a bundled one; received neither"
-    )
 
 
 def _check(

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Bools, Float64
 from kit.classifier.reference import InputStatistics, mean_known, scaled_rows
@@ -117,9 +118,8 @@ class Path:
         return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
 
     def _at(self, points: Float64) -> Float64:
-        # Between two corners, the nearer counts as much more as it is nearer.
-        weights = np.maximum(1 - np.abs(points[..., None] - _CORNERS), 0)
-        return np.asarray(weights @ self.corners)
+        line = scipy.interpolate.make_interp_spline(_CORNERS, self.corners, k=1)
+        return np.asarray(line(points))
 
     def along(self, movement: Float64) -> bool:
         """Return whether a quantity that speaks for the alteration has moved the way that this does."""
@@ -152,7 +152,7 @@ def combined(first: Path, second: Path, base: Float64) -> Float64:
     # Of the two, light is the first of `ALTERATIONS`; it has no opposite, which is never paired with it.
     if first.quantity.group == "light" and second.quantity.group == "noise":
         by_second = second.in_light(first.strengths)
-    total: Float64 = first.moved[:, None] + by_second
+    total = first.moved[:, None] + by_second
     return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
 
 
@@ -202,7 +202,7 @@ class NearestPaths(NamedTuple):
         # What two alterations do need not add: of black corners, either leaves none.
         ends = (*self.apart, self.moved)
         reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
-        return np.asarray((np.abs(movement - reached) > limit) & ~self.about)
+        return (np.abs(movement - reached) > limit) & ~self.about
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ class Novelty:
         """
         count = len(self.held_back)
         lower = np.searchsorted(self.held_back, np.asarray(scores, np.float32))
-        return np.asarray((1 + count - lower) / (1 + count))
+        return (1 + count - lower) / (1 + count)
 
     def attached(self) -> Classifier:
         """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -168,7 +167,7 @@ class Gathered(NamedTuple):
     rows: Float64
     photos: tuple[Photo, ...]
     answers: Int64
-    unreadable: tuple[tuple[str, str], ...] = ()
+    unreadable: tuple[tuple[str, str], ...]
 
 
 def gather(
@@ -231,13 +230,18 @@ def judged_shifts(
     if classifier is None:
         return quantities, None, ()
 
-    predicted_again = partial(
-        _predicted_again,
-        classifier=classifier,
-        examples=examples,
-        photos=photos.photos,
-        progress=progress,
-    )
+    def predicted_again(
+        quantities: tuple[QuantityShift, ...],
+    ) -> tuple[QuantityShift, ...]:
+        """Let each cause say how many predictions it changes."""
+        with_changes = []
+        for finding in Steps(quantities, "Predicting changed images", progress):
+            cause = finding.explanation
+            if cause is not None:
+                cause = asked_about(classifier, cause, examples, photos.photos)
+            with_changes.append(replace(finding, explanation=cause))
+        return tuple(with_changes)
+
     if statistics.answers is None:
         note = "predictions are not compared: that takes the training images themselves"
         return predicted_again(quantities), None, (note,)
@@ -269,24 +273,6 @@ def judged_shifts(
             for finding in quantities
         )
     return quantities, replace(answers, verdict="other_classes"), tuple(notes)
-
-
-def _predicted_again(
-    quantities: tuple[QuantityShift, ...],
-    classifier: Classifier,
-    examples: Sequence[Photo],
-    photos: Sequence[Photo],
-    progress: Progress,
-) -> tuple[QuantityShift, ...]:
-    """Let each cause say how many predictions it changes."""
-    return tuple(
-        replace(
-            finding,
-            explanation=finding.explanation
-            and asked_about(classifier, finding.explanation, examples, photos),
-        )
-        for finding in Steps(quantities, "Predicting changed images", progress)
-    )
 
 
 def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:

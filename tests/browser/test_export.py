@@ -288,9 +288,5 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path, monkeyp
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
         ("page.html", "before")
     ]
-    for path in ("missing/page.html", "page.html/page.html", "photo.jpg"):
-        with pytest.raises(
-            ValueError,
-            match=r"^Expected a page.html in a folder that can be written, rec",
-        ):
-            explorer.export(tmp_path / path)
+    with pytest.raises(ValueError, match=r"^Expected a page.html to write, received"):
+        explorer.export(tmp_path / "photo.jpg")

@@ -189,9 +189,10 @@ def pinned():
     outside = Path(mkdtemp(prefix="cases"))
     atexit.register(shutil.rmtree, outside)
     photo = kit.samples.photos("fashion_mnist")[0]
-    path = kit.pin(outside / "cases", kit.samples.classifier("fashion_mnist"), photo)
+    classifier = kit.samples.classifier("fashion_mnist")
+    path = kit.pin(outside / "cases", classifier, photo)
     (outside / "a").write_bytes(encoded(photo.pixels))
-    kit.check_cases(path.parent, progress=False)  # with all imports
+    kit.check_cases(path.parent, classifier, progress=False)  # with all imports
     return path, json.loads(path.read_bytes())
 
 

@@ -40,7 +40,6 @@ def edited(folder, **changes):
 def test_what_did_not_change_holds(pinned, classifier):
     result = moved(pinned, classifier)
     assert "5 cases of efficientnet_lite0: 5 passed." in result.text()
-    assert kit.check_cases(pinned) == result, "the bundled network that they name"
 
 
 @pytest.mark.parametrize(("tolerance", "state"), [(0.5, "holds"), (0, "moved")])
@@ -301,22 +300,6 @@ def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(
     assert bare.headline().endswith(": 5 cannot be run.")
     assert all("Expected the preprocessing of" in one.words for one in bare.moved)
     assert not any("\n" in one.words for one in (*result.cases, *bare.cases))
-
-
-def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
-    (boot / "0.json").write_text("{}", encoding="utf-8")
-    result = kit.check_cases(boot)
-    assert (result.classifier, [one.name for one in result.moved]) == (
-        "fashion_mnist",
-        ["0"],
-    )
-    (boot / "0.json").unlink()
-    edited(boot, classifier="no such network")
-    with pytest.raises(
-        ValueError,
-        match=r"^Expected a classifier, or cases that name a bundled one; received neither$",
-    ):
-        kit.check_cases(boot)
 
 
 def test_then_and_now_lie_side_by_side(boot, fashion, inverted, tmp_path):
