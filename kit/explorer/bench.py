@@ -13,7 +13,7 @@ from kit._arrays import Float32, Pixels
 from kit._checking import whole
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import finite
-from kit.classifier.labels import class_index
+from kit.classifier.labels import class_index, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
