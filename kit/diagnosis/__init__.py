@@ -202,8 +202,6 @@ class Investigation:
         How a person's own function differs from the classifier's preprocessing, in words.
     doubts
         Notes that something must be wrong, of stages that found no cause.
-    whole_fix
-        Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity
         As in `Diagnosis`.
     declared
@@ -220,7 +218,6 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = field(default_factory=Search)
     further: tuple[Finding, ...] = ()
-    whole_fix: Preprocessing | None = None
     difference: str = ""
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
@@ -229,13 +226,8 @@ class Investigation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        findings = (
-            *_merged_by_cause(self.certain, self.searched.findings),
-            *self.further,
-        )
-        if self.whole_fix is not None:
-            findings = fixed_together(findings, self.in_use, self.whole_fix)
-        return ranked(findings)
+        by_cause = _merged_by_cause(self.certain, self.searched.findings)
+        return ranked((*by_cause, *self.further))
 
     @property
     def named(self) -> bool:
@@ -397,7 +389,12 @@ def _search_preprocessing(case: Investigation) -> Investigation:
         may_be_prepared_wrongly = finding.cause == "class_order" and searched.named
         return may_be_prepared_wrongly or unfounded(grounds, finding)
 
-    certain = _with_doubtful_as_possible(case.certain, doubtful)
+    certain = tuple(
+        replace(finding, verdict="possible")
+        if finding.verdict == "named" and doubtful(finding)
+        else finding
+        for finding in case.certain
+    )
     case = _search_again(replace(case, searched=searched, certain=certain))
     return _with_whole_fix(case)
 
@@ -420,17 +417,6 @@ def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
     return Grounds.of(case.evaluator, in_use, case.photos, case.labels_to_search_by)
 
 
-def _with_doubtful_as_possible(
-    findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
-) -> tuple[Finding, ...]:
-    return tuple(
-        replace(finding, verdict="possible")
-        if finding.verdict == "named" and doubtful(finding)
-        else finding
-        for finding in findings
-    )
-
-
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
     repaired = with_fixes(case.certain, case.in_use)
@@ -439,8 +425,9 @@ def _search_again(case: Investigation) -> Investigation:
     searched = search(_grounds(case, repaired))
     if not searched.named:
         return case
-    fixed = searched.findings[0].fix.preprocessing
-    return replace(case, whole_fix=fixed, searched=searched)
+    fixed = with_fixes(searched.findings, repaired)
+    findings = fixed_together(searched.findings, case.in_use, fixed)
+    return replace(case, searched=replace(searched, findings=findings))
 
 
 def _with_whole_fix(case: Investigation) -> Investigation:
@@ -471,8 +458,11 @@ def _with_whole_fix(case: Investigation) -> Investigation:
         declared = declared.replace(**decoding_changes(declared, matte=matte))
     if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
         whole_fix = declared
+    searched = fixed_together(found, case.in_use, whole_fix)
     return replace(
-        case, whole_fix=whole_fix, searched=replace(case.searched, findings=found)
+        case,
+        certain=fixed_together(case.certain, case.in_use, whole_fix),
+        searched=replace(case.searched, findings=searched),
     )
 
 
