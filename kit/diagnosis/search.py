@@ -35,8 +35,16 @@ PAIR_SURPLUS = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
-def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
-    """Find two changes that explain nothing alone: a finding for each, and the preprocessing with both."""
+class _Faults(NamedTuple):
+    """What is named, one finding that is doubtful or none, and the preprocessing with what is named fixed."""
+
+    named: list[Finding]
+    doubtful: list[Finding]
+    fixed: Preprocessing
+
+
+def pair_of_changes(grounds: Grounds) -> _Faults | None:
+    """Find two changes that explain nothing alone; None where no two do, or others as well."""
     if not grounds.evaluator.has_statistics or grounds.usual(grounds.in_use):
         return None
     singles = grounds.scores
@@ -76,7 +84,7 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
         )
         for cause in (first_cause, both.candidate.cause)
     ]
-    return findings, fixed
+    return _Faults(findings, [], fixed)
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
@@ -207,25 +215,17 @@ def unfounded(grounds: Grounds, finding: Finding) -> bool:
     return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
 
-class _Faults(NamedTuple):
-    """What is named, one finding that is doubtful or none, and the preprocessing with what is named fixed."""
-
-    named: list[Finding]
-    doubtful: list[Finding]
-    fixed: Preprocessing
-
-
 def _faults_or_pair(grounds: Grounds) -> _Faults:
-    """Return what `_faults_one_by_one` does, or a pair where it names nothing."""
-    named, doubtful, fixed = _faults_one_by_one(grounds)
-    if not named and (pair := pair_of_changes(grounds)) is not None:
-        named, fixed = pair
-        doubtful = []
-    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        # Alone, the fix of the first would leave what was found after it.
-        whole_fix = fix_from(grounds.in_use, fixed)
-        named = [replace(finding, fix=whole_fix) for finding in named]
-    return _Faults(named, doubtful, fixed)
+    """Return what `_faults_one_by_one` does with one fix of all, or a pair where it names nothing."""
+    faults = _faults_one_by_one(grounds)
+    if not faults.named:
+        return pair_of_changes(grounds) or faults
+    if not all(finding.fix.preprocessing for finding in faults.named):
+        return faults
+    # Alone, the fix of the first would leave what was found after it.
+    whole_fix = fix_from(grounds.in_use, faults.fixed)
+    named = [replace(finding, fix=whole_fix) for finding in faults.named]
+    return faults._replace(named=named)
 
 
 def _faults_one_by_one(grounds: Grounds) -> _Faults:
