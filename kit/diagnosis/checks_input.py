@@ -54,13 +54,10 @@ def check_files(
     classifier: Classifier, photos: Photos, labels: Int64
 ) -> tuple[Finding, ...]:
     """Decode the images as their files ask for, and see what that changes; a label is -1 if unknown."""
-    findings = (
-        *(
-            _unheeded_finding(classifier, photos, labels, request)
-            for request in _REQUESTS
-        ),
-        _small_images_finding(known_preprocessing(classifier), photos),
-    )
+    findings = [
+        _unheeded_finding(classifier, photos, labels, request) for request in _REQUESTS
+    ]
+    findings.append(_small_images_finding(known_preprocessing(classifier), photos))
     return tuple(filter(None, findings))
 
 

@@ -350,11 +350,7 @@ def _bundled_source(
     # Where the layers tell, probes do; see `_probe_source`.
     if classes not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
         return None
-    try:
-        photos, labels = labelled_images(classes)
-    except FileNotFoundError:
-        # An installed kit may lack the images.
-        return None
+    photos, labels = labelled_images(classes)
     photographic = LABELLED[classes][0] == "imagenet"
     bundled = Bundled(
         evaluator, photos, labels, photographic=photographic, originals=photos

@@ -117,16 +117,15 @@ def compare_accuracies(
     only_first = int((by_first & ~by_second).sum())
     only_second = int((by_second & ~by_first).sum())
     # Of the images that only one of them predicts correctly, chance gives each a half.
-    p_value = 1.0
-    if only_first or only_second:
-        test = scipy.stats.binomtest(only_first, only_first + only_second)
-        p_value = float(test.pvalue)
+    # Where there is none, as where there is one, the p-value is 1.
+    trials = max(only_first + only_second, 1)
+    test = scipy.stats.binomtest(only_first, trials)
     return AccuracyComparison(
         first=float(by_first.mean()),
         second=float(by_second.mean()),
         only_first=only_first,
         only_second=only_second,
-        p_value=p_value,
+        p_value=float(test.pvalue),
     )
 
 
