@@ -60,8 +60,8 @@ from kit.diagnosis.report import ALL_CORRECT, UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     Search,
+    is_unfounded,
     search,
-    unfounded,
 )
 from kit.diagnosis.sources import Labelled
 from kit.images.photo import Photo, Pictures, as_photos
@@ -129,7 +129,7 @@ def diagnose(
     code = tensor if preprocess is None else preprocess
     own_difference = ""
     if code is None:
-        declared = _stated(classifier)
+        declared = _preprocessing_of_file(classifier)
     else:
         declared = classifier.preprocessing
         nearest, own_difference = stand_in(classifier, opened, code)
@@ -158,7 +158,7 @@ def diagnose(
     return case.diagnosis()
 
 
-def _stated(classifier: Classifier) -> Preprocessing | None:
+def _preprocessing_of_file(classifier: Classifier) -> Preprocessing | None:
     """Return what the file itself says of its preprocessing, whatever is in use, if the model takes it."""
     source = classifier.source
     with suppress(TypeError, ValueError):
@@ -288,7 +288,7 @@ class Investigation:
         )
 
 
-def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
+def fixed_preprocessings(findings: Iterable[Finding]) -> list[Preprocessing]:
     """Return the preprocessings that fix what is named."""
     return [
         finding.fix.preprocessing
@@ -299,7 +299,7 @@ def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
 
 def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
-    fixed: Preprocessing = _with_changed_fields(in_use, fixes(findings))
+    fixed: Preprocessing = _with_changed_fields(in_use, fixed_preprocessings(findings))
     return fixed
 
 
@@ -318,12 +318,12 @@ def _with_changed_fields(in_use: Any, variants: Sequence[Any]) -> Any:
     return replace(in_use, **changes)
 
 
-def fixed_together(
-    findings: Iterable[Finding], in_use: Preprocessing, right: Preprocessing
+def with_one_fix(
+    findings: Iterable[Finding], in_use: Preprocessing, fixed: Preprocessing
 ) -> tuple[Finding, ...]:
     """Let what is named about the preprocessing carry the fix of all faults."""
     return tuple(
-        replace(finding, fix=fix_from(in_use, right))
+        replace(finding, fix=fix_from(in_use, fixed))
         if finding.verdict == "named" and finding.fix.preprocessing
         else finding
         for finding in findings
@@ -385,7 +385,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         may_be_prepared_wrongly = finding.cause == "class_order" and searched.named
-        return may_be_prepared_wrongly or unfounded(grounds, finding)
+        return may_be_prepared_wrongly or is_unfounded(grounds, finding)
 
     certain = tuple(
         replace(finding, verdict="possible")
@@ -424,7 +424,7 @@ def _search_again(case: Investigation) -> Investigation:
     if not searched.named:
         return case
     fixed = with_fixes(searched.findings, repaired)
-    findings = fixed_together(searched.findings, case.in_use, fixed)
+    findings = with_one_fix(searched.findings, case.in_use, fixed)
     return replace(case, searched=replace(searched, findings=findings))
 
 
@@ -435,7 +435,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     not single out each step of it, such as a crop; beside a person's own code not its matte, which may be a
     default. What the search named, and the fix that explains most leaves out, is named no more.
     """
-    single_fixes = dict.fromkeys(fixes(case.findings))
+    single_fixes = dict.fromkeys(fixed_preprocessings(case.findings))
     declared = case.declared
     if not single_fixes or (len(single_fixes) == 1 and declared is None):
         return case
@@ -445,21 +445,23 @@ def _with_whole_fix(case: Investigation) -> Investigation:
         (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
     )
     # What is named stays where its fix adds nothing to that of all.
-    found = tuple(
+    findings_kept = tuple(
         finding
         for finding in case.searched.findings
         if whole_fix
-        == _with_changed_fields(case.in_use, [whole_fix, *fixes([finding])])
+        == _with_changed_fields(
+            case.in_use, [whole_fix, *fixed_preprocessings([finding])]
+        )
     )
     if declared and case.difference:
         matte = whole_fix.decoding.matte
         declared = declared.replace(**decoding_changes(declared, matte=matte))
     if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
         whole_fix = declared
-    searched = fixed_together(found, case.in_use, whole_fix)
+    searched = with_one_fix(findings_kept, case.in_use, whole_fix)
     return replace(
         case,
-        certain=fixed_together(case.certain, case.in_use, whole_fix),
+        certain=with_one_fix(case.certain, case.in_use, whole_fix),
         searched=replace(case.searched, findings=searched),
     )
 

@@ -64,17 +64,17 @@ def _unheeded_finding(
     classifier: Classifier, photos: Photos, labels: Int64, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
-    ways = [
+    heeding = [
         used.replace(**decoding_changes(used, **{request.field: value}))
         for value in request.values
     ]
 
-    if not any(_differing(photos, used, way) for way in ways):
+    if not any(_places_decoded_otherwise(photos, used, tried) for tried in heeding):
         return None
     labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
     # The first of those that meet as many labels.
-    fixed = max(ways, key=lambda way: labelled.correct(way).sum())
-    places = _differing(photos, used, fixed)
+    fixed = max(heeding, key=lambda tried: labelled.correct(tried).sum())
+    places = _places_decoded_otherwise(photos, used, fixed)
     if not places:
         return None
     affected = [photos[place] for place in places]
@@ -87,7 +87,7 @@ def _unheeded_finding(
     )
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
-    is_a_choice = len(ways) > 1
+    is_a_choice = len(heeding) > 1
     changed_share = float(before.changed(after).mean())
     return conclude(
         request.cause,
@@ -110,7 +110,7 @@ def _unheeded_finding(
     )
 
 
-def _differing(
+def _places_decoded_otherwise(
     photos: Photos, first: Preprocessing, second: Preprocessing
 ) -> list[int]:
     """Return the places of the photos that two preprocessings decode otherwise."""
@@ -205,9 +205,9 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
         evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
         # A standard deviation of levels 0..1 was never meant for 0..255.
-        last = used.scaling[-1]
-        is_of_shares = last.std is not None and np.max(last.std) <= 1
-        right = [replace(last, divisor=255.0)] if is_of_shares else []
+        last_scaling = used.scaling[-1]
+        is_of_shares = last_scaling.std is not None and np.max(last_scaling.std) <= 1
+        right = [replace(last_scaling, divisor=255.0)] if is_of_shares else []
         fixed = used.replace(scaling=right)
     elif span < SQUEEZED_RANGE:
         cause = "double_scaling"

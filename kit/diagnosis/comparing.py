@@ -194,16 +194,16 @@ def _form_of_second(
     photo_count: int,
 ) -> _Form:
     if isinstance(second, Classifier):
-        order = first.order.copy()
+        places_in_second = first.order.copy()
         if sorted(first.class_names) == sorted(second.class_names):
             # Stable, so that classes of one name stay in their order.
             by_name = np.argsort(second.class_names, kind="stable")
-            order[np.argsort(first.class_names, kind="stable")] = by_name
+            places_in_second[np.argsort(first.class_names, kind="stable")] = by_name
         return replace(
             first,
             name=second.name,
             function=partial(_calibrated, second),
-            order=order,
+            order=places_in_second,
             preprocessing=second.preprocessing or first.preprocessing,
         )
     if callable(second):
@@ -239,7 +239,7 @@ def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
     )
 
 
-def _mean_change(first_rows: Floats, second_rows: Floats) -> float:
+def _mean_largest_change(first_rows: Floats, second_rows: Floats) -> float:
     return float(_largest_changes(first_rows, second_rows).mean())
 
 
@@ -300,10 +300,10 @@ class _Search:
             random_finding = check_determinism(self.second, tensor)
             if random_finding is not None:
                 return _Cause((random_finding.cause,), remaining=1.0)
-        causes = self._simplest_first(inputs=not sound)
-        return _proven_cause(_mean_change(self.before, self.after), causes)
+        causes = self._causes_simplest_first(inputs=not sound)
+        return _proven_cause(_mean_largest_change(self.before, self.after), causes)
 
-    def _simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
+    def _causes_simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
         names = self.first.class_names
         for words, head in heads_by_words.items():
@@ -348,21 +348,25 @@ class _Search:
             # Of all photos, or the first few.
             photos = self.photos[:count]
             rows = evaluator.probabilities(photos, candidate.preprocessing)
-            return _mean_change(target[:count], rows)
+            return _mean_largest_change(target[:count], rows)
 
-        few = self.photos[:IMAGES_SEARCHED]
+        photos_searched = self.photos[:IMAGES_SEARCHED]
         unchanged = Candidate(self.first.preprocessing, step="", cause="")
-        differing = evaluator.differing(few, self.first.preprocessing, changes)
+        differing = evaluator.differing(
+            photos_searched, self.first.preprocessing, changes
+        )
         best = min(
             (unchanged, *differing), key=partial(remaining, count=IMAGES_SEARCHED)
         )
         changed = difference(self.first.preprocessing, best.preprocessing)
-        same = f"doing the same to {self.first.name} ({changed})" if changed else ""
+        doing_the_same = (
+            f"doing the same to {self.first.name} ({changed})" if changed else ""
+        )
         # Of turns that are done to the first, the name says what undoes them: what the second needs.
         turned = f"giving it tensors {turn}" if turn else ""
         return _Cause(
             (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
-            _joined([same, turned]),
+            _joined([doing_the_same, turned]),
             remaining(best),
         )
 
@@ -378,19 +382,25 @@ class _Search:
 
     def _changes(self) -> Iterator[Candidate]:
         """Yield what may be done in place of the first's own preprocessing."""
-        own = self.first.preprocessing
-        used = self.second.preprocessing
+        used_by_first = self.first.preprocessing
+        used_by_second = self.second.preprocessing
         # As the second prepares images, where that makes tensors for the first.
-        if used.channel_count == own.channel_count:
-            other = used.replace(size=own.size, layout=own.layout)
-            yield Candidate(other, "", _joined(_causes_of_steps(other, own)))
+        if used_by_second.channel_count == used_by_first.channel_count:
+            as_second = used_by_second.replace(
+                size=used_by_first.size, layout=used_by_first.layout
+            )
+            yield Candidate(
+                as_second,
+                "",
+                _joined(_causes_of_steps(as_second, used_by_first)),
+            )
         for fault in CATALOGUE.values():
             # The second gets tensors, but what made recorded outputs got files.
             if self.second.recorded or fault.step in STEPS_OF_TENSORS:
-                yield Candidate(fault.apply(own), fault.step, fault.cause)
+                yield Candidate(fault.apply(used_by_first), fault.step, fault.cause)
         for scaling in SCALINGS.values():
-            if fits(scaling, own.channel_count):
-                yield from _scaled_otherwise(own, scaling)
+            if fits(scaling, used_by_first.channel_count):
+                yield from _scaled_otherwise(used_by_first, scaling)
 
 
 def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
@@ -412,8 +422,10 @@ def _scaled_otherwise(own: Preprocessing, scaling: Scalings) -> Iterator[Candida
     slope, offset = affine(scaling)
     # (x - mean) / std, where numbers x are taken for levels * slope + offset.
     levels_meant = Scaling(mean=offset.tolist(), std=slope.tolist())
-    again = own.replace(scaling=(*own.scaling, levels_meant, *own.scaling))
-    yield Candidate(again, "scaling", cause)
+    levels_scaled_twice = own.replace(
+        scaling=(*own.scaling, levels_meant, *own.scaling)
+    )
+    yield Candidate(levels_scaled_twice, "scaling", cause)
 
 
 def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
@@ -467,11 +479,11 @@ def _causes_in_outputs(
     class_names: Sequence[str], before: Floats, after: Floats
 ) -> Iterator[_Cause]:
     """Yield what is left of the difference as it is, and with other orders of the classes."""
-    as_it_is = _mean_change(before, after)
-    yield _Cause(remaining=as_it_is)
+    change_as_it_is = _mean_largest_change(before, after)
+    yield _Cause(remaining=change_as_it_is)
     for name, order in known_orders(class_names).items():
-        ordered = _mean_change(before, after[:, np.argsort(order)])
-        yield _Cause(("class_order",), f"reading its classes {name}", ordered)
+        change_in_order = _mean_largest_change(before, after[:, np.argsort(order)])
+        yield _Cause(("class_order",), f"reading its classes {name}", change_in_order)
     # What is fitted to one image always fits it.
     if len(before) == 1:
         return
@@ -479,9 +491,9 @@ def _causes_in_outputs(
     # may be left.
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
-    ordered = _mean_change(before, after[:, order])
-    if ordered <= EXACT_SHARE * as_it_is:
-        yield _Cause(("class_order",), "putting its classes in order", ordered)
+    change_in_order = _mean_largest_change(before, after[:, order])
+    if change_in_order <= EXACT_SHARE * change_as_it_is:
+        yield _Cause(("class_order",), "putting its classes in order", change_in_order)
 
 
 _REVERSED = "with their channels reversed"

@@ -126,7 +126,7 @@ def using(text: str, fixed: Preprocessing) -> Fix:
     return Fix(text, f"classifier = classifier.using({fixed.to_code()})", fixed)
 
 
-def at_least(successes: int, trials: int, rate: float) -> float:
+def chance_of_at_least(successes: int, trials: int, rate: float) -> float:
     """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
     from scipy.special import (
         bdtrc,
