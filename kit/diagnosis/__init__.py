@@ -46,6 +46,7 @@ from kit.diagnosis.finding import (
     Finding,
     Fix,
     Photos,
+    any_named,
     difference,
     fix_from,
     ranked,
@@ -230,11 +231,6 @@ class Investigation:
         return ranked((*by_cause, *self.further))
 
     @property
-    def named(self) -> bool:
-        """Whether a cause is named so far."""
-        return any(finding.verdict == "named" for finding in self.findings)
-
-    @property
     def labels_to_search_by(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
         is_disordered = any(
@@ -261,7 +257,7 @@ class Investigation:
         doubtful = self.doubts or self.difference
         no_fault = self.searched.decided and all_ruled_out and not doubtful
         notes = [*self.searched.notes, *self.doubts]
-        if not (no_fault or self.named):
+        if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
                 without = "without your code, " if self.difference else ""
                 notes.insert(0, f"{without}{ALL_CORRECT}")
@@ -384,7 +380,9 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
-        may_be_prepared_wrongly = finding.cause == "class_order" and searched.named
+        may_be_prepared_wrongly = finding.cause == "class_order" and any_named(
+            searched.findings
+        )
         return may_be_prepared_wrongly or is_unfounded(grounds, finding)
 
     certain = tuple(
@@ -421,7 +419,7 @@ def _search_again(case: Investigation) -> Investigation:
     if repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
     searched = search(_grounds(case, repaired))
-    if not searched.named:
+    if not any_named(searched.findings):
         return case
     fixed = with_fixes(searched.findings, repaired)
     findings = with_one_fix(searched.findings, case.in_use, fixed)
@@ -467,7 +465,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
 
 
 def _check_images(case: Investigation) -> Investigation:
-    if case.difference or case.named:
+    if case.difference or any_named(case.findings):
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
     if all(map(_shows_nothing, case.photos)):
@@ -481,9 +479,9 @@ def _check_images(case: Investigation) -> Investigation:
             first_layers=case.evaluator.first_layers,
         )
         case = case.with_findings(*properties)
-    if not case.named:
+    if not any_named(case.findings):
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
-    if not case.named and case.correct_share <= 0.5:
+    if not any_named(case.findings) and case.correct_share <= 0.5:
         case = replace(case, doubts=(_FAILING_NOTE,))
     return case
 

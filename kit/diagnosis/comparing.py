@@ -305,10 +305,10 @@ class _Search:
 
     def _causes_simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
-        names = self.first.class_names
         for words, head in heads_by_words.items():
-            target = head(self.after)
-            for cause in _causes_in_outputs(names, self.before, target):
+            for cause in _causes_in_outputs(
+                self.first.class_names, self.before, head(self.after)
+            ):
                 yield cause.with_head(words)
         sizes = {photo.size for photo in self.photos}
         if not inputs or (self.first.preprocessing.size is None and len(sizes) > 1):

@@ -14,9 +14,6 @@ DIMMEST_GAIN = 0.51
 """Least gain of a channel by which other light may be undone: lamps hardly make levels more than twice as
 high. -1..1 in place of 0..1 is undone by 0.5."""
 
-BRIGHTEST_GAIN = 100.0
-"""Largest gain of a channel by which other light may be undone."""
-
 AS_WELL_SHARE = 0.75
 """Share of the evidence for a change from which on light that is undone explains the images as well."""
 
@@ -90,7 +87,7 @@ def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
 def _measured_under(grounds: Grounds, score: Score, ends: Array, lit: Array) -> float:
     """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
     spread = np.ptp(ends, axis=0).clip(1)
-    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN, BRIGHTEST_GAIN)
+    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN)
     light_undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     in_use = grounds.in_use
     without_light = in_use.replace(scaling=(light_undone, *in_use.scaling))

@@ -169,11 +169,6 @@ class Grounds:
         )
 
     @property
-    def label_count(self) -> int:
-        """How many labels are known."""
-        return self.labelled.count
-
-    @property
     def judges_every_step(self) -> bool:
         """Whether every step of the preprocessing can be judged without labels of the user's."""
         return self.evaluator.has_statistics or bool(self.probes)
@@ -272,7 +267,7 @@ class Grounds:
             return True
         class_count = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
         chance_of_as_many = chance_of_at_least(
-            self.correct(), self.label_count, 1 / class_count
+            self.correct(), self.labelled.count, 1 / class_count
         )
         return chance_of_as_many <= CONVINCING_CHANCE
 

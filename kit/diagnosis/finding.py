@@ -142,6 +142,11 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     )
 
 
+def any_named(findings: Iterable[Finding]) -> bool:
+    """Whether a cause is named."""
+    return any(finding.verdict == "named" for finding in findings)
+
+
 def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
     """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
     changed = [line for line in fixed.describe() if line not in in_use.describe()]

@@ -21,6 +21,7 @@ from kit.diagnosis.finding import (
     Fix,
     Photos,
     Verdict,
+    any_named,
     chance_of_at_least,
 )
 from kit.images.photo import Photo
@@ -156,9 +157,7 @@ def check_properties(
     for trial in sorted(trials, key=lambda trial: trial.rank):
         verdict = trial.verdict
         # Only the first by rank is to blame: that by which most other predictions fall.
-        if verdict == "named" and any(
-            earlier.verdict == "named" for earlier in findings
-        ):
+        if verdict == "named" and any_named(findings):
             verdict = "possible"
         findings.append(_finding(case, trial, verdict))
     return tuple(findings)

@@ -123,15 +123,10 @@ class Search:
     notes: tuple[str, ...] = ()
     judged_by: str = ""
 
-    @property
-    def named(self) -> bool:
-        """Whether a cause is named."""
-        return any(finding.verdict == "named" for finding in self.findings)
-
 
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
-    if not grounds.judges_some_step and not grounds.label_count:
+    if not grounds.judges_some_step and not grounds.labelled.count:
         return Search(
             findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
         )
@@ -451,7 +446,7 @@ def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
 
 def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
-    label_count = grounds.label_count
+    label_count = grounds.labelled.count
     gained, lost = grounds.gained_and_lost(fixed)
     wrong_count = label_count - grounds.correct()
     return (
@@ -469,7 +464,7 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
     scores = grounds.scores
     rivals = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
-    wrong_count = grounds.label_count - grounds.correct()
+    wrong_count = grounds.labelled.count - grounds.correct()
     gained_by_rivals = sum(
         grounds.gained_and_lost(rival.preprocessing)[0] for rival in rivals
     )
@@ -506,7 +501,10 @@ def other_findings(
 
 
 def _is_undecided(grounds: Grounds, score: Score) -> bool:
-    if grounds.label_count and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE:
+    if (
+        grounds.labelled.count
+        and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE
+    ):
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())

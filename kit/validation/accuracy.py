@@ -232,7 +232,6 @@ def cross_validate(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    whole("folds", folds, low=2, high=None)
     photos = as_photos(pictures)
     classes = np.asarray(labels)
     if classes.dtype.kind not in "iu":

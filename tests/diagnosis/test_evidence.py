@@ -49,7 +49,11 @@ def test_without_first_layers_only_labels_are_known(no_batchnorm, sixteen, truth
     )
     # Labelled images tell more than how sure the predictions are.
     assert kinds(grounds) == [Bundled, Labelled]
-    assert (grounds.evaluator.has_statistics, grounds.probes, grounds.label_count) == (
+    assert (
+        grounds.evaluator.has_statistics,
+        grounds.probes,
+        grounds.labelled.count,
+    ) == (
         False,
         (),
         3,
