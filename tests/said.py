@@ -183,11 +183,12 @@ def checks():
     layers = layers_of(architecture_and_weights(FASHION)[0])
     last = layers[-1]
     outputs = np.array([[0.2, 0.3, 0.1], [0.25, 0.28, 0.2]], np.float32)
+    loss = {"config": {"name": "categorical_crossentropy", "from_logits": True}}
 
-    def head(activation, columns=3):
+    def head(activation, columns=3, loss=None):
         settings = {**last.settings, "activation": activation}
         changed = [*layers[:-1], replace(last, settings=settings)]
-        return check_head(changed, outputs[:, :columns])
+        return check_head(changed, outputs[:, :columns], {"loss": loss})
 
     random = replace(last, training=True, settings={"rate": 0.5})
     weights = {"dense": (np.array([1, np.nan, 2e19, 0], np.float32),)}
@@ -195,6 +196,8 @@ def checks():
         head("softmax", columns=1),
         head("sigmoid"),
         head({"class_name": "function", "config": "sigmoid"}, columns=2),
+        head("softmax", loss=loss),
+        head("linear", loss="categorical_crossentropy"),
         check_head([*layers, replace(last, kind="Softmax", name="again")], outputs),
         check_nan(weights),
         no_numbers(np.array([[0, np.nan, 1, 1]], np.float32)),
@@ -223,8 +226,9 @@ def of_predictions():
     for predict in (lambda _: next(rows), lambda x: np.full((len(x), 1), x.mean())):
         predictor = SimpleNamespace(predict_tensors=predict)
         yield check_determinism(predictor, np.zeros((1, 2, 2, 1), np.float32))
-    answers = np.eye(6)[[2, 0, 4, 1, 5, 3] * 4], tuple("abcdef"), np.array(by_name)
-    yield check_class_order(Predictions(*answers, ("",) * 24))
+    for order in ([1, 0, 2, 3, 4, 5], [2, 0, 4, 1, 5, 3]):
+        answers = np.eye(6)[order * 4], tuple("abcdef"), np.array(by_name), ("",) * 24
+        yield check_class_order(Predictions(*answers))
 
 
 def of_preprocessing(used):

@@ -363,7 +363,7 @@ def certain_checks(
         check_graph(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
         check_trained(layers, weights),
-        check_head(layers, outputs),
+        check_head(layers, outputs, config.get("compile_config")),
         check_norms(layers, weights),
     ]
     if (labels >= 0).any():

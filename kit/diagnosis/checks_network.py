@@ -1,8 +1,10 @@
 """Certain checks of head, weights, running averages and determinism."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +21,18 @@ UNSETTLED_NAMED_SHARE = 0.5
 """Likewise, from which on it is named."""
 
 SMALLEST_KERNEL = 64
-"""Weights that a kernel must have to be seen as trained or not."""
+"""Weights that a kernel must have to be seen as trained or not, with a bias of 0."""
+
+SMALLEST_KERNEL_WITHOUT_BIAS = 2_000
+"""Likewise, without a bias."""
 
 OVERFLOWING = np.float32(1e19)
 """The square of a larger weight is infinite in float32."""
+
+_VARIANCE_TIMES_FAN = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
+# The largest of an initializer in its deviations, and which part of that so many numbers come near to.
+# Normal ones are truncated at two deviations, and widened to have it: 0.88 is what is left of theirs.
+_LARGEST_AND_LEAST = {"Uniform": (math.sqrt(3), 1.0), "Normal": (2 / 0.87962566, 0.0)}
 
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
@@ -106,7 +116,7 @@ def no_numbers(outputs: Float32) -> Finding:
 
 
 def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
-    """Look for kernels as Keras's usual initializer makes them, with a bias of 0: ``"untrained_weights"``."""
+    """Look for kernels within the bounds of their initializer, with a bias of 0: ``"untrained_weights"``."""
     weighted = [
         layer
         for layer in layers
@@ -130,21 +140,29 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
 
 
 def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
-    """Whether a kernel can be as Keras's usual initializer made it, beside a bias of 0: no training shows."""
+    """Whether a kernel can be as its initializer made it, and nothing shows a training."""
     kernel = arrays[0]
-    if kernel.ndim < 2 or kernel.size < SMALLEST_KERNEL:
+    # The last array, where there is more than the kernel.
+    biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
+    fewest = SMALLEST_KERNEL if biases else SMALLEST_KERNEL_WITHOUT_BIAS
+    if kernel.ndim < 2 or kernel.size < fewest or any(bias.any() for bias in biases):
         return False
-    # A bias is the last array of its layer.
-    if not layer.settings.get("use_bias") or arrays[-1].any():
+    settings = mapping(layer.settings.get("kernel_initializer"))
+    initializer = re.match(
+        "(Glorot|He|Lecun)(Normal|Uniform)", str(settings.get("class_name"))
+    )
+    if not initializer or layer.kind.startswith(("Depthwise", "Separable")):
         return False
-    initializer = mapping(layer.settings.get("kernel_initializer"))
-    if initializer.get("class_name") != "GlorotUniform":
-        return False
-    fan_out_and_in = kernel.size / np.array(kernel.shape[-2:])
-    bound = math.sqrt(6 / fan_out_and_in.sum())
-    largest_share = np.abs(kernel).max() / bound
-    # Of so many numbers drawn evenly from within the bound, the largest comes about so near to it.
-    return bool(1 - 12 / kernel.size <= largest_share <= 1 + 1e-5)
+    family, distribution = initializer.groups()
+    fan_out, fan_in = kernel.size / np.array(kernel.shape[-2:])
+    fan = (fan_in + fan_out) / 2 if family == "Glorot" else fan_in
+    # Uniform and truncated normal initializers of Keras have the same variance.
+    spread = math.sqrt(_VARIANCE_TIMES_FAN[family] / fan)
+    bound, least = _LARGEST_AND_LEAST[distribution]
+    largest = np.abs(kernel).max() / spread / bound
+    misfit = abs(np.std(kernel) / spread - 1)
+    within_bound = least - 12 / kernel.size <= largest <= 1 + 1e-5
+    return bool(within_bound and misfit <= 2 / math.sqrt(kernel.size))
 
 
 SUM_TOLERANCE = 0.02
@@ -161,10 +179,13 @@ classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_na
 _head_finding = partial(conclude, "softmax_head")
 
 
-def check_head(layers: Sequence[Layer], outputs: Float32) -> Finding | None:
+def check_head(
+    layers: Sequence[Layer], outputs: Float32, compiled: Mapping[str, Any] | None = None
+) -> Finding | None:
     """Check the last layers and what they put out; the cause is ``"softmax_head"``.
 
-    ``outputs``, float32, shape (N, outputs), are those before any softmax of the kit's.
+    ``outputs``, float32, shape (N, outputs), are those before any softmax of the kit's; ``compiled`` is the
+    ``compile_config`` of the Keras architecture, if there is one, which tells the loss of the training.
     """
     activations = [(layer, name) for layer in layers if (name := _activation(layer))]
     if not activations:
@@ -182,7 +203,8 @@ def check_head(layers: Sequence[Layer], outputs: Float32) -> Finding | None:
         return _double_softmax_finding(layer, outputs)
     if last_activation == "sigmoid" and outputs.shape[1] > 1:
         return _sigmoids_finding(outputs)
-    return None
+    loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
+    return _loss_mismatch_finding(last_activation, loss, from_logits)
 
 
 def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
@@ -215,6 +237,25 @@ def _sigmoids_finding(outputs: Float32) -> Finding | None:
     )
 
 
+def _loss_mismatch_finding(
+    last_activation: str, loss: str, from_logits: bool
+) -> Finding | None:
+    output_kinds = {
+        "softmax": "probabilities",
+        "sigmoid": "probabilities",
+        "linear": "logits",
+    }
+    expected = "logits" if from_logits else "probabilities"
+    actual = output_kinds.get(last_activation, expected)
+    if "crossentropy" not in loss.replace("_", "") or actual == expected:
+        return None
+    return _head_finding(
+        f"The loss ({loss}) takes the outputs for {expected}, but they are {actual}.",
+        Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
+        advice=f"Train again with from_logits={not from_logits}, or with another last layer.",
+    )
+
+
 def _activation(layer: Layer) -> str | None:
     if layer.kind in {"Softmax", "Sigmoid"}:
         return layer.kind.lower()
@@ -222,6 +263,14 @@ def _activation(layer: Layer) -> str | None:
     if isinstance(activation, Mapping):
         activation = activation.get("config", activation.get("class_name"))
     return activation if isinstance(activation, str) else None
+
+
+def _loss_and_logits(loss: Any) -> tuple[str, bool]:
+    """Return its name, empty where it is not known, and whether it takes logits."""
+    if isinstance(loss, str):
+        return loss, False
+    settings = mapping(mapping(loss).get("config"))
+    return str(settings.get("name", "")), settings.get("from_logits") is True
 
 
 SAME_PROBABILITY = 1e-3

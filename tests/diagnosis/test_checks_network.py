@@ -54,7 +54,7 @@ def weights_checked(model, folder):
 def test_a_network_that_was_never_trained_is_named(tmp_path):
     (finding,) = weights_checked(network(), tmp_path)
     assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
-    assert finding.evidence[0].value == 2, "the first has no bias to tell by"
+    assert finding.evidence[0].value == 2, "the first has too few weights to tell"
 
 
 def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
@@ -123,16 +123,22 @@ def checked(model):
     return [one for one in found if one.verdict in {"named", "possible"}]
 
 
-def with_head():
+def with_head(**settings):
     """The body of the bundled network under a new head."""
     keras.utils.set_random_seed(4)
     body = networks.copied(CLOTHES.model)  # which other tests rely on
-    outputs = layers.Dense(10, activation="softmax", name="new")(body.layers[-2].output)
+    outputs = layers.Dense(10, activation="softmax", name="new", **settings)(
+        body.layers[-2].output
+    )
     return keras.Model(body.inputs, outputs)
 
 
-def test_a_new_head_on_a_trained_body_is_named_from_one_picture():
-    (finding,) = checked(with_head())
+@pytest.mark.parametrize(
+    "initializer", ["glorot_uniform", "he_normal", "lecun_uniform"]
+)
+def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
+    model = with_head(kernel_initializer=initializer)
+    (finding,) = checked(model)
     assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
     assert finding.summary.endswith(": 'new'.")
 
@@ -160,6 +166,27 @@ def test_a_head_is_trained_after_one_step():
     pictures, classes = samples.fashion_mnist_arrays("train")
     model.train_on_batch(pictures[:64, ..., None] / np.float32(255), classes[:64])
     assert checked(model) == []
+
+
+def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
+    def made(width):
+        keras.utils.set_random_seed(width)
+        body = [
+            layers.Conv2D(width, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, use_bias=False, trainable=False),
+            layers.Softmax(),
+        ]
+        model = networks.stacked((12, 12, 3), *body)
+        kernel, bias = model.layers[0].get_weights()
+        model.layers[0].set_weights([kernel * 2, bias + 1])
+        return model
+
+    # 200 x 10 and 100 x 10 weights.
+    assert [one.cause for one in weights_checked(made(200), tmp_path)] == [
+        "untrained_weights"
+    ]
+    assert weights_checked(made(100), tmp_path) == ()
 
 
 def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
@@ -194,13 +221,33 @@ def test_weights_of_two_layers_of_one_name_are_left_out(tmp_path):
     assert list(weights_in(tmp_path / "model.keras")) == ["stem"]
 
 
-def head_of(*last):
+def head_of(*last, loss=None):
     keras.utils.set_random_seed(1)
     model = networks.stacked((8, 8, 1), layers.Flatten(), *last)
+    if loss is not None:
+        model.compile("sgd", loss)
     outputs = np.asarray(
         model(np.random.default_rng(0).normal(0, 3, (6, 8, 8, 1)).astype(np.float32))
     )
-    return check_head(layers_of(json.loads(model.to_json())), outputs)
+    compiled = keras.saving.serialize_keras_object(model).get("compile_config")
+    return check_head(layers_of(json.loads(model.to_json())), outputs, compiled)
+
+
+@pytest.mark.parametrize(
+    ("activation", "from_logits", "wrong"),
+    [
+        ("softmax", True, True),
+        ("softmax", False, False),
+        (None, False, True),
+        (None, True, False),
+    ],
+)
+def test_the_loss_of_the_training_is_held_against_the_last_layer(
+    activation, from_logits, wrong
+):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+    finding = head_of(layers.Dense(10, activation=activation), loss=loss)
+    assert (finding is not None) == wrong
 
 
 USUAL = [
