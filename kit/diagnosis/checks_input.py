@@ -9,7 +9,8 @@ from kit._arrays import Float32, Int64
 from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import surprises
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
+from kit.diagnosis.evidence import CONVINCING_CHANCE
+from kit.diagnosis.finding import Evidence, Finding, Photos, at_least, conclude
 from kit.diagnosis.sources import Labelled
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR, decoding_changes, run
@@ -87,7 +88,17 @@ def _unheeded_finding(
     )
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
-    is_a_choice = len(heeding) > 1
+    # Of several ways, labels have to tell the best from every other one that decodes these images otherwise.
+    rivals = [used, *heeding] if heeding[1:] else []
+    outcomes = (
+        labelled.gained_and_lost(rival, fixed)
+        for rival in rivals
+        if _places_decoded_otherwise(photos, rival, fixed)
+    )
+    told_apart = all(
+        at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
+        for gained, lost in outcomes
+    )
     changed_share = float(before.changed(after).mean())
     return conclude(
         request.cause,
@@ -100,11 +111,9 @@ def _unheeded_finding(
         ),
         Evidence("share of these predictions that change", changed_share),
         advice=(
-            "Decode so, if training did."
-            if is_a_choice
-            else "Decode as the file asks for."
+            "Decode so, if training did." if rivals else "Decode as the file asks for."
         ),
-        sure=helps and not is_a_choice,
+        sure=helps and told_apart,
         fixed=fixed,
         cost=changed_share * len(affected) / len(photos),
     )
