@@ -64,6 +64,8 @@ def faults(classifier):
         "softmax twice": softmax,
         "logits": logits,
         "sigmoids": lambda rows: 1 / (1 + np.exp(-(logits(rows) + 5))),
+        "temperature of 2": lambda rows: softmax(logits(rows) / 2),
+        "temperature of a half": lambda rows: softmax(logits(rows) * 2),
         "per cent": lambda rows: rows * 100,
     }
     ordered = orders(classifier.class_names)

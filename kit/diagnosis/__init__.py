@@ -237,7 +237,9 @@ class Investigation:
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain
         )
-        return np.full_like(self.labels, -1) if is_disordered else self.labels
+        if is_disordered and self.correct_share <= 0.5:
+            return np.full_like(self.labels, -1)
+        return self.labels
 
     @property
     def correct_share(self) -> float:

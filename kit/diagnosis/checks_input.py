@@ -10,7 +10,13 @@ from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import surprises
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.evidence import CONVINCING_CHANCE
-from kit.diagnosis.finding import Evidence, Finding, Photos, at_least, conclude
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Photos,
+    chance_of_at_least,
+    conclude,
+)
 from kit.diagnosis.sources import Labelled
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR, decoding_changes, run
@@ -96,7 +102,7 @@ def _unheeded_finding(
         if _places_decoded_otherwise(photos, rival, fixed)
     )
     told_apart = all(
-        at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
+        chance_of_at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
         for gained, lost in outcomes
     )
     changed_share = float(before.changed(after).mean())

@@ -55,12 +55,13 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     # A row for each label, a column for each predicted class.
     table: Int64 = np.zeros((class_count, class_count), np.int64)
     np.add.at(table, (labelled.labels, labelled.index), 1)
-    # Where most predictions are right as they are, no other order is looked for.
-    if 2 * table.trace() > len(labelled):
-        return None
-    findings = (_order_by_rule(labelled), _order_by_images(labelled, table))
+    # Where most predictions are right as they are, another order can exchange a few classes only.
+    mostly_right = bool(2 * table.trace() > len(labelled))
+    by_images = _order_by_images(labelled, table, mostly_right=mostly_right)
+    by_rule = None if mostly_right else _order_by_rule(labelled)
+
     # Of equals the rule: any order can be bent to explain a few more images than a rule that holds.
-    return next(iter(ranked(filter(None, findings))), None)
+    return next(iter(ranked(filter(None, (by_rule, by_images)))), None)
 
 
 def _reordering(
@@ -181,7 +182,9 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
 
 
-def _order_by_images(labelled: Predictions, table: Int64) -> Finding | None:
+def _order_by_images(
+    labelled: Predictions, table: Int64, *, mostly_right: bool
+) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict.
 
     `table` has a row for each label and a column for each prediction.
@@ -196,31 +199,53 @@ def _order_by_images(labelled: Predictions, table: Int64) -> Finding | None:
     )[1]
     hit_counts = table[all_classes, output_of_class]
     image_counts = table.sum(axis=1)
-    # A single image of a class can be assigned to any output, and proves nothing.
-    is_proved = hit_counts >= 2
-    # Classes most of whose images are predicted as another one.
+    # Classes most of whose images are predicted as another one; of these, those that change places.
     is_moved = (output_of_class != all_classes) & (2 * hit_counts > image_counts)
-    few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, class_count)
-    # Where a preprocessing is to blame, some other order explains up to this share.
-    chance = chance_of_at_least(
-        int(hit_counts[is_proved].sum()),
-        int(image_counts[image_counts >= 2].sum()),
-        FAULTY_SHARE,
-    )
-    if few_moved or chance > CHANCE_POSSIBLE:
-        return None
-    # Chance that no two of these classes get the same output, if each gets any.
-    one_to_one = prod(1 - taken / class_count for taken in range(is_proved.sum()))
-    are_many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
-    proves = are_many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
+    is_mutual = output_of_class[output_of_class] == all_classes
+    is_pair = is_moved & is_moved[output_of_class] & is_mutual
+    exchange = np.where(is_pair, output_of_class, all_classes)
+    hits_and_images = np.stack([table[all_classes, exchange], image_counts])
+    pair_hits, pair_images = hits_and_images[:, is_pair].sum(axis=1).tolist()
+    other_hits, other_images = hits_and_images[:, ~is_pair].sum(axis=1).tolist()
+    if pair_images and other_hits > WORKING_SHARE * other_images:
+        output_of_class = exchange
+        summary = "Some classes are predicted as each other, the rest is mostly right."
+        # Laplace's estimate of the share of wrong predictions, from the classes that have not moved.
+        error_share = (other_images - other_hits + 1) / (other_images + 2)
+        # A network that cannot tell two classes apart mixes half of their images up: the sign test (Conover
+        # 1999, section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's
+        # inequality.
+        most_pairs_by_chance = error_share * np.count_nonzero(image_counts)
+        chance = most_pairs_by_chance * chance_of_at_least(pair_hits, pair_images, 0.5)
+        # A single image of a class may be a mistake.
+        proves = hit_counts[is_pair].min() > 1
+    else:
+        summary = "Each class is predicted as one other, always the same."
+        # A single image of a class can be assigned to any output, and proves nothing.
+        is_proved = hit_counts >= 2
+        few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, class_count)
+        # Where a preprocessing is to blame, some other order explains up to this share.
+        chance = chance_of_at_least(
+            int(hit_counts[is_proved].sum()),
+            int(image_counts[image_counts >= 2].sum()),
+            FAULTY_SHARE,
+        )
+        if few_moved or mostly_right or chance > CHANCE_POSSIBLE:
+            return None
+        # Chance that no two of these classes get the same output, if each gets any.
+        one_to_one = prod(1 - taken / class_count for taken in range(is_proved.sum()))
+        are_many = (
+            one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
+        )
+        proves = are_many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
     class_of_output = np.argsort(output_of_class)
     right_count = int(table[all_classes, output_of_class].sum())
     return _reordering(
         labelled,
         class_of_output,
-        "Each class is predicted as one other, always the same.",
+        summary,
         Evidence(f"of {len(labelled)} images right in that order", right_count),
-        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
+        Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, chance <= CHANCE_NAMED),
         sure=bool(chance <= CHANCE_NAMED and proves),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )

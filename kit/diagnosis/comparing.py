@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from kit._arrays import Array, Float32, Floats, Indices
 from kit._reporting import Progress, Steps
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.engines import finite, probabilities
+from kit.classifier.engines import finite, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, explained
@@ -53,7 +53,7 @@ ROUNDING_CHANGE = 1e-3
 RESTORED_SHARE = 0.1
 """Share of the difference that undoing a cause may leave."""
 EXACT_SHARE = 0.02
-"""Likewise, where the difference seems sound, or an order of the classes is fitted."""
+"""Likewise, where the difference seems sound, or much is fitted."""
 SURE_PROBABILITY = 0.99
 """A probability that says little about the fault behind it."""
 WHOLLY_RESTORED_SHARE = 1e-3
@@ -478,7 +478,7 @@ def _without_softmax(rows: Floats) -> Floats:
 def _causes_in_outputs(
     class_names: Sequence[str], before: Floats, after: Floats
 ) -> Iterator[_Cause]:
-    """Yield what is left of the difference as it is, and with other orders of the classes."""
+    """Yield what is left of the difference as it is, a temperature, and other orders of the classes."""
     change_as_it_is = _mean_largest_change(before, after)
     yield _Cause(remaining=change_as_it_is)
     for name, order in known_orders(class_names).items():
@@ -487,8 +487,18 @@ def _causes_in_outputs(
     # What is fitted to one image always fits it.
     if len(before) == 1:
         return
-    # The order that brings outputs of the same class nearest, over all photos: so much is fitted that little
-    # may be left.
+    # A temperature changes no predicted class.
+    if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
+        fitted = scipy.optimize.minimize_scalar(
+            lambda power: _mean_largest_change(before, tempered(after, np.exp(-power))),
+            bounds=(-3, 3),
+            method="bounded",
+        )
+        words = f"a temperature of {np.exp(fitted.x):.3g}"
+        # So much is fitted, here and below, that little may be left.
+        if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * change_as_it_is:
+            yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
+    # The order that brings outputs of the same class nearest, over all photos.
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     change_in_order = _mean_largest_change(before, after[:, order])

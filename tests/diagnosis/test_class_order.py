@@ -135,6 +135,25 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
     assert sum(named) <= 2
 
 
+def exchanged(count):
+    """Three of four classes with so many images each, two of them predicted as each other."""
+    labels = [0, 1, 2] * count
+    return checked(
+        answers([[1, 0, 2][label] for label in labels], 4), labels, list("abcd")
+    )
+
+
+def test_two_classes_that_are_predicted_as_each_other_need_several_images():
+    few, more = exchanged(2), exchanged(5)
+    assert (few.verdict, more.verdict) == ("possible", "named")
+    # 3 classes, Laplace's 1 / 4 and 1 / 7 for the errors of the third, and 4 and 10 images of 1 / 2 each.
+    assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
+    assert more.evidence[1].value == pytest.approx(3 / 7 / 2**10)
+    # Where 8 of 28 others are wrong, too, many of 30 classes may be confused so.
+    one = checked(answers([1, 0, *range(2, 22), *[2] * 8], 30), [*range(30)])
+    assert one.evidence[1].value == 1
+
+
 def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
     order = [2, 0, 1, 5, 3, 4, 8, 9, 7, 6]
     for count, sure, said in (

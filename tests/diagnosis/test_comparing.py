@@ -119,6 +119,7 @@ KINDS += (
     "two classes exchanged",
     "logits",
     "sigmoids",
+    "temperature of 2",
     "mirrored",
     "divides again",
 )
@@ -134,6 +135,7 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
     found = compared(network, form)
     assert set(found.cause.split(" and ")) <= causes, repr(found)
     assert found.left < 0.01
+    assert ("a temperature" in found.reproduced_by) == (kind == "temperature of 2")
     both = "a softmax and giving it tensors mirrored left to right"
     assert (found.reproduced_by == both) == (kind == "logits, mirrored")
     assert ("classes sorted" in found.reproduced_by) == (kind == "classes sorted")
@@ -298,6 +300,16 @@ def test_what_an_app_predicts_for_one_photo_tells_its_fault(classifier, fault, c
     found = kit.compare(classifier, outputs, photo)
     assert found.cause == cause
     assert found.left < 1e-3
+
+
+def test_a_temperature_counts_on_both_sides(fashion, sixteen):
+    sharp = fashion.tempered(3)
+    found = [
+        kit.compare(*pair, sixteen) for pair in ((fashion, sharp), (sharp, fashion))
+    ]
+    assert [each.reproduced_by for each in found] == [
+        f"a temperature of {temperature}" for temperature in ("3", "0.333")
+    ]
 
 
 def test_nothing_is_fitted_to_one_image(fashion, sixteen):

@@ -152,6 +152,12 @@ def test_labels_in_another_order_take_no_part_in_the_search():
     for verdict, expected in (("named", [-1, -1]), ("possible", [1, -1])):
         case = investigation([Finding("class_order", verdict, "")], labels=labels)
         assert case.labels_to_search_by.tolist() == expected
+    # Where most are met, only a few classes are exchanged.
+    met = CLASSIFIER.predict(PHOTOS, preprocessing=WRONG).index
+    case = investigation([named("class_order")], labels=met)
+    assert (case.labels_to_search_by == met).all()
+    half = replace(case, labels=np.array([met[0], 9 - met[1]]))
+    assert half.labels_to_search_by.tolist() == [-1, -1]
 
 
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
