@@ -355,7 +355,6 @@ SAID = {
     "another order of channels": lambda: comparison(
         LITE, lambda x: LITE.predict_tensors(x[..., ::-1]), PHOTOS[:2]
     ),
-    "a temperature": lambda: comparison(FASHION.tempered(3), FASHION, CLOTHES[6:9]),
     "other forms": lambda: "\n".join(
         comparison(FASHION, forms.faults(FASHION)[kind][1], CLOTHES[6:9])
         for kind in FORMS

@@ -46,6 +46,7 @@ from kit.diagnosis.finding import (
     Finding,
     Fix,
     Photos,
+    any_named,
     difference,
     fix_from,
     ranked,
@@ -60,8 +61,8 @@ from kit.diagnosis.report import ALL_CORRECT, UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     Search,
+    is_unfounded,
     search,
-    unfounded,
 )
 from kit.diagnosis.sources import Labelled
 from kit.images.photo import Photo, Pictures, as_photos
@@ -129,7 +130,7 @@ def diagnose(
     code = tensor if preprocess is None else preprocess
     own_difference = ""
     if code is None:
-        declared = _stated(classifier)
+        declared = _preprocessing_of_file(classifier)
     else:
         declared = classifier.preprocessing
         nearest, own_difference = stand_in(classifier, opened, code)
@@ -158,7 +159,7 @@ def diagnose(
     return case.diagnosis()
 
 
-def _stated(classifier: Classifier) -> Preprocessing | None:
+def _preprocessing_of_file(classifier: Classifier) -> Preprocessing | None:
     """Return what the file itself says of its preprocessing, whatever is in use, if the model takes it."""
     source = classifier.source
     with suppress(TypeError, ValueError):
@@ -202,8 +203,6 @@ class Investigation:
         How a person's own function differs from the classifier's preprocessing, in words.
     doubts
         Notes that something must be wrong, of stages that found no cause.
-    whole_fix
-        Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity
         As in `Diagnosis`.
     declared
@@ -220,7 +219,6 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = field(default_factory=Search)
     further: tuple[Finding, ...] = ()
-    whole_fix: Preprocessing | None = None
     difference: str = ""
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
@@ -229,18 +227,8 @@ class Investigation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        findings = (
-            *_merged_by_cause(self.certain, self.searched.findings),
-            *self.further,
-        )
-        if self.whole_fix is not None:
-            findings = fixed_together(findings, self.in_use, self.whole_fix)
-        return ranked(findings)
-
-    @property
-    def named(self) -> bool:
-        """Whether a cause is named so far."""
-        return any(finding.verdict == "named" for finding in self.findings)
+        by_cause = _merged_by_cause(self.certain, self.searched.findings)
+        return ranked((*by_cause, *self.further))
 
     @property
     def labels_to_search_by(self) -> Int64:
@@ -271,7 +259,7 @@ class Investigation:
         doubtful = self.doubts or self.difference
         no_fault = self.searched.decided and all_ruled_out and not doubtful
         notes = [*self.searched.notes, *self.doubts]
-        if not (no_fault or self.named):
+        if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
                 without = "without your code, " if self.difference else ""
                 notes.insert(0, f"{without}{ALL_CORRECT}")
@@ -298,7 +286,7 @@ class Investigation:
         )
 
 
-def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
+def fixed_preprocessings(findings: Iterable[Finding]) -> list[Preprocessing]:
     """Return the preprocessings that fix what is named."""
     return [
         finding.fix.preprocessing
@@ -309,7 +297,7 @@ def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
 
 def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
-    fixed: Preprocessing = _with_changed_fields(in_use, fixes(findings))
+    fixed: Preprocessing = _with_changed_fields(in_use, fixed_preprocessings(findings))
     return fixed
 
 
@@ -328,12 +316,12 @@ def _with_changed_fields(in_use: Any, variants: Sequence[Any]) -> Any:
     return replace(in_use, **changes)
 
 
-def fixed_together(
-    findings: Iterable[Finding], in_use: Preprocessing, right: Preprocessing
+def with_one_fix(
+    findings: Iterable[Finding], in_use: Preprocessing, fixed: Preprocessing
 ) -> tuple[Finding, ...]:
     """Let what is named about the preprocessing carry the fix of all faults."""
     return tuple(
-        replace(finding, fix=fix_from(in_use, right))
+        replace(finding, fix=fix_from(in_use, fixed))
         if finding.verdict == "named" and finding.fix.preprocessing
         else finding
         for finding in findings
@@ -394,10 +382,17 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
-        may_be_prepared_wrongly = finding.cause == "class_order" and searched.named
-        return may_be_prepared_wrongly or unfounded(grounds, finding)
+        may_be_prepared_wrongly = finding.cause == "class_order" and any_named(
+            searched.findings
+        )
+        return may_be_prepared_wrongly or is_unfounded(grounds, finding)
 
-    certain = _with_doubtful_as_possible(case.certain, doubtful)
+    certain = tuple(
+        replace(finding, verdict="possible")
+        if finding.verdict == "named" and doubtful(finding)
+        else finding
+        for finding in case.certain
+    )
     case = _search_again(replace(case, searched=searched, certain=certain))
     return _with_whole_fix(case)
 
@@ -420,27 +415,17 @@ def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
     return Grounds.of(case.evaluator, in_use, case.photos, case.labels_to_search_by)
 
 
-def _with_doubtful_as_possible(
-    findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
-) -> tuple[Finding, ...]:
-    return tuple(
-        replace(finding, verdict="possible")
-        if finding.verdict == "named" and doubtful(finding)
-        else finding
-        for finding in findings
-    )
-
-
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
     repaired = with_fixes(case.certain, case.in_use)
     if repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
     searched = search(_grounds(case, repaired))
-    if not searched.named:
+    if not any_named(searched.findings):
         return case
-    fixed = searched.findings[0].fix.preprocessing
-    return replace(case, whole_fix=fixed, searched=searched)
+    fixed = with_fixes(searched.findings, repaired)
+    findings = with_one_fix(searched.findings, case.in_use, fixed)
+    return replace(case, searched=replace(searched, findings=findings))
 
 
 def _with_whole_fix(case: Investigation) -> Investigation:
@@ -450,7 +435,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     not single out each step of it, such as a crop; beside a person's own code not its matte, which may be a
     default. What the search named, and the fix that explains most leaves out, is named no more.
     """
-    single_fixes = dict.fromkeys(fixes(case.findings))
+    single_fixes = dict.fromkeys(fixed_preprocessings(case.findings))
     declared = case.declared
     if not single_fixes or (len(single_fixes) == 1 and declared is None):
         return case
@@ -460,24 +445,29 @@ def _with_whole_fix(case: Investigation) -> Investigation:
         (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
     )
     # What is named stays where its fix adds nothing to that of all.
-    found = tuple(
+    findings_kept = tuple(
         finding
         for finding in case.searched.findings
         if whole_fix
-        == _with_changed_fields(case.in_use, [whole_fix, *fixes([finding])])
+        == _with_changed_fields(
+            case.in_use, [whole_fix, *fixed_preprocessings([finding])]
+        )
     )
     if declared and case.difference:
         matte = whole_fix.decoding.matte
         declared = declared.replace(**decoding_changes(declared, matte=matte))
     if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
         whole_fix = declared
+    searched = with_one_fix(findings_kept, case.in_use, whole_fix)
     return replace(
-        case, whole_fix=whole_fix, searched=replace(case.searched, findings=found)
+        case,
+        certain=with_one_fix(case.certain, case.in_use, whole_fix),
+        searched=replace(case.searched, findings=searched),
     )
 
 
 def _check_images(case: Investigation) -> Investigation:
-    if case.difference or case.named:
+    if case.difference or any_named(case.findings):
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
     if all(map(_shows_nothing, case.photos)):
@@ -491,9 +481,9 @@ def _check_images(case: Investigation) -> Investigation:
             first_layers=case.evaluator.first_layers,
         )
         case = case.with_findings(*properties)
-    if not case.named:
+    if not any_named(case.findings):
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
-    if not case.named and case.correct_share <= 0.5:
+    if not any_named(case.findings) and case.correct_share <= 0.5:
         case = replace(case, doubts=(_FAILING_NOTE,))
     return case
 

@@ -194,7 +194,7 @@ class Evaluator:
             if after.shape == before.shape and not np.array_equal(after, before):
                 yield candidate
 
-    def alike(
+    def tensors_agree(
         self, photos: Photos, first: Preprocessing, second: Preprocessing
     ) -> bool:
         """Whether two preprocessings make the same tensors up to `SAME_TENSORS_SHARE`."""
@@ -256,8 +256,8 @@ def _without_new_averages(layers: FirstLayers) -> FirstLayers:
     """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
     if layers.means is None or layers.variances is None:
         return layers
-    are_new = not layers.means.any() and bool((layers.variances == 1).all())
-    return replace(layers, means=None, variances=None) if are_new else layers
+    are_initial = not layers.means.any() and bool((layers.variances == 1).all())
+    return replace(layers, means=None, variances=None) if are_initial else layers
 
 
 IMAGES_TRIED = 16
@@ -305,7 +305,7 @@ def _slightly_changed(
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
     if p.size is not None:
-        for kind, changes in _resize_changes(p):
+        for kind, changes in _resize_kinds_and_changes(p):
             yield kind, evaluator.tensors(photos, p.replace(**changes))
     saved_again = (
         jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
@@ -315,7 +315,9 @@ def _slightly_changed(
     yield "decoder", np.concatenate(tensors)
 
 
-def _resize_changes(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
+def _resize_kinds_and_changes(
+    p: Preprocessing,
+) -> Iterator[tuple[str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos", "tf_bilinear"):
         yield "resize_filter", {"filter": name}
     yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}

@@ -10,7 +10,13 @@ from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import surprises
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.evidence import CONVINCING_CHANCE
-from kit.diagnosis.finding import Evidence, Finding, Photos, at_least, conclude
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Photos,
+    chance_of_at_least,
+    conclude,
+)
 from kit.diagnosis.sources import Labelled
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR, decoding_changes, run
@@ -54,13 +60,10 @@ def check_files(
     classifier: Classifier, photos: Photos, labels: Int64
 ) -> tuple[Finding, ...]:
     """Decode the images as their files ask for, and see what that changes; a label is -1 if unknown."""
-    findings = (
-        *(
-            _unheeded_finding(classifier, photos, labels, request)
-            for request in _REQUESTS
-        ),
-        _small_images_finding(known_preprocessing(classifier), photos),
-    )
+    findings = [
+        _unheeded_finding(classifier, photos, labels, request) for request in _REQUESTS
+    ]
+    findings.append(_small_images_finding(known_preprocessing(classifier), photos))
     return tuple(filter(None, findings))
 
 
@@ -68,17 +71,17 @@ def _unheeded_finding(
     classifier: Classifier, photos: Photos, labels: Int64, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
-    ways = [
+    heeding = [
         used.replace(**decoding_changes(used, **{request.field: value}))
         for value in request.values
     ]
 
-    if not any(_differing(photos, used, way) for way in ways):
+    if not any(_places_decoded_otherwise(photos, used, tried) for tried in heeding):
         return None
     labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
     # The first of those that meet as many labels.
-    fixed = max(ways, key=lambda way: labelled.correct(way).sum())
-    places = _differing(photos, used, fixed)
+    fixed = max(heeding, key=lambda tried: labelled.correct(tried).sum())
+    places = _places_decoded_otherwise(photos, used, fixed)
     if not places:
         return None
     affected = [photos[place] for place in places]
@@ -92,14 +95,14 @@ def _unheeded_finding(
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
     # Of several ways, labels have to tell the best from every other one that decodes these images otherwise.
-    rivals = [used, *ways] if ways[1:] else []
+    rivals = [used, *heeding] if heeding[1:] else []
     outcomes = (
         labelled.gained_and_lost(rival, fixed)
         for rival in rivals
-        if _differing(photos, rival, fixed)
+        if _places_decoded_otherwise(photos, rival, fixed)
     )
     told_apart = all(
-        at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
+        chance_of_at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
         for gained, lost in outcomes
     )
     changed_share = float(before.changed(after).mean())
@@ -122,7 +125,7 @@ def _unheeded_finding(
     )
 
 
-def _differing(
+def _places_decoded_otherwise(
     photos: Photos, first: Preprocessing, second: Preprocessing
 ) -> list[int]:
     """Return the places of the photos that two preprocessings decode otherwise."""
@@ -217,9 +220,9 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
         evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
         # A standard deviation of levels 0..1 was never meant for 0..255.
-        last = used.scaling[-1]
-        is_of_shares = last.std is not None and np.max(last.std) <= 1
-        right = [replace(last, divisor=255.0)] if is_of_shares else []
+        last_scaling = used.scaling[-1]
+        is_of_shares = last_scaling.std is not None and np.max(last_scaling.std) <= 1
+        right = [replace(last_scaling, divisor=255.0)] if is_of_shares else []
         fixed = used.replace(scaling=right)
     elif span < SQUEEZED_RANGE:
         cause = "double_scaling"

@@ -37,22 +37,22 @@ _LARGEST_AND_LEAST = {"Uniform": (math.sqrt(3), 1.0), "Normal": (2 / 0.87962566,
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
-    norms = [
+    norm_layers = [
         layer
         for layer in layers
         if _updates_averages(layer) and len(weights.get(layer.name, ())) >= 2
     ]
-    if not norms:
+    if not norm_layers:
         return None
     # The last two arrays of such a layer are its averages.
-    means = np.hstack([weights[layer.name][-2].ravel() for layer in norms])
-    variances = np.hstack([weights[layer.name][-1].ravel() for layer in norms])
+    means = np.hstack([weights[layer.name][-2].ravel() for layer in norm_layers])
+    variances = np.hstack([weights[layer.name][-1].ravel() for layer in norm_layers])
     if not means.any() and (variances == 1).all():
         initial_share = 1.0
         text = "were never updated"
     else:
         steps = _training_steps(weights)
-        momentum = float(norms[0].settings.get("momentum", 0.99))
+        momentum = float(norm_layers[0].settings.get("momentum", 0.99))
         initial_share = momentum**steps
         text = f"had only {steps:.0f} training steps to settle"
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
@@ -86,18 +86,18 @@ def _training_steps(weights: Weights) -> float:
 
 def check_nan(weights: Weights) -> Finding | None:
     """Look for weights that are NaN, infinite or at `OVERFLOWING`; the cause is ``"diverged_training"``."""
-    shares = [
+    useless_shares = [
         1 - (np.abs(array) < OVERFLOWING).mean()
         for name, arrays in weights.items()
         for array in arrays
         if name != "optimizer" and array.dtype.kind == "f" and array.size
     ]
-    if not any(shares):
+    if not any(useless_shares):
         return None
     return conclude(
         "diverged_training",
         "Some weights are NaN, infinite or overflow: the training diverged.",
-        Evidence("share of such weights", float(np.mean(shares)), 0.0, True),
+        Evidence("share of such weights", float(np.mean(useless_shares)), 0.0, True),
         advice="Train with a lower learning rate, and look for NaN in the training images.",
     )
 
@@ -122,19 +122,19 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         for layer in layers
         if any(array.ndim > 1 for array in weights.get(layer.name, ()))
     ]
-    initial = [layer for layer in weighted if _is_initial(layer, weights[layer.name])]
+    untouched = [layer for layer in weighted if _is_initial(layer, weights[layer.name])]
     # A frozen layer may be meant to be as it is, but not the last.
     if not any(
         layer.settings.get("trainable", True) or layer is weighted[-1]
-        for layer in initial
+        for layer in untouched
     ):
         return None
-    names = ", ".join(repr(layer.name) for layer in initial)
+    names = ", ".join(repr(layer.name) for layer in untouched)
     return conclude(
         "untrained_weights",
-        f"{len(initial)} of {len(weighted)} layers with weights are as their initializers"
+        f"{len(untouched)} of {len(weighted)} layers with weights are as their initializers"
         f" left them: {names}.",
-        Evidence("such layers", len(initial), 1, True),
+        Evidence("such layers", len(untouched), 1, True),
         advice="Train these layers, or load their weights before you save the model.",
     )
 
@@ -210,10 +210,15 @@ def check_head(
 def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
     largest = float(outputs.max())
     # A softmax of 1 for one class and 0 for all others.
-    most = math.e / (math.e + outputs.shape[1] - 1)
+    largest_possible = math.e / (math.e + outputs.shape[1] - 1)
     return _head_finding(
-        f"Two softmax layers: no class can get more than {most:.1%}.",
-        Evidence("largest output", largest, most, largest <= most + 1e-4),
+        f"Two softmax layers: no class can get more than {largest_possible:.1%}.",
+        Evidence(
+            "largest output",
+            largest,
+            largest_possible,
+            largest <= largest_possible + 1e-4,
+        ),
         advice="Remove one of them: the ranking of the classes stays.",
         code=_CODE_WITHOUT_SOFTMAX.format(name=layer.name),
     )

@@ -8,7 +8,13 @@ import numpy as np
 
 from kit._arrays import Indices, Int64
 from kit.classifier.predictions import Predictions
-from kit.diagnosis.finding import Evidence, Finding, at_least, conclude, ranked
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    chance_of_at_least,
+    conclude,
+    ranked,
+)
 
 CHANCE_NAMED = 0.01
 """Probability that predictions fit an order by chance, up to which it is named."""
@@ -45,9 +51,9 @@ _ADVICE = "Give the class names in the order of the training, such as train_data
 def check_class_order(predictions: Predictions) -> Finding | None:
     """Look for an order of classes that makes labelled predictions right; the cause is ``"class_order"``."""
     labelled = predictions.labelled  # without the images whose label is not known
-    classes = len(labelled.class_names)
+    class_count = len(labelled.class_names)
     # A row for each label, a column for each predicted class.
-    table: Int64 = np.zeros((classes, classes), np.int64)
+    table: Int64 = np.zeros((class_count, class_count), np.int64)
     np.add.at(table, (labelled.labels, labelled.index), 1)
     # Where most predictions are right as they are, another order can exchange a few classes only.
     mostly_right = bool(2 * table.trace() > len(labelled))
@@ -118,13 +124,13 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
 def _order_by_rule(labelled: Predictions) -> Finding | None:
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(labelled.class_names)
-    hits = {
+    hits_by_rule = {
         rule: int((class_of_output[labelled.index] == labelled.labels).sum())
         for rule, class_of_output in orders.items()
     }
-    rule = max(hits, key=hits.__getitem__, default="")
-    images = len(labelled)
-    if 2 * hits.get(rule, 0) <= images:
+    rule = max(hits_by_rule, key=hits_by_rule.__getitem__, default="")
+    image_count = len(labelled)
+    if 2 * hits_by_rule.get(rule, 0) <= image_count:
         return None
     output_of_class = np.argsort(orders[rule])
     # As many orders were tried as there are rules: Boole's inequality.
@@ -132,7 +138,9 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
     if chance > CHANCE_POSSIBLE:
         return None
     # Under the right order a working network would have more hits.
-    chance_of_so_few = 1 - at_least(hits[rule] + 1, images, WORKING_SHARE)
+    chance_of_so_few = 1 - chance_of_at_least(
+        hits_by_rule[rule] + 1, image_count, WORKING_SHARE
+    )
     return _reordering(
         labelled,
         orders[rule],
@@ -140,7 +148,7 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
         Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
         Evidence(
             f"predicted correctly if {rule}",
-            hits[rule],
+            hits_by_rule[rule],
             supports=chance_of_so_few >= CHANCE_NAMED,
         ),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
@@ -152,9 +160,9 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
 def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     """Return the chance that predictions put so many classes where an order has them."""
     labels = labelled.labels
-    classes = len(output_of_class)
+    class_count = len(output_of_class)
     is_hit = labelled.index == output_of_class[labels]
-    distances = np.abs(output_of_class - np.arange(classes))
+    distances = np.abs(output_of_class - np.arange(class_count))
     moved_classes = [label for label in np.unique(labels).tolist() if distances[label]]
     # Classes of which at least half of the images are predicted as the order has it.
     fitting_classes = [
@@ -164,8 +172,11 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     # class hits one of K outputs with 1 / K, and another one after j hits with 1 / (K + j). Neighbours in a
     # list of classes are often alike, and taken for each other.
     hit_chances = (
-        max(1 / (classes + hits), ADJACENT_RATE if distances[label] == 1 else 0.0)
-        for hits, label in enumerate(fitting_classes)
+        max(
+            1 / (class_count + earlier_hits),
+            ADJACENT_RATE if distances[label] == 1 else 0.0,
+        )
+        for earlier_hits, label in enumerate(fitting_classes)
     )
     # Any of the moved classes may be those that fit.
     return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
@@ -180,20 +191,20 @@ def _order_by_images(
     """
     from scipy.optimize import linear_sum_assignment
 
-    classes = len(table)
-    labels = np.arange(classes)
+    class_count = len(table)
+    all_classes = np.arange(class_count)
     # The order with the most hits; classes without images stay where they are, if they can.
     output_of_class = linear_sum_assignment(
-        table + 1e-6 * np.eye(classes), maximize=True
+        table + 1e-6 * np.eye(class_count), maximize=True
     )[1]
-    hits = table[labels, output_of_class]
-    images = table.sum(axis=1)
+    hit_counts = table[all_classes, output_of_class]
+    image_counts = table.sum(axis=1)
     # Classes most of whose images are predicted as another one; of these, those that change places.
-    is_moved = (output_of_class != labels) & (2 * hits > images)
-    is_mutual = output_of_class[output_of_class] == labels
+    is_moved = (output_of_class != all_classes) & (2 * hit_counts > image_counts)
+    is_mutual = output_of_class[output_of_class] == all_classes
     is_pair = is_moved & is_moved[output_of_class] & is_mutual
-    exchange = np.where(is_pair, output_of_class, labels)
-    hits_and_images = np.stack([table[labels, exchange], images])
+    exchange = np.where(is_pair, output_of_class, all_classes)
+    hits_and_images = np.stack([table[all_classes, exchange], image_counts])
     pair_hits, pair_images = hits_and_images[:, is_pair].sum(axis=1).tolist()
     other_hits, other_images = hits_and_images[:, ~is_pair].sum(axis=1).tolist()
     if pair_images and other_hits > WORKING_SHARE * other_images:
@@ -204,32 +215,36 @@ def _order_by_images(
         # A network that cannot tell two classes apart mixes half of their images up: the sign test (Conover
         # 1999, section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's
         # inequality.
-        most_pairs_by_chance = error_share * np.count_nonzero(images)
-        chance = most_pairs_by_chance * at_least(pair_hits, pair_images, 0.5)
+        most_pairs_by_chance = error_share * np.count_nonzero(image_counts)
+        chance = most_pairs_by_chance * chance_of_at_least(pair_hits, pair_images, 0.5)
         # A single image of a class may be a mistake.
-        proves = hits[is_pair].min() > 1
+        proves = hit_counts[is_pair].min() > 1
     else:
         summary = "Each class is predicted as one other, always the same."
         # A single image of a class can be assigned to any output, and proves nothing.
-        is_proved = hits >= 2
-        few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, classes)
+        is_proved = hit_counts >= 2
+        few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, class_count)
         # Where a preprocessing is to blame, some other order explains up to this share.
-        chance = at_least(
-            int(hits[is_proved].sum()), int(images[images >= 2].sum()), FAULTY_SHARE
+        chance = chance_of_at_least(
+            int(hit_counts[is_proved].sum()),
+            int(image_counts[image_counts >= 2].sum()),
+            FAULTY_SHARE,
         )
         if few_moved or mostly_right or chance > CHANCE_POSSIBLE:
             return None
         # Chance that no two of these classes get the same output, if each gets any.
-        one_to_one = prod(1 - taken / classes for taken in range(is_proved.sum()))
-        many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
-        proves = many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
+        one_to_one = prod(1 - taken / class_count for taken in range(is_proved.sum()))
+        are_many = (
+            one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
+        )
+        proves = are_many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
     class_of_output = np.argsort(output_of_class)
-    right = int(table[labels, output_of_class].sum())
+    right_count = int(table[all_classes, output_of_class].sum())
     return _reordering(
         labelled,
         class_of_output,
         summary,
-        Evidence(f"of {len(labelled)} images right in that order", right),
+        Evidence(f"of {len(labelled)} images right in that order", right_count),
         Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, chance <= CHANCE_NAMED),
         sure=bool(chance <= CHANCE_NAMED and proves),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",

@@ -63,13 +63,16 @@ _LEAST_PROBABILITY = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class _Form:
-    """A model, with its outputs in the order of the first's classes; mostly the second.
+    """A model that is compared, with its outputs in the order of the first's classes.
 
-    Those of other code are `recorded`: they are asked for once for each photo, in order.
+    The class names and `order`, the places of its own outputs, are in that order. Outputs of other code are
+    `recorded`: they are asked for once for each photo, in the order of these.
     """
 
+    name: str
     function: Function
     order: Indices
+    class_names: Sequence[str]
     preprocessing: Preprocessing
     recorded: bool = False
 
@@ -81,7 +84,7 @@ class _Form:
                 " give one probability for each, as np.hstack([1 - p, p]) of a sigmoid;"
                 " a function that prepares images is for kit.check"
             )
-        return finite(rows, "the second")[:, self.order]
+        return finite(rows, self.name)[:, self.order]
 
     def predict(self, photo: Photo) -> Float32:
         return self.predict_tensors(self.preprocessing.apply(photo))
@@ -123,13 +126,18 @@ def compare(
     check_first(first)
     names = first.class_names
     opened = as_photos(photos)
-    form = _form_of_second(first, second, len(opened))
+    used = known_preprocessing(first)
+    first_form = _Form(
+        first.name,
+        partial(_calibrated, first),
+        order=np.arange(len(names)),
+        class_names=names,
+        preprocessing=used,
+    )
+    second_form = _form_of_second(first_form, second, len(opened))
     truth = label_indices(labels, names, opened)
     steps = Steps(opened, "Comparing", progress)
-    used = known_preprocessing(first)
-    rows = [
-        (_calibrated(first, used.apply(photo)), form.predict(photo)) for photo in steps
-    ]
+    rows = [(first_form.predict(photo), second_form.predict(photo)) for photo in steps]
     rows_before, rows_after = map(np.concatenate, zip(*rows, strict=True))
     photo_names = tuple(photo.name for photo in opened)
     before = Predictions(rows_before, names, truth, photo_names)
@@ -137,18 +145,18 @@ def compare(
     changes = _largest_changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
     search = _Search(
-        first=first,
-        second=form,
+        first=first_form,
+        second=second_form,
         photos=tuple(opened[place] for place in most_changed),
         before=before.probabilities[most_changed],
         after=after.probabilities[most_changed],
     )
     cause = search.likely_cause(changes)
-    other = form.preprocessing
+    other = second_form.preprocessing
     of_pillow = (pillow_words(used, other, photo) for photo in search.photos)
     return Compared(
-        first.name,
-        getattr(second, "name", getattr(second, "__name__", "the other form")),
+        first_form.name,
+        second_form.name,
         photos=len(opened),
         changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
@@ -181,20 +189,26 @@ def _movers(
 
 
 def _form_of_second(
-    first: Classifier, second: Classifier | Function | ArrayLike, photo_count: int
+    first: _Form,
+    second: Classifier | Function | ArrayLike,
+    photo_count: int,
 ) -> _Form:
-    names = first.class_names
-    order = np.arange(len(names))
-    used = known_preprocessing(first)
     if isinstance(second, Classifier):
-        if sorted(names) == sorted(second.class_names):
+        places_in_second = first.order.copy()
+        if sorted(first.class_names) == sorted(second.class_names):
             # Stable, so that classes of one name stay in their order.
             by_name = np.argsort(second.class_names, kind="stable")
-            order[np.argsort(names, kind="stable")] = by_name
-        predict = partial(_calibrated, second)
-        return _Form(predict, order, second.preprocessing or used)
+            places_in_second[np.argsort(first.class_names, kind="stable")] = by_name
+        return replace(
+            first,
+            name=second.name,
+            function=partial(_calibrated, second),
+            order=places_in_second,
+            preprocessing=second.preprocessing or first.preprocessing,
+        )
     if callable(second):
-        return _Form(second, order, used)
+        name = getattr(second, "__name__", "the other form")
+        return replace(first, name=name, function=second)
     if not isinstance(second, list | np.ndarray):
         raise TypeError(
             "Expected a classifier, a function of tensors, or outputs (photos, classes),"
@@ -206,12 +220,16 @@ def _form_of_second(
         raise ValueError(f"Expected {expectation}, received {len(rows)}")
     recorded_rows = iter(rows[:, None])
     # Whatever the tensor, the outputs for the next photo.
-    return _Form(lambda _: next(recorded_rows), order, used, recorded=True)
+    return replace(
+        first,
+        name="the other form",
+        function=lambda _: next(recorded_rows),
+        recorded=True,
+    )
 
 
 def _calibrated(classifier: Classifier, tensors: Float32) -> Float32:
-    rows = classifier.calibrated(classifier.predict_tensors(tensors))
-    return finite(rows, classifier.name)
+    return classifier.calibrated(classifier.predict_tensors(tensors))
 
 
 def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
@@ -221,7 +239,7 @@ def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
     )
 
 
-def _mean_change(first_rows: Floats, second_rows: Floats) -> float:
+def _mean_largest_change(first_rows: Floats, second_rows: Floats) -> float:
     return float(_largest_changes(first_rows, second_rows).mean())
 
 
@@ -265,7 +283,7 @@ class _Search:
     `before` and `after`, float32 (photos, classes), are what both put out for the photos.
     """
 
-    first: Classifier
+    first: _Form
     second: _Form
     photos: tuple[Photo, ...]
     before: Float32
@@ -282,19 +300,22 @@ class _Search:
             random_finding = check_determinism(self.second, tensor)
             if random_finding is not None:
                 return _Cause((random_finding.cause,), remaining=1.0)
-        causes = self._simplest_first(inputs=not sound)
-        return _proven_cause(_mean_change(self.before, self.after), causes)
+        causes = self._causes_simplest_first(inputs=not sound)
+        return _proven_cause(_mean_largest_change(self.before, self.after), causes)
 
-    def _simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
+    def _causes_simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
-        names = self.first.class_names
         for words, head in heads_by_words.items():
-            for cause in _causes_in_outputs(names, self.before, head(self.after)):
+            for cause in _causes_in_outputs(
+                self.first.class_names, self.before, head(self.after)
+            ):
                 yield cause.with_head(words)
         sizes = {photo.size for photo in self.photos}
-        if not inputs or (self.used.size is None and len(sizes) > 1):
+        if not inputs or (self.first.preprocessing.size is None and len(sizes) > 1):
             return
-        image = self.used.replace(layout="channels_last").apply(self.photos[0])[0]
+        image = self.first.preprocessing.replace(layout="channels_last").apply(
+            self.photos[0]
+        )[0]
         # A turn that exchanges sides fits square images alone.
         evaluators = {
             name: Evaluator(self._turned_first(turn))
@@ -327,55 +348,59 @@ class _Search:
             # Of all photos, or the first few.
             photos = self.photos[:count]
             rows = evaluator.probabilities(photos, candidate.preprocessing)
-            return _mean_change(target[:count], rows)
+            return _mean_largest_change(target[:count], rows)
 
-        few = self.photos[:IMAGES_SEARCHED]
-        unchanged = Candidate(self.used, step="", cause="")
-        differing = evaluator.differing(few, self.used, changes)
+        photos_searched = self.photos[:IMAGES_SEARCHED]
+        unchanged = Candidate(self.first.preprocessing, step="", cause="")
+        differing = evaluator.differing(
+            photos_searched, self.first.preprocessing, changes
+        )
         best = min(
             (unchanged, *differing), key=partial(remaining, count=IMAGES_SEARCHED)
         )
-        changed = difference(self.used, best.preprocessing)
-        same = f"doing the same to {self.first.name} ({changed})" if changed else ""
+        changed = difference(self.first.preprocessing, best.preprocessing)
+        doing_the_same = (
+            f"doing the same to {self.first.name} ({changed})" if changed else ""
+        )
         # Of turns that are done to the first, the name says what undoes them: what the second needs.
         turned = f"giving it tensors {turn}" if turn else ""
         return _Cause(
             (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
-            _joined([same, turned]),
+            _joined([doing_the_same, turned]),
             remaining(best),
         )
 
-    @property
-    def used(self) -> Preprocessing:
-        """The preprocessing of the first."""
-        return known_preprocessing(self.first)
-
     def _turned_first(self, turn: Callable[[Array], Array]) -> _Form:
         """Return the first, whose tensors are turned before it gets them."""
-        layout = self.used.layout
+        layout = self.first.preprocessing.layout
 
         def predict(tensors: Float32) -> Float32:
             turned = np.stack([turn(image) for image in arrange_back(tensors, layout)])
-            return _calibrated(self.first, arrange(turned, layout))
+            return self.first.function(arrange(turned, layout))
 
-        order = np.arange(len(self.first.class_names))
-        return _Form(predict, order, self.used)
+        return replace(self.first, function=predict)
 
     def _changes(self) -> Iterator[Candidate]:
         """Yield what may be done in place of the first's own preprocessing."""
-        own = self.used
-        used = self.second.preprocessing
+        used_by_first = self.first.preprocessing
+        used_by_second = self.second.preprocessing
         # As the second prepares images, where that makes tensors for the first.
-        if used.channel_count == own.channel_count:
-            other = used.replace(size=own.size, layout=own.layout)
-            yield Candidate(other, "", _joined(_causes_of_steps(other, own)))
+        if used_by_second.channel_count == used_by_first.channel_count:
+            as_second = used_by_second.replace(
+                size=used_by_first.size, layout=used_by_first.layout
+            )
+            yield Candidate(
+                as_second,
+                "",
+                _joined(_causes_of_steps(as_second, used_by_first)),
+            )
         for fault in CATALOGUE.values():
             # The second gets tensors, but what made recorded outputs got files.
             if self.second.recorded or fault.step in STEPS_OF_TENSORS:
-                yield Candidate(fault.apply(own), fault.step, fault.cause)
+                yield Candidate(fault.apply(used_by_first), fault.step, fault.cause)
         for scaling in SCALINGS.values():
-            if fits(scaling, own.channel_count):
-                yield from _scaled_otherwise(own, scaling)
+            if fits(scaling, used_by_first.channel_count):
+                yield from _scaled_otherwise(used_by_first, scaling)
 
 
 def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
@@ -397,8 +422,10 @@ def _scaled_otherwise(own: Preprocessing, scaling: Scalings) -> Iterator[Candida
     slope, offset = affine(scaling)
     # (x - mean) / std, where numbers x are taken for levels * slope + offset.
     levels_meant = Scaling(mean=offset.tolist(), std=slope.tolist())
-    again = own.replace(scaling=(*own.scaling, levels_meant, *own.scaling))
-    yield Candidate(again, "scaling", cause)
+    levels_scaled_twice = own.replace(
+        scaling=(*own.scaling, levels_meant, *own.scaling)
+    )
+    yield Candidate(levels_scaled_twice, "scaling", cause)
 
 
 def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
@@ -451,32 +478,32 @@ def _without_softmax(rows: Floats) -> Floats:
 def _causes_in_outputs(
     class_names: Sequence[str], before: Floats, after: Floats
 ) -> Iterator[_Cause]:
-    """Yield what is left of the difference as it is, with a temperature, and with other orders."""
-    as_it_is = _mean_change(before, after)
-    yield _Cause(remaining=as_it_is)
+    """Yield what is left of the difference as it is, a temperature, and other orders of the classes."""
+    change_as_it_is = _mean_largest_change(before, after)
+    yield _Cause(remaining=change_as_it_is)
     for name, order in known_orders(class_names).items():
-        ordered = _mean_change(before, after[:, np.argsort(order)])
-        yield _Cause(("class_order",), f"reading its classes {name}", ordered)
+        change_in_order = _mean_largest_change(before, after[:, np.argsort(order)])
+        yield _Cause(("class_order",), f"reading its classes {name}", change_in_order)
     # What is fitted to one image always fits it.
     if len(before) == 1:
         return
     # A temperature changes no predicted class.
     if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
         fitted = scipy.optimize.minimize_scalar(
-            lambda power: _mean_change(before, tempered(after, np.exp(-power))),
+            lambda power: _mean_largest_change(before, tempered(after, np.exp(-power))),
             bounds=(-3, 3),
             method="bounded",
         )
         words = f"a temperature of {np.exp(fitted.x):.3g}"
         # So much is fitted, here and below, that little may be left.
-        if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * as_it_is:
+        if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * change_as_it_is:
             yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
     # The order that brings outputs of the same class nearest, over all photos.
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
-    ordered = _mean_change(before, after[:, order])
-    if ordered <= EXACT_SHARE * as_it_is:
-        yield _Cause(("class_order",), "putting its classes in order", ordered)
+    change_in_order = _mean_largest_change(before, after[:, order])
+    if change_in_order <= EXACT_SHARE * change_as_it_is:
+        yield _Cause(("class_order",), "putting its classes in order", change_in_order)
 
 
 _REVERSED = "with their channels reversed"

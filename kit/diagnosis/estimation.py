@@ -14,9 +14,6 @@ DIMMEST_GAIN = 0.51
 """Least gain of a channel by which other light may be undone: lamps hardly make levels more than twice as
 high. -1..1 in place of 0..1 is undone by 0.5."""
 
-BRIGHTEST_GAIN = 100.0
-"""Largest gain of a channel by which other light may be undone."""
-
 AS_WELL_SHARE = 0.75
 """Share of the evidence for a change from which on light that is undone explains the images as well."""
 
@@ -36,25 +33,25 @@ def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
     Any scaling that comes near explains a lot. A few are tried, and where the best predicts otherwise than
     the known one, neither is the fix.
     """
-    known = next(iter(ranked), None)
-    if known is None or known.candidate.step != "scaling":
+    best_known = next(iter(ranked), None)
+    if best_known is None or best_known.candidate.step != "scaling":
         return ranked
-    if known.gain < POSSIBLE_GAIN or grounds.probes:
+    if best_known.gain < POSSIBLE_GAIN or grounds.probes:
         return ranked
     in_use = grounds.in_use
-    rivals = (
+    unlisted_scores = (
         grounds.score(explained("scaling", in_use.replace(scaling=scaling), in_use))
         for scaling in UNLISTED_SCALINGS
     )
-    rival = max(rivals, key=lambda score: score.gain)
-    if rival.gain > known.gain and grounds.changes_predictions(
-        known.preprocessing, rival.preprocessing, added_each_way=0
+    best_unlisted = max(unlisted_scores, key=lambda score: score.gain)
+    if best_unlisted.gain > best_known.gain and grounds.changes_predictions(
+        best_known.preprocessing, best_unlisted.preprocessing, added_each_way=0
     ):
-        return [replace(rival, variants=(known.preprocessing,)), *ranked]
+        return [replace(best_unlisted, variants=(best_known.preprocessing,)), *ranked]
     return ranked
 
 
-def explained_by_light(grounds: Grounds, score: Score) -> bool:
+def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
     """Whether other light than in training explains images as well as another scaling or order of channels.
 
     Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels
@@ -90,8 +87,8 @@ def explained_by_light(grounds: Grounds, score: Score) -> bool:
 def _measured_under(grounds: Grounds, score: Score, ends: Array, lit: Array) -> float:
     """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
     spread = np.ptp(ends, axis=0).clip(1)
-    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN, BRIGHTEST_GAIN)
-    undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
+    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN)
+    light_undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     in_use = grounds.in_use
-    lamp = in_use.replace(scaling=(undone, *in_use.scaling))
-    return grounds.score(replace(score.candidate, preprocessing=lamp)).measured
+    without_light = in_use.replace(scaling=(light_undone, *in_use.scaling))
+    return grounds.score(replace(score.candidate, preprocessing=without_light)).measured

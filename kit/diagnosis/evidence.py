@@ -15,7 +15,7 @@ from kit.diagnosis.candidates import (
     Trial,
     candidates,
 )
-from kit.diagnosis.finding import at_least
+from kit.diagnosis.finding import chance_of_at_least
 from kit.diagnosis.sources import (
     Averages,
     Bundled,
@@ -169,11 +169,6 @@ class Grounds:
         )
 
     @property
-    def label_count(self) -> int:
-        """How many labels are known."""
-        return self.labelled.count
-
-    @property
     def judges_every_step(self) -> bool:
         """Whether every step of the preprocessing can be judged without labels of the user's."""
         return self.evaluator.has_statistics or bool(self.probes)
@@ -254,7 +249,7 @@ class Grounds:
         # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
         count = len(moved_shares) + 2 * added_each_way
         changed_share = (moved_shares.sum() + added_each_way) / count
-        return bool(changed_share > QUIET_SHARE) and not self.evaluator.alike(
+        return bool(changed_share > QUIET_SHARE) and not self.evaluator.tensors_agree(
             self.photos, fixed, rival
         )
 
@@ -266,13 +261,15 @@ class Grounds:
         """Return how many labelled images are predicted correctly."""
         return int(self.labelled.correct(self.in_use).sum())
 
-    def convincing(self) -> bool:
+    def is_convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.judges_every_step:
             return True
-        classes = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
-        chance = at_least(self.correct(), self.label_count, 1 / classes)
-        return chance <= CONVINCING_CHANCE
+        class_count = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
+        chance_of_as_many = chance_of_at_least(
+            self.correct(), self.labelled.count, 1 / class_count
+        )
+        return chance_of_as_many <= CONVINCING_CHANCE
 
 
 def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
@@ -350,11 +347,7 @@ def _bundled_source(
     # Where the layers tell, probes do; see `_probe_source`.
     if classes not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
         return None
-    try:
-        photos, labels = labelled_images(classes)
-    except FileNotFoundError:
-        # An installed kit may lack the images.
-        return None
+    photos, labels = labelled_images(classes)
     photographic = LABELLED[classes][0] == "imagenet"
     bundled = Bundled(
         evaluator, photos, labels, photographic=photographic, originals=photos

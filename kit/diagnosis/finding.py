@@ -126,7 +126,7 @@ def using(text: str, fixed: Preprocessing) -> Fix:
     return Fix(text, f"classifier = classifier.using({fixed.to_code()})", fixed)
 
 
-def at_least(successes: int, trials: int, rate: float) -> float:
+def chance_of_at_least(successes: int, trials: int, rate: float) -> float:
     """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
     from scipy.special import (
         bdtrc,
@@ -140,6 +140,11 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(findings, key=lambda finding: get_args(Verdict).index(finding.verdict))
     )
+
+
+def any_named(findings: Iterable[Finding]) -> bool:
+    """Whether a cause is named."""
+    return any(finding.verdict == "named" for finding in findings)
 
 
 def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:

@@ -15,7 +15,15 @@ from kit.classifier.engines import picture_size
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Fix,
+    Photos,
+    Verdict,
+    any_named,
+    chance_of_at_least,
+)
 from kit.images.photo import Photo
 from kit.perturbation.alterations import ImageCause
 from kit.perturbation.conditions import IMAGE_CAUSES
@@ -144,14 +152,12 @@ def check_properties(
         ],
         first_layers=first_layers,
     )
-    trials = filter(None, map(partial(_tried, case), IMAGE_CAUSES.values()))
+    trials = filter(None, map(partial(_trial_of, case), IMAGE_CAUSES.values()))
     findings: list[Finding] = []
     for trial in sorted(trials, key=lambda trial: trial.rank):
         verdict = trial.verdict
         # Only the first by rank is to blame: that by which most other predictions fall.
-        if verdict == "named" and any(
-            earlier.verdict == "named" for earlier in findings
-        ):
+        if verdict == "named" and any_named(findings):
             verdict = "possible"
         findings.append(_finding(case, trial, verdict))
     return tuple(findings)
@@ -169,11 +175,11 @@ def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
 
 def _unusual_measures(photo: Photo, *, colourless: bool) -> dict[str, float]:
     """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
-    tiny = min(photo.size) < TEXTURED_SIDE
+    is_tiny = min(photo.size) < TEXTURED_SIDE
     measures = {}
     for cause, condition in IMAGE_CAUSES.items():
         # Too small to be measured, or a colour that the network does not see.
-        if (tiny and condition.textural) or (
+        if (is_tiny and condition.textural) or (
             colourless and condition.group == "colour"
         ):
             continue
@@ -233,7 +239,7 @@ class _Trial(NamedTuple):
     """What came of a property that was done to other images, and undone in those that have it.
 
     `measures` and `amount` are those of the images that it may be to blame for, and the setting of the
-    perturbation that does it; for all else see `_tried` and `_finding`.
+    perturbation that does it; for all else see `_trial_of` and `_finding`.
     """
 
     condition: ImageCause
@@ -251,26 +257,28 @@ class _Trial(NamedTuple):
         return self.condition.invertible and self.changed_share < 0.5, self.kept_share
 
 
-def _tried(case: _Case, condition: ImageCause) -> _Trial | None:
+def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
     """Do a property to other images, undo it in those that have it; None where no image is suspected."""
     measures = case.measures(condition.cause)
-    suspects = [place for place in measures if not case.correct[place]]
-    if not suspects:
+    suspect_places = [place for place in measures if not case.correct[place]]
+    if not suspect_places:
         return None
     # At most `IMAGES_ASKED` images, spread over all.
-    places = suspects[:: ceil(len(suspects) / IMAGES_ASKED)]
+    places_asked = suspect_places[:: ceil(len(suspect_places) / IMAGES_ASKED)]
     amounts = []
     # For each image, several ways to undo it.
-    undone = []
-    for place in places:
+    undone_photos = []
+    for place in places_asked:
         pixels = case.reduced_photos[place].pixels
         amount = condition.amount(measures[place], pixels)
         amounts.append(amount)
-        undone.append(list(map(Photo, condition.undo(pixels, amount))))
+        undone_photos.append(list(map(Photo, condition.undo(pixels, amount))))
     kept_share = _kept_share(case, condition, float(np.median(amounts)))
-    lead_nats = np.array(list(map(partial(_rival_lead, case), places, undone)))
+    lead_nats = np.array(
+        list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
+    )
     chance = _chance_of_change(
-        case.predictions[np.array(places)],
+        case.predictions[np.array(places_asked)],
         lead_nats,
         exact=condition.invertible,
         kept_share=kept_share,
@@ -281,14 +289,14 @@ def _tried(case: _Case, condition: ImageCause) -> _Trial | None:
             verdict = "ruled_out"
     elif (
         chance >= NAMED_CHANCE
-        and len(suspects) >= FREQUENT_SHARE * (~case.correct).sum()
-        and not _too_frequent(case, len(measures), len(suspects))
-        and not _undoing_leads_away(case, places, undone)
+        and len(suspect_places) >= FREQUENT_SHARE * (~case.correct).sum()
+        and not _is_too_frequent(case, len(measures), len(suspect_places))
+        and not _undoing_leads_away(case, places_asked, undone_photos)
     ):
         verdict = "named"
     return _Trial(
         condition=condition,
-        measures=[measures[place] for place in suspects],
+        measures=[measures[place] for place in suspect_places],
         amount=float(np.median(amounts)),
         kept_share=kept_share,
         changed_share=float((lead_nats > 0).mean()),
@@ -309,20 +317,20 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
         Evidence(changed_text, changed_share),
         Evidence(chance_text, chance, NAMED_CHANCE, chance >= NAMED_CHANCE),
     )
-    images = len(case.reduced_photos)
+    image_count = len(case.reduced_photos)
     if condition.read is not None:
         # Noise and blur that are read from pixels were reduced with the image.
         amount *= case.reduction_factor
     which_are = "This image is"
-    if images > 1:
-        which_are = f"{len(measures)} of {images} images are"
+    if image_count > 1:
+        which_are = f"{len(measures)} of {image_count} images are"
     parameter = condition.parameter.replace("_", " ")
     return Finding(
         cause=condition.cause,
         verdict=verdict,
         summary=f"{which_are} unusually {condition.adjective}: {parameter} {amount:.2g}.",
         evidence=evidence,
-        cost=changed_share * len(measures) / images,
+        cost=changed_share * len(measures) / image_count,
         fix=remedy(condition, amount),
     )
 
@@ -332,20 +340,24 @@ def _kept_share(case: _Case, condition: ImageCause, amount: float) -> float:
 
     Of an answer that has become less sure, the share of its probability counts.
     """
-    photos, before = case.controls
-    spoilt = [condition.done(photo, amount) for photo in photos]
-    rows = case.classifier.probabilities(spoilt)
+    photos, predictions_before = case.controls
+    spoilt_photos = [condition.done(photo, amount) for photo in photos]
+    rows = case.classifier.probabilities(spoilt_photos)
     # Of the class that was predicted before.
-    probability_after = rows[np.arange(len(photos)), before.index]
-    return float(np.minimum(probability_after / before.probability, 1).mean())
+    probability_after = rows[np.arange(len(photos)), predictions_before.index]
+    return float(
+        np.minimum(probability_after / predictions_before.probability, 1).mean()
+    )
 
 
-def _rival_lead(case: _Case, place: int, undone: Photos) -> float:
+def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
     """Return by how many nats the best other class leads the present one, over the ways to undo it."""
     present_class = case.predictions.index[place]
     rows = case.classifier.probabilities(undone)
-    mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
-    return float(np.log(np.delete(mean, present_class).max() / mean[present_class]))
+    mean_row = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
+    return float(
+        np.log(np.delete(mean_row, present_class).max() / mean_row[present_class])
+    )
 
 
 def _chance_of_change(
@@ -375,15 +387,19 @@ def _chance_of_change(
     return float(1 / (1 + np.exp(-np.median(log_odds))))
 
 
-def _too_frequent(case: _Case, unusual: int, suspects: int) -> bool:
+def _is_too_frequent(case: _Case, unusual_count: int, suspect_count: int) -> bool:
     """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-    images = len(case.correct)
-    correct = int(case.correct.sum())
-    if not correct:
+    image_count = len(case.correct)
+    correct_count = int(case.correct.sum())
+    if not correct_count:
         return False
     # Odds to have the property: among those not known to be correct, and among the correct ones.
-    suspect_odds = (suspects + 1) / (images - correct - suspects + 1)
-    correct_odds = (unusual - suspects + 1) / (correct - unusual + suspects + 1)
+    suspect_odds = (suspect_count + 1) / (
+        image_count - correct_count - suspect_count + 1
+    )
+    correct_odds = (unusual_count - suspect_count + 1) / (
+        correct_count - unusual_count + suspect_count + 1
+    )
     return bool(np.log(suspect_odds / correct_odds) < RARER_LOG_ODDS)
 
 
@@ -425,25 +441,27 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         return None
     # Of each photo, the share of held-back training images that lie as far from training.
     chances = novelty.chances(novelty.scores(photos))
-    images = len(chances)
+    image_count = len(chances)
     evidence = []
     for rate in (FALSE_POSITIVES, SURE_CHANCE):
         # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
-        unlike = int((chances <= limit).sum())
+        unlike_count = int((chances <= limit).sum())
         # The least number of images that ordinary ones reach with no more than this chance.
         needed = next(
             number
-            for number in range(images + 2)
-            if at_least(number, images, rate) <= limit
+            for number in range(image_count + 2)
+            if chance_of_at_least(number, image_count, rate) <= limit
         )
         text = f"images farther from training than {1 - rate:.0%} of held-back ones"
-        evidence.append(Evidence(text, unlike, needed, supports=unlike >= needed))
+        evidence.append(
+            Evidence(text, unlike_count, needed, supports=unlike_count >= needed)
+        )
     weak, strong = evidence
     verdict: Verdict = "ruled_out"
     if weak.supports:
         verdict = "possible"
     if strong.supports:
         verdict = "named"
-    summary = _UNLIKE[verdict].format(weak.value, images)
+    summary = _UNLIKE[verdict].format(weak.value, image_count)
     return Finding("out_of_distribution", verdict, summary, (weak, strong))

@@ -175,10 +175,12 @@ def _expected_range(zero_and_one: Float64) -> str | None:
             distances[name] = min(
                 float(np.abs(ends - [[bottom], [1.0]]).max()) for bottom in (0.0, -1.0)
             )
-    exact = [name for name, distance in distances.items() if distance <= EXACT_DISTANCE]
+    names_that_fit_exactly = [
+        name for name, distance in distances.items() if distance <= EXACT_DISTANCE
+    ]
     # The first that fits exactly, else the only one that may be.
-    names = exact or list(distances)
-    return names[0] if exact or len(names) == 1 else None
+    names = names_that_fit_exactly or list(distances)
+    return names[0] if names_that_fit_exactly or len(names) == 1 else None
 
 
 def assumed_preprocessing(classifier: Classifier) -> Preprocessing:

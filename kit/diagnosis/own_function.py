@@ -202,10 +202,10 @@ def stand_in(
     decoded = [photo.decoded(expected.decoding) for photo in photos]
     reading = read(expected, function, decoded, partial(_numbers_meant, classifier))
     nearest = cast("Preprocessing", reading.pipeline)
-    problems = [called.problem for called in reading.called if called.problem]
-    if problems:
+    failures = [called.problem for called in reading.called if called.problem]
+    if failures:
         steps = "a function or tensor with steps of a Preprocessing"
-        raise ValueError(f"Expected {steps}, received another: {problems[0]}")
+        raise ValueError(f"Expected {steps}, received another: {failures[0]}")
     compared_with = classifier.preprocessing or nearest
     checkup = _checkup(classifier, compared_with, reading, decoded)
     if checkup.agrees:
@@ -227,8 +227,8 @@ def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:
     if scaling is None or array.dtype not in (np.uint8, np.int8):
         return array
     # A byte is read as the network's type, whatever the file was opened with.
-    pixels = array.view(engine.dtype) - float(np.iinfo(engine.dtype).min)
-    return scale(pixels, (scaling,))
+    levels = array.view(engine.dtype) - float(np.iinfo(engine.dtype).min)
+    return scale(levels, (scaling,))
 
 
 def _probability_change(

@@ -116,19 +116,19 @@ class Diagnosis(Result):
         if self.best is None:
             return ""
         named = " and ".join(finding.cause for finding in self._with_verdict("named"))
-        supports = [evidence.supports for evidence in self.best.evidence]
+        verdicts_of_evidence = [evidence.supports for evidence in self.best.evidence]
         # Without units and figures, which the details have.
-        contrary = [
+        contrary_words = [
             evidence.text.partition(",")[0]
             for evidence in self.best.evidence
             if evidence.supports is False
         ]
         against = (
-            f"{len(contrary)} against ({'; '.join(contrary)})"
-            if contrary
+            f"{len(contrary_words)} against ({'; '.join(contrary_words)})"
+            if contrary_words
             else "none against"
         )
-        return f"Cause: {named}. Evidence: {supports.count(True)} for it, {against}."
+        return f"Cause: {named}. Evidence: {verdicts_of_evidence.count(True)} for it, {against}."
 
     def _with_verdict(self, verdict: Verdict) -> list[Finding]:
         return [finding for finding in self.findings if finding.verdict == verdict]
@@ -165,8 +165,8 @@ class Diagnosis(Result):
         ]
         if not changed_shares:
             return f"{sentence}."
-        count = round(LABELS_TO_COMPARE / max(changed_shares), -1)
-        return f"{sentence}; kit.compare shows with about {count:.0f} labelled ones whether it matters."
+        needed = round(LABELS_TO_COMPARE / max(changed_shares), -1)
+        return f"{sentence}; kit.compare shows with about {needed:.0f} labelled ones whether it matters."
 
     def fix(self) -> Preprocessing:
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""

@@ -8,13 +8,13 @@ import numpy as np
 
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
-from kit.diagnosis.estimation import explained_by_light, with_unlisted_scaling
+from kit.diagnosis.estimation import is_explained_by_light, with_unlisted_scaling
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import (
     Evidence,
     Finding,
     Fix,
-    at_least,
+    chance_of_at_least,
     difference,
     fix_from,
 )
@@ -35,35 +35,48 @@ PAIR_SURPLUS = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
-def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
-    """Find two changes that explain nothing alone: a finding for each, and the preprocessing with both."""
+class _Faults(NamedTuple):
+    """What is named, one finding that is doubtful or none, and the preprocessing with what is named fixed."""
+
+    named: list[Finding]
+    doubtful: list[Finding]
+    fixed: Preprocessing
+
+
+def pair_of_changes(grounds: Grounds) -> _Faults | None:
+    """Find two changes that explain nothing alone; None where no two do, or others as well."""
     if not grounds.evaluator.has_statistics or grounds.usual(grounds.in_use):
         return None
-    singles = grounds.scores
+    single_scores = grounds.scores
     # Of each pair the cause of the first change, and the score of the second, which has both changes.
     pairs = [
         (first.candidate.cause, grounds.score(second))
-        for first in singles[:FIRSTS_PAIRED]
+        for first in single_scores[:FIRSTS_PAIRED]
         for second in grounds.with_in_use(first.preprocessing).differing_candidates()
         if second.step != first.candidate.step
     ]
     if not pairs:
         return None
-    first_cause, both = max(pairs, key=lambda pair: pair[1].gain)
-    causes = {first_cause, both.candidate.cause}
-    rivals = (
+    first_cause, best_pair = max(pairs, key=lambda pair: pair[1].gain)
+    causes = {first_cause, best_pair.candidate.cause}
+    rival_gains = (
         score.gain for cause, score in pairs if {cause, score.candidate.cause} != causes
     )
-    needed = NAMED_GAIN + PAIR_SURPLUS
-    best_rival = max(rivals, default=-inf)
+    least_pair_gain = NAMED_GAIN + PAIR_SURPLUS
+    best_rival = max(rival_gains, default=-inf)
     least_gain = max(
-        needed, singles[0].gain + PAIR_SURPLUS, best_rival + LEAD_OVER_STEPS
+        least_pair_gain,
+        single_scores[0].gain + PAIR_SURPLUS,
+        best_rival + LEAD_OVER_STEPS,
     )
-    if both.gain < least_gain or _forbidden(grounds, both):
+    if best_pair.gain < least_gain or _is_forbidden(grounds, best_pair):
         return None
-    fixed = both.preprocessing
+    fixed = best_pair.preprocessing
     evidence = Evidence(
-        "gain of both changes together, in nats", both.gain, needed, supports=True
+        "gain of both changes together, in nats",
+        best_pair.gain,
+        least_pair_gain,
+        supports=True,
     )
     findings = [
         Finding(
@@ -74,9 +87,9 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
             cost=float(grounds.trial(fixed).changed.mean()),
             fix=fix_from(grounds.in_use, fixed),
         )
-        for cause in (first_cause, both.candidate.cause)
+        for cause in (first_cause, best_pair.candidate.cause)
     ]
-    return findings, fixed
+    return _Faults(findings, [], fixed)
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
@@ -110,20 +123,15 @@ class Search:
     notes: tuple[str, ...] = ()
     judged_by: str = ""
 
-    @property
-    def named(self) -> bool:
-        """Whether a cause is named."""
-        return any(finding.verdict == "named" for finding in self.findings)
-
 
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
-    if not grounds.judges_some_step and not grounds.label_count:
+    if not grounds.judges_some_step and not grounds.labelled.count:
         return Search(
             findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
         )
     named, doubtful, fixed = _faults_or_pair(grounds)
-    usual = grounds.usual(fixed)
+    finds_usual = grounds.usual(fixed)
     repaired = grounds.with_in_use(fixed)
     reported = {
         cause
@@ -134,8 +142,8 @@ def search(grounds: Grounds) -> Search:
     undecided = [
         finding.cause for finding in unreported if finding.verdict != "ruled_out"
     ]
-    convincing = grounds.convincing()
-    notes = [] if usual else [_UNUSUAL_NOTE]
+    is_convincing = grounds.is_convincing()
+    notes = [] if finds_usual else [_UNUSUAL_NOTE]
     if named:
         # Beside a named cause, others are told in a note alone.
         unreported = []
@@ -146,9 +154,9 @@ def search(grounds: Grounds) -> Search:
     elif doubtful and doubtful[0].summary == _PREPROCESSING_OR_LIGHT:
         # It says itself what is missing.
         notes.append(_PREPROCESSING_OR_LIGHT)
-    elif not grounds.judges_every_step and (doubtful or not convincing):
+    elif not grounds.judges_every_step and (doubtful or not is_convincing):
         notes.append(_TOO_LITTLE_KNOWN_NOTE)
-    nothing_else = usual and convincing and not (doubtful or undecided)
+    nothing_else = finds_usual and is_convincing and not (doubtful or undecided)
     return Search(
         findings=(*named, *doubtful, *unreported),
         decided=bool(named) or nothing_else,
@@ -172,8 +180,8 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
             rows.max() <= UNSURE_PROBABILITY or np.ptp(rows.argmax(axis=1)) == 0
         )
 
-    too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
-    if too_small or not unsure_or_constant(grounds.in_use):
+    sides_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
+    if sides_too_small or not unsure_or_constant(grounds.in_use):
         return ()
     for score in grounds.scores:
         candidate = score.candidate
@@ -187,12 +195,12 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     return ()
 
 
-def unfounded(grounds: Grounds, finding: Finding) -> bool:
+def is_unfounded(grounds: Grounds, finding: Finding) -> bool:
     """Whether evidence forbids the fix of what a check has named, or lacks for what it has by predictions."""
-    fixed = finding.fix.preprocessing
-    if fixed is None:
+    fixed_preprocessing = finding.fix.preprocessing
+    if fixed_preprocessing is None:
         return False
-    candidate = Candidate(fixed, step="", cause=finding.cause)
+    candidate = Candidate(fixed_preprocessing, step="", cause=finding.cause)
     if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [candidate])]:
         return False
     score = grounds.score(candidate)
@@ -207,25 +215,17 @@ def unfounded(grounds: Grounds, finding: Finding) -> bool:
     return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
 
-class _Faults(NamedTuple):
-    """What is named, one finding that is doubtful or none, and the preprocessing with what is named fixed."""
-
-    named: list[Finding]
-    doubtful: list[Finding]
-    fixed: Preprocessing
-
-
 def _faults_or_pair(grounds: Grounds) -> _Faults:
-    """Return what `_faults_one_by_one` does, or a pair where it names nothing."""
-    named, doubtful, fixed = _faults_one_by_one(grounds)
-    if not named and (pair := pair_of_changes(grounds)) is not None:
-        named, fixed = pair
-        doubtful = []
-    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        # Alone, the fix of the first would leave what was found after it.
-        whole_fix = fix_from(grounds.in_use, fixed)
-        named = [replace(finding, fix=whole_fix) for finding in named]
-    return _Faults(named, doubtful, fixed)
+    """Return what `_faults_one_by_one` does with one fix of all, or a pair where it names nothing."""
+    faults = _faults_one_by_one(grounds)
+    if not faults.named:
+        return pair_of_changes(grounds) or faults
+    if not all(finding.fix.preprocessing for finding in faults.named):
+        return faults
+    # Alone, the fix of the first would leave what was found after it.
+    whole_fix = fix_from(grounds.in_use, faults.fixed)
+    named = [replace(finding, fix=whole_fix) for finding in faults.named]
+    return faults._replace(named=named)
 
 
 def _faults_one_by_one(grounds: Grounds) -> _Faults:
@@ -284,54 +284,60 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
     if not scores or scores[0].gain < POSSIBLE_GAIN:
         return None
-    best = scores[0]
-    fixed = best.preprocessing
+    best_score = scores[0]
+    fixed = best_score.preprocessing
     conditions = [
-        *filter(None, (_smallest_lead(best, scores), _chance_evidence(grounds, best)))
+        *filter(
+            None,
+            (
+                _smallest_lead_evidence(best_score, scores),
+                _chance_evidence(grounds, best_score),
+            ),
+        )
     ]
-    sure = (
-        best.gain >= NAMED_GAIN
-        and best.measured >= LEAST_MEASURED_GAIN
-        and not _forbidden(grounds, best)
+    is_sure = (
+        best_score.gain >= NAMED_GAIN
+        and best_score.measured >= LEAST_MEASURED_GAIN
+        and not _is_forbidden(grounds, best_score)
         and all(condition.supports for condition in conditions)
     )
-    if explained_by_light(grounds, best):
+    if is_explained_by_light(grounds, best_score):
         summary = _PREPROCESSING_OR_LIGHT
     elif not grounds.evaluator.has_statistics:
-        summary = _LABELS_MET if sure else _LIKELIER_LABELS
+        summary = _LABELS_MET if is_sure else _LIKELIER_LABELS
     else:
-        summary = _SEES_AS_TRAINED if sure else _CLOSER_TO_TRAINING
-    best_fix = _best_fix(grounds, best, scores)
-    if sure and best_fix.preprocessing is None:
+        summary = _SEES_AS_TRAINED if is_sure else _CLOSER_TO_TRAINING
+    best_fix = _best_fix(grounds, best_score, scores)
+    if is_sure and best_fix.preprocessing is None:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
         # Only how the code in use is, since what is right cannot be told.
         in_use_words, _, _ = sentences.partition(";")
         summary = f"{in_use_words}; this model was trained otherwise."
     return Finding(
-        cause=best.candidate.cause,
-        verdict="named" if sure else "possible",
+        cause=best_score.candidate.cause,
+        verdict="named" if is_sure else "possible",
         summary=summary,
-        evidence=(*evidence_of(best), *conditions),
+        evidence=(*evidence_of(best_score), *conditions),
         cost=float(grounds.trial(fixed).changed.mean()),
         fix=best_fix,
-        equivalent=best.candidate.equivalent,
+        equivalent=best_score.candidate.equivalent,
     )
 
 
-def _forbidden(grounds: Grounds, score: Score) -> bool:
+def _is_forbidden(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
         score.vetoed
         or not grounds.usual(fixed)
         or _labels_need_no_fix(grounds, fixed)
-        or explained_by_light(grounds, score)
+        or is_explained_by_light(grounds, score)
     )
 
 
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
-    predicting_otherwise = [
+    rivals_predicting_otherwise = [
         *best.variants,
         *(
             rival
@@ -339,10 +345,10 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
             if grounds.changes_predictions(fixed, rival, added_each_way=2)
         ),
     ]
-    if not predicting_otherwise:
+    if not rivals_predicting_otherwise:
         return fix_from(grounds.in_use, fixed)
     fix_words = difference(grounds.in_use, fixed)
-    rival_words = difference(grounds.in_use, predicting_otherwise[0])
+    rival_words = difference(grounds.in_use, rivals_predicting_otherwise[0])
     return Fix(
         "Prepare images as in training;"
         f" these cannot tell {fix_words} from {rival_words}: give more, or labels."
@@ -365,7 +371,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         if grounds.judges_some_step or trial.moved_share.mean() <= QUIET_SHARE:
             return False
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
-        return at_least(lost, gained + lost, 0.5) > Labelled.LOSS_BY_CHANCE
+        return chance_of_at_least(lost, gained + lost, 0.5) > Labelled.LOSS_BY_CHANCE
 
     return [
         rival.preprocessing
@@ -394,7 +400,7 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
     )
 
 
-def _smallest_lead(best: Score, scores: Scores) -> Evidence | None:
+def _smallest_lead_evidence(best: Score, scores: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
 
     def needed(rival: Score) -> float:
@@ -440,10 +446,14 @@ def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
 
 def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
-    count = grounds.label_count
+    label_count = grounds.labelled.count
     gained, lost = grounds.gained_and_lost(fixed)
-    wrong = count - grounds.correct()
-    return count >= FEW_IMAGES and wrong <= QUIET_SHARE * count and gained <= lost
+    wrong_count = label_count - grounds.correct()
+    return (
+        label_count >= FEW_IMAGES
+        and wrong_count <= QUIET_SHARE * label_count
+        and gained <= lost
+    )
 
 
 def _chance_of_labels(grounds: Grounds, score: Score) -> float:
@@ -454,13 +464,13 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
     scores = grounds.scores
     rivals = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
-    wrong = grounds.label_count - grounds.correct()
+    wrong_count = grounds.labelled.count - grounds.correct()
     gained_by_rivals = sum(
         grounds.gained_and_lost(rival.preprocessing)[0] for rival in rivals
     )
-    rate = (gained_by_rivals + 1) / (wrong * len(rivals) + 2)
+    rate = (gained_by_rivals + 1) / (wrong_count * len(rivals) + 2)
     # Of as many changes, one may well do what each alone hardly does.
-    return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
+    return min(1.0, chance_of_at_least(gained - lost, wrong_count, rate) * len(scores))
 
 
 def other_findings(
@@ -471,23 +481,30 @@ def other_findings(
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
     by_cause: dict[str, Finding] = {}
-    excluded = _NOT_CLOSER if grounds.evaluator.has_statistics else _NOT_MORE_CORRECT
+    exclusion_words = (
+        _NOT_CLOSER if grounds.evaluator.has_statistics else _NOT_MORE_CORRECT
+    )
     for score in scores:
         cause = score.candidate.cause
         previous = by_cause.get(cause)
         if cause in reported or (previous and previous.verdict == "cannot_tell"):
             continue
-        if _undecided(grounds, score):
+        if _is_undecided(grounds, score):
             by_cause[cause] = Finding(
                 cause, "cannot_tell", _NO_EVIDENCE, evidence_of(score)
             )
         elif previous is None:
-            by_cause[cause] = Finding(cause, "ruled_out", excluded, evidence_of(score))
+            by_cause[cause] = Finding(
+                cause, "ruled_out", exclusion_words, evidence_of(score)
+            )
     return list(by_cause.values())
 
 
-def _undecided(grounds: Grounds, score: Score) -> bool:
-    if grounds.label_count and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE:
+def _is_undecided(grounds: Grounds, score: Score) -> bool:
+    if (
+        grounds.labelled.count
+        and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE
+    ):
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())

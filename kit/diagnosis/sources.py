@@ -9,7 +9,7 @@ import numpy as np
 from kit._arrays import Bools, Float64, Int64
 from kit.classifier.labels import entropies
 from kit.diagnosis.candidates import Candidate, Evaluator
-from kit.diagnosis.finding import at_least
+from kit.diagnosis.finding import chance_of_at_least
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.resizing import WITH_BARS
@@ -165,20 +165,28 @@ class Ordinary:
 
         Only where it makes them wholly usual; minus infinity for all else, and below `PAIRED_IMAGES`.
         """
-        count = len(self.photos)
-        fixed = candidate.preprocessing
+        photo_count = len(self.photos)
+        fixed_preprocessing = candidate.preprocessing
         usual_up_to = self.profile.typical + 2 * self._standard_error
         if (
             candidate.step != "channels"
-            or count < self.PAIRED_IMAGES
-            or self.log_distance(fixed) > usual_up_to
+            or photo_count < self.PAIRED_IMAGES
+            or self.log_distance(fixed_preprocessing) > usual_up_to
         ):
             return -inf
-        falls = self._log_distances(in_use) - self._log_distances(fixed)
-        standard_error = max(float(falls.std()) / sqrt(count), 1e-3)
+        log_falls = self._log_distances(in_use) - self._log_distances(
+            fixed_preprocessing
+        )
+        standard_error = max(float(log_falls.std()) / sqrt(photo_count), 1e-3)
         # Below Student's t, which has count - 1: a little more careful where images are few.
-        errors = float(falls.mean()) / standard_error * sqrt((count - 2) / count)
-        return NAMED_GAIN * min(errors / self.STANDARD_ERRORS, self.MOST_NAMED_GAINS)
+        standard_errors = (
+            float(log_falls.mean())
+            / standard_error
+            * sqrt((photo_count - 2) / photo_count)
+        )
+        return NAMED_GAIN * min(
+            standard_errors / self.STANDARD_ERRORS, self.MOST_NAMED_GAINS
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +286,8 @@ class Labelled:
         )
         gained, lost = self.gained_and_lost(in_use, candidate.preprocessing)
         makes_worse = gained < lost and (
-            not gained or at_least(lost, gained + lost, 0.5) <= self.LOSS_BY_CHANCE
+            not gained
+            or chance_of_at_least(lost, gained + lost, 0.5) <= self.LOSS_BY_CHANCE
         )
         text = f"labels predicted correctly, how many more of {self.count}"
         gain = weight * float(likelihood_rise.mean())

@@ -117,16 +117,15 @@ def compare_accuracies(
     only_first = int((by_first & ~by_second).sum())
     only_second = int((by_second & ~by_first).sum())
     # Of the images that only one of them predicts correctly, chance gives each a half.
-    p_value = 1.0
-    if only_first or only_second:
-        test = scipy.stats.binomtest(only_first, only_first + only_second)
-        p_value = float(test.pvalue)
+    # Where there is none, as where there is one, the p-value is 1.
+    trials = max(only_first + only_second, 1)
+    test = scipy.stats.binomtest(only_first, trials)
     return AccuracyComparison(
         first=float(by_first.mean()),
         second=float(by_second.mean()),
         only_first=only_first,
         only_second=only_second,
-        p_value=p_value,
+        p_value=float(test.pvalue),
     )
 
 
@@ -233,7 +232,6 @@ def cross_validate(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    whole("folds", folds, low=2, high=None)
     photos = as_photos(pictures)
     classes = np.asarray(labels)
     if classes.dtype.kind not in "iu":

@@ -169,8 +169,8 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     probabilities, labels = _checked_probabilities(rows, labels)
     count = len(probabilities)
     confidences = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    gaps = correct - confidences
+    is_correct = probabilities.argmax(axis=1) == labels
+    correctness_gaps = is_correct - confidences
     one_hot = np.equal.outer(labels, np.arange(probabilities.shape[1]))
     brier_scores = ((probabilities - one_hot) ** 2).sum(axis=1)
     log_likelihoods = np.log(np.maximum(probabilities[one_hot], _LEAST_PROBABILITY))
@@ -181,9 +181,9 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     rng = np.random.default_rng(0)
     resampled_means = []
     for _ in range(resamples):
-        sample = rng.integers(0, count, count)
-        ece = _ece(bin_indices[sample], gaps[sample])
-        resampled_means.append([ece, *image_values[:, sample].mean(axis=1)])
+        sample_indices = rng.integers(0, count, count)
+        ece = _ece(bin_indices[sample_indices], correctness_gaps[sample_indices])
+        resampled_means.append([ece, *image_values[:, sample_indices].mean(axis=1)])
     resampled_eces, *means = np.transpose(resampled_means)
     confidence, brier, nll = map(
         _percentile_estimate, image_values.mean(axis=1).tolist(), means
@@ -196,14 +196,16 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     ]
     return Metrics(
         pictures=count,
-        accuracy=_estimated_share(correct),
+        accuracy=_estimated_share(is_correct),
         confidence=confidence,
-        ece=_ece_estimate(_ece(bin_indices, gaps), resampled_eces, eces_by_chance),
+        ece=_ece_estimate(
+            _ece(bin_indices, correctness_gaps), resampled_eces, eces_by_chance
+        ),
         brier=brier,
         nll=nll,
-        sure_errors=_estimated_share(confidences[~correct] > SURE),
+        sure_errors=_estimated_share(confidences[~is_correct] > SURE),
         ece_by_chance=float(np.mean(eces_by_chance)),
-        bins=_reliability_bins(bin_indices, confidences, correct),
+        bins=_reliability_bins(bin_indices, confidences, is_correct),
     )
 
 
@@ -328,18 +330,18 @@ def calibrate(
         No preprocessing, fewer than 20 images, or labels that do not fit.
     """
     check_first(classifier)
-    images = as_photos(photos)
-    classes = known_classes(labels, classifier.class_names, images)
-    if len(images) < FEWEST:
+    opened = as_photos(photos)
+    classes = known_classes(labels, classifier.class_names, opened)
+    if len(opened) < FEWEST:
         raise ValueError(
-            f"Expected at least {FEWEST} images, received {len(images)}; give more"
+            f"Expected at least {FEWEST} images, received {len(opened)}; give more"
         )
-    steps = Steps(images, "Predicting", progress)
+    steps = Steps(opened, "Predicting", progress)
     # Of no temperature that the classifier may have.
     probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
     in_fit = stratified_half(classes)
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
-    tempered = classifier.tempered(temperature)
+    tempered_classifier = classifier.tempered(temperature)
     judged_probabilities = probabilities[~in_fit]
     before = measure(judged_probabilities, classes[~in_fit])
     # An interval from 0 on says that a calibrated model shows as much by chance.
@@ -349,13 +351,15 @@ def calibrate(
             f" it gives {before.ece_by_chance:.3f} on average for a calibrated model"
         )
     return Calibration(
-        classifier=tempered,
+        classifier=tempered_classifier,
         temperature=temperature,
         fitted=int(in_fit.sum()),
         judged=len(judged_probabilities),
         measured=measure(probabilities, classes),
         before=before,
-        after=measure(tempered.calibrated(judged_probabilities), classes[~in_fit]),
+        after=measure(
+            tempered_classifier.calibrated(judged_probabilities), classes[~in_fit]
+        ),
         notes=tuple(notes),
     )
 
@@ -365,20 +369,22 @@ def _temperature_and_notes(
 ) -> tuple[float, list[str]]:
     """Return the temperature that the images ask for, or 1 where they ask for none; and what is unsure."""
     temperature = fit_temperature(probabilities, classes)
-    correct = probabilities.argmax(axis=1) == classes
-    error_count = int((~correct).sum())
+    is_correct = probabilities.argmax(axis=1) == classes
+    error_count = int((~is_correct).sum())
     request_words = (
         f"{error_count} errors in {len(probabilities)} images ask for {temperature:.2g}"
     )
     notes = []
-    if temperature < 1 and accuracy_interval(correct).low > 1 - RARE_ERROR_SHARE:
+    if temperature < 1 and accuracy_interval(is_correct).low > 1 - RARE_ERROR_SHARE:
         notes.append(
             f"was the model trained on these images? {request_words}, as such images do; if not, look for"
             " wrong labels in its training"
         )
     # Beside an end of the search the best temperature may lie beyond it.
-    within_search = LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
-    if within_search and (temperature >= 1 or error_count >= FEWEST_ERRORS):
+    is_within_search = (
+        LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
+    )
+    if is_within_search and (temperature >= 1 or error_count >= FEWEST_ERRORS):
         return temperature, notes
     notes.append(
         f"the images determine no temperature, so 1 is kept: {request_words}; give more images"

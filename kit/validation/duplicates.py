@@ -66,8 +66,8 @@ class Duplicates(Result):
             raise ValueError(
                 "Expected the duplicates in one collection, received those of two; see `leaked`"
             )
-        (size,) = self.sizes
-        linked = scipy.sparse.dok_array((size, size))
+        (image_count,) = self.sizes
+        linked = scipy.sparse.dok_array((image_count, image_count))
         for pair in self.pairs:
             linked[pair.first, pair.second] = 1
         _, groups = scipy.sparse.csgraph.connected_components(linked, directed=False)
@@ -138,12 +138,12 @@ def find_duplicates(
     pairs = []
     # In blocks, since the distances of all pairs at once would not fit into memory.
     for start in range(0, len(names), _BLOCK_ROWS):
-        block = hashes[0, start : start + _BLOCK_ROWS]
+        block_hashes = hashes[0, start : start + _BLOCK_ROWS]
         # Of 1 and -1, as many more products are 1 than -1 as bits agree more than they differ.
-        products = block @ other_hashes.swapaxes(1, 2)
+        products = block_hashes @ other_hashes.swapaxes(1, 2)
         distances = (HASH_SIDE**2 - products) / 2
-        near = np.argwhere(distances.min(axis=0) <= MOST_DIFFERING_BITS)
-        for index_in_block, second in near.tolist():
+        near_pairs = np.argwhere(distances.min(axis=0) <= MOST_DIFFERING_BITS)
+        for index_in_block, second in near_pairs.tolist():
             first = start + index_in_block
             # Within one collection each pair comes up twice, and each image with itself.
             if others is not None or first < second:

@@ -337,13 +337,15 @@ def label_errors(
     usual_probability = probability_sums / np.maximum(image_counts, 1)
     # In confident learning, a class is confident in an image where it is as probable as on average in those
     # that have its label; 1e-6 forgives the rounding of float32.
-    as_usual = ranked_probabilities >= usual_probability[ranked_classes] - 1e-6
+    is_as_probable_as_usual = (
+        ranked_probabilities >= usual_probability[ranked_classes] - 1e-6
+    )
     # A class without images has no usual probability, so it is confident in none.
-    is_confident = as_usual & (image_counts[ranked_classes] > 0)
+    is_confident = is_as_probable_as_usual & (image_counts[ranked_classes] > 0)
     likeliest_confident = np.take_along_axis(
         ranked_classes, is_confident.argmax(axis=1)[:, None], axis=1
     )[:, 0]
     # Its confident joint counts an image for the likeliest class that is confident.
-    is_counted = is_confident.any(axis=1) & (likeliest_confident != labels)
-    (places,) = np.nonzero(is_counted & (ranked_classes[:, 0] != labels))
+    is_counted_elsewhere = is_confident.any(axis=1) & (likeliest_confident != labels)
+    (places,) = np.nonzero(is_counted_elsewhere & (ranked_classes[:, 0] != labels))
     return np.asarray(places[np.argsort(label_probability[places], kind="stable")])

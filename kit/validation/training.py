@@ -126,7 +126,7 @@ def train(
     tensors = _tensors_of_epochs(photos, preprocessing, augment, rng)
     batch_size = min(BATCH, len(photos))
     # Whole batches only: each epoch has an order of its own, so no image is left out for long.
-    starts = range(0, len(photos) - batch_size + 1, batch_size)
+    batch_starts = range(0, len(photos) - batch_size + 1, batch_size)
     # TensorFlow is not to be used any more in a process in which it was interrupted.
     with uninterrupted():
         if model is None:
@@ -135,14 +135,16 @@ def train(
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied_model(model)
-        learner = _compiled_around(model, learning_rate, epochs * len(starts))
+        compiled_model = _compiled_around(
+            model, learning_rate, epochs * len(batch_starts)
+        )
     for _ in Steps(epoch_indices, "Training", progress):
         epoch_tensor = next(tensors)
         order = rng.permutation(len(classes))
-        for start in starts:
+        for start in batch_starts:
             batch = order[start : start + batch_size]
             with uninterrupted():
-                learner.train_on_batch(epoch_tensor[batch], classes[batch])
+                compiled_model.train_on_batch(epoch_tensor[batch], classes[batch])
     return Classifier(model, preprocessing, class_names)
 
 

@@ -212,7 +212,7 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
     found = kit.compare(fashion, logits, sixteen)
     assert (found.second, found.cause, found.changed) == ("logits", "softmax_head", 0)
     with pytest.raises(
-        ValueError, match="Expected probabilities from 'the second', received nan"
+        ValueError, match="Expected probabilities from '<lambda>', received nan"
     ):
         kit.compare(fashion, lambda x: np.full((len(x), 10), np.nan), sixteen)
     rows = fashion.probabilities(clothes[:24])

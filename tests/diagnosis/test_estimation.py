@@ -7,7 +7,7 @@ import pytest
 
 import kit
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.estimation import explained_by_light
+from kit.diagnosis.estimation import is_explained_by_light
 from kit.diagnosis.evidence import Grounds
 from tests import networks
 
@@ -66,4 +66,4 @@ def test_a_blue_lamp_explains_what_another_order_does_but_no_light_a_missing_sca
     grounds = replace(grounds, sources=grounds.sources[:1])
     (score,) = (score for score in grounds.scores if score.preprocessing == tried)
     assert score.measured > 0
-    assert explained_by_light(grounds, score) == explained
+    assert is_explained_by_light(grounds, score) == explained

@@ -11,7 +11,7 @@ import kit
 from kit.diagnosis.candidates import Candidate, Evaluator, Trial, candidates
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Finding, using
-from kit.diagnosis.search import unfounded
+from kit.diagnosis.search import is_unfounded
 from kit.diagnosis.sources import (
     Averages,
     Bundled,
@@ -49,7 +49,11 @@ def test_without_first_layers_only_labels_are_known(no_batchnorm, sixteen, truth
     )
     # Labelled images tell more than how sure the predictions are.
     assert kinds(grounds) == [Bundled, Labelled]
-    assert (grounds.evaluator.has_statistics, grounds.probes, grounds.label_count) == (
+    assert (
+        grounds.evaluator.has_statistics,
+        grounds.probes,
+        grounds.labelled.count,
+    ) == (
         False,
         (),
         3,
@@ -205,7 +209,7 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
 
     def convincing(count, labels):
         photos = sixteen[:count]
-        return grounds_of(no_batchnorm, bare, photos, labels[:count]).convincing()
+        return grounds_of(no_batchnorm, bare, photos, labels[:count]).is_convincing()
 
     # One of eleven classes is met by guessing in 9.1 %, two in 0.8 % of cases; two of three in 2.3 %.
     assert not convincing(1, answers)
@@ -235,11 +239,11 @@ def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
     finding = Finding("alpha_matte", "named", "", fix=using("", used))
     bare = Evaluator(no_batchnorm)
     photos = (kit.samples.photo("alpha.webp"),)
-    assert unfounded(Grounds.of(bare, black, photos), finding)
+    assert is_unfounded(Grounds.of(bare, black, photos), finding)
     labels = bare.probabilities(photos, used).argmax(axis=1)
-    assert not unfounded(Grounds.of(bare, black, photos, labels), finding)
+    assert not is_unfounded(Grounds.of(bare, black, photos, labels), finding)
     certain = replace(finding, cause="dtype_cast")
-    assert not unfounded(Grounds.of(bare, black, photos), certain)
+    assert not is_unfounded(Grounds.of(bare, black, photos), certain)
 
 
 def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
@@ -286,7 +290,7 @@ def test_own_images_may_have_another_polarity_than_those_of_the_kit(
     vote = bundled.vote(inverted, back)
     assert (vote.gain, vote.veto) == (0, True)
     # So that nothing is clean, either.
-    assert (grounds.judges_some_step, grounds.convincing()) == (True, False)
+    assert (grounds.judges_some_step, grounds.is_convincing()) == (True, False)
 
 
 def test_outputs_with_the_background_first_are_one_further():

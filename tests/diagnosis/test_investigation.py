@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis import STAGES, Investigation, fixed_together, fixes, with_fixes
+from kit.diagnosis import (
+    STAGES,
+    Investigation,
+    fixed_preprocessings,
+    with_fixes,
+    with_one_fix,
+)
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, fix_from
 from kit.diagnosis.report import UNLABELLED
@@ -187,14 +193,14 @@ def test_a_cast_is_fixed_together_with_the_scaling_before_it(fashion, sixteen):
     findings = diagnosis.findings
     told = [one.cause for one in findings if one.verdict == "named"]
     assert told == ["dtype_cast", "double_scaling"]
-    assert set(fixes(findings)) == {right}
+    assert set(fixed_preprocessings(findings)) == {right}
 
 
 def test_one_fix_puts_all_faults_of_the_preprocessing_right():
     one = named("inverted_polarity", fix=Fix("one", "one code", WRONG))
     advice = named("dark", fix=Fix("brighten"))
     others = (advice, replace(one, verdict="possible"))
-    fixed, *unchanged = fixed_together([one, *others], WRONG, USED)
+    fixed, *unchanged = with_one_fix([one, *others], WRONG, USED)
     assert fixed.fix == fix_from(WRONG, USED)
     assert (*unchanged,) == others
 

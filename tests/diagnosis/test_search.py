@@ -69,7 +69,7 @@ def test_a_network_without_statistics_is_searched_by_the_labelled_images_of_the_
         broken = FAULTS[fault].apply(right)
         named = search(Grounds.of(evaluator, broken, photos)).findings[0]
         assert (named.cause, named.verdict) == (FAULTS[fault].cause, "named")
-        assert evaluator.alike(photos, named.fix.preprocessing, right)
+        assert evaluator.tensors_agree(photos, named.fix.preprocessing, right)
     (boxed,) = (
         one for one in candidates(right) if one.preprocessing.fit == "letterbox"
     )

@@ -147,7 +147,7 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
 
 
 def test_what_light_explains_as_well_is_possible_and_said_so(grounds, monkeypatch):
-    monkeypatch.setitem(search.__globals__, "explained_by_light", lambda *_: True)
+    monkeypatch.setitem(search.__globals__, "is_explained_by_light", lambda *_: True)
     found = search(grounds)
     words = "The preprocessing, or the light of these images: compare with a training image."
     best = found.findings[0]
