@@ -69,7 +69,7 @@ const PANEL = {
   tempered: true,
   ahead: { ...recorded.ahead, places: 2 },
   neutral: NEUTRAL,
-  start: NEUTRAL,
+  start: { ...NEUTRAL, noise: 4 },
   sliders: [
     { ...BRIGHTNESS, step: 0.2 },
     NOISE,
@@ -235,6 +235,7 @@ Object.assign(document, {
 });
 document.documentElement.append(body);
 body.append(main);
+main.append(new FakeElement("h1")); // which an explorer leaves there
 Object.assign(FakeElement.prototype, {
   requestFullscreen: async () => {
     throw new Error("refused");
@@ -254,7 +255,7 @@ StandIn.prototype.send = function (content, callbacks, buffers) {
   return send.call(this, content, callbacks, buffers);
 };
 main.addEventListener("kit:painted", ({ detail }) =>
-  log.push(`painted ${JSON.stringify(brief(detail.settings))}`),
+  log.push(`painted ${detail.ahead ? "ahead " : ""}${JSON.stringify(brief(detail.settings))}`),
 );
 
 // -- what is seen
@@ -564,8 +565,10 @@ const STEPS = {
   },
   "text that is pasted is the browser's": () =>
     log.push(body.fire("paste", { clipboardData: { files: [] } })),
-  "one that is too large": () =>
-    body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
+  "one that is too large, while a slider is still to be answered": () => {
+    set(keyed("noise"), "45");
+    body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } });
+  },
   "a slider that moves, after which nothing is refused": () => set(keyed("noise"), "50"),
   "an image is removed, and the map is that of the predicted class": async () => {
     press("Where?");
@@ -725,7 +728,9 @@ const STEPS = {
     for (const held of [{ ctrlKey: true }, { metaKey: true }])
       window.fire("keydown", { key: "p", ...held, target: root() });
   },
-  "Why? in a notebook": () => {
+  "Why? in a notebook": async () => {
+    press("Reset");
+    await go(500);
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
     const asking = root().querySelector(".kit-asking");
@@ -806,7 +811,11 @@ const STEPS = {
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
-  "and is back": () => kernel.connection(null, "connected"),
+  "and is back": () => {
+    kernel.connection(null, "connected");
+    hear({ kind: "error", request: `${prefix}.remove`, text: "no such photo" });
+    log.push(`before an answer ${root().className}`);
+  },
   "the kernel ends": async () => {
     set(keyed("noise"), "10");
     await go(100);
@@ -936,9 +945,12 @@ const STEPS = {
       const source = { live: true, width: 2, height: 1 };
       events["msg:custom"]({ ...content, settings, source, request: "" }, [buffers[0], photo]);
       await go(1500);
-      set(keyed("brightness"), "0.4");
-      await go(100);
-      log.push(`${root().querySelector("canvas").image.data}`, ...sent.map(({ kind }) => kind));
+      for (const brightness of ["0.4", "0.6"]) {
+        set(keyed("brightness"), brightness);
+        await go(100);
+        log.push(`${root().querySelector("canvas").image.data}`);
+      }
+      log.push(...sent.map(({ kind }) => kind));
     },
 };
 
