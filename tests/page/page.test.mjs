@@ -928,6 +928,7 @@ const STEPS = {
       await go(100);
       press("Camera");
       await settled();
+      events["msg:custom"]({ ...reply, request: "" }, [buffers[0], new Uint8Array(18)]); // not painted any more
       end();
     },
   "a photo that the page darkens while the kernel is silent, and where nothing is to be asked ahead":
