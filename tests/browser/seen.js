@@ -137,7 +137,11 @@ window.troublesOf = (root) => {
     const hit = document.elementFromPoint(left + 12, bottom - 13); // at its mark
     check(hit !== photo, photo, "cannot be chosen at its mark");
   }
-  check(!root.dataset.told || all(".kit-status").length, root, "tells nothing to those who hear it");
+  check(
+    !root.dataset.told || all(".kit-status").length,
+    root,
+    "tells nothing to those who hear it",
+  );
   const CUT = ".kit-long, .kit-long *, input, img, .kit-status"; // as they may be
   for (const node of [root, ...all("*")].filter((each) => !each.matches(CUT)))
     for (const [side, way] of [

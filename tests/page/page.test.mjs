@@ -147,7 +147,11 @@ class OffscreenCanvas {
   constructor(width, height) {
     let [ground, image] = [null, null];
     const context = {
-      fillRect: () => (ground = context.fillStyle.match(/^rgb\((\d+),(\d+),(\d+)\)$/).slice(1).map(Number)),
+      fillRect: () =>
+        (ground = context.fillStyle
+          .match(/^rgb\((\d+),(\d+),(\d+)\)$/)
+          .slice(1)
+          .map(Number)),
       drawImage: (bitmap) => (image = bitmap),
       getImageData: (...box) => {
         assert.deepEqual(box, [0, 0, image.width, image.height]);
