@@ -227,7 +227,11 @@ window.troublesOf = (root) => {
             own,
             style.fontWeight + style.content,
           ],
-          ["ground", pseudo && rgba(style.backgroundColor)[3] > 0 && style.backgroundColor, ground],
+          [
+            pseudo ? "ground" : "fill",
+            rgba(style.backgroundColor)[3] > 0 && style.backgroundColor,
+            ground,
+          ],
           ["edge", line("borderTop"), ground, style.borderTopWidth],
           ["ring", line("outline"), ground, style.outlineWidth],
           ["shadow", shadow, ground, style.boxShadow],
@@ -239,7 +243,8 @@ window.troublesOf = (root) => {
             sign: `${what} ${colour} ${more}`,
             ratio: contrast(colour, below),
             bold: parseInt(more) > 400,
-            wide: what === "text" || what === "opacity" || !(parseFloat(more) < 2),
+            wide:
+              ["text", "opacity"].includes(what) || (what !== "fill" && !(parseFloat(more) < 2)),
           }));
       }),
     );
@@ -289,7 +294,11 @@ window.troublesOf = (root) => {
           `hardly shows that it is ${state}`,
         );
         for (const { what, sign, ratio } of fresh)
-          check(what === "text" || ratio >= 3, node, `${state}: ${sign} does not stand out`);
+          check(
+            ["text", "fill"].includes(what) || ratio >= 3,
+            node,
+            `${state}: ${sign} does not stand out`,
+          );
       }
       const signs = looks
         .slice(1)

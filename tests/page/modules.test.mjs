@@ -711,7 +711,7 @@ test("noise is asked for once, and the photo is painted with it when it has come
     ["ask", 5, 3],
     ["ask", 5, 12],
   ]);
-  larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(3).buffer));
+  larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(11).buffer));
   for (const each of [preview, larger]) {
     each.paint(settings, false);
     assert.equal(each.picture.canvas.image, undefined, "not without all of its noise");
