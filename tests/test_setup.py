@@ -73,13 +73,14 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
 def test_what_had_better_be_newer_is_advice_with_its_advisory(monkeypatch):
     host = [
         SimpleNamespace(name="keras", version="3.9.2"),
-        SimpleNamespace(name="Pillow", version="12.3.0"),
+        SimpleNamespace(name="Pillow", version="12.2.0"),
     ]
     monkeypatch.setattr(setup.metadata, "distributions", lambda: host)
     assert setup.safety() == (
-        "before you open files of strangers, update keras from 3.9.2 to 3.15.1 or later (CVE-2026-12480)"
+        "before you open files of strangers, update keras from 3.9.2 to 3.15.1 or later (CVE-2026-12480); "
+        "pillow from 12.2.0 to 12.3 or later (CVE-2026-55379)"
     )
-    del host[0]
+    host[:] = [SimpleNamespace(name="pillow", version="12.3.0")]
     assert setup.safety() == (
         "keras and pillow are newer than the advisories that the kit knows"
     )

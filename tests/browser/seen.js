@@ -132,6 +132,16 @@ window.troublesOf = (root) => {
     const solid = lid && rgba(getComputedStyle(lid).backgroundColor)[3] === 1;
     check(solid && !lid.contains(node), node, `lies below ${named(hit)}`);
   }
+  for (const photo of all(".kit-photo[data-state]:not([data-state=''])")) {
+    const { left, bottom } = box(photo);
+    const hit = document.elementFromPoint(left + 12, bottom - 13); // at its mark
+    check(hit !== photo, photo, "cannot be chosen at its mark");
+  }
+  check(
+    !root.dataset.told || all(".kit-status").length,
+    root,
+    "tells nothing to those who hear it",
+  );
   const CUT = ".kit-long, .kit-long *, input, img, .kit-status"; // as they may be
   for (const node of [root, ...all("*")].filter((each) => !each.matches(CUT)))
     for (const [side, way] of [
@@ -217,7 +227,11 @@ window.troublesOf = (root) => {
             own,
             style.fontWeight + style.content,
           ],
-          ["ground", pseudo && rgba(style.backgroundColor)[3] > 0 && style.backgroundColor, ground],
+          [
+            pseudo ? "ground" : "fill",
+            rgba(style.backgroundColor)[3] > 0 && style.backgroundColor,
+            ground,
+          ],
           ["edge", line("borderTop"), ground, style.borderTopWidth],
           ["ring", line("outline"), ground, style.outlineWidth],
           ["shadow", shadow, ground, style.boxShadow],
@@ -229,7 +243,8 @@ window.troublesOf = (root) => {
             sign: `${what} ${colour} ${more}`,
             ratio: contrast(colour, below),
             bold: parseInt(more) > 400,
-            wide: what === "text" || what === "opacity" || !(parseFloat(more) < 2),
+            wide:
+              ["text", "opacity"].includes(what) || (what !== "fill" && !(parseFloat(more) < 2)),
           }));
       }),
     );
@@ -279,7 +294,11 @@ window.troublesOf = (root) => {
           `hardly shows that it is ${state}`,
         );
         for (const { what, sign, ratio } of fresh)
-          check(what === "text" || ratio >= 3, node, `${state}: ${sign} does not stand out`);
+          check(
+            ["text", "fill"].includes(what) || ratio >= 3,
+            node,
+            `${state}: ${sign} does not stand out`,
+          );
       }
       const signs = looks
         .slice(1)

@@ -224,13 +224,18 @@ def test_an_exported_table_shows_what_the_kernel_does_wherever_it_is_moved(
 def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(
     written, opened
 ):
-    page = opened(written).page
+    shown = opened(written)
+    page = shown.page
     page.evaluate("() => { delete Element.prototype.requestFullscreen }")
     root = page.locator(".kit-explorer")
     before = root.bounding_box()
     root.locator("canvas").first.click()
     page.keyboard.press("p")
-    assert root.bounding_box() == {"x": 0, "y": 0, **page.viewport_size}
+    whole = page.viewport_size
+    assert root.bounding_box() == {"x": 0, "y": 0, **whole}
+    page.set_viewport_size(whole | {"height": 300})
+    shown.assert_seen()
+    page.set_viewport_size(whole)
     page.keyboard.press("Escape")
     assert root.bounding_box() == before
 

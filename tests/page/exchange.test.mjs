@@ -436,7 +436,8 @@ test("of many places 24 are asked for at a time", () => {
   page.exchange.around = (_key, value, most) =>
     around({ low: 0, high: 2, step: 0.02 }, value, most);
   page.hover("brightness", 1);
-  assert.equal(page.sent("ahead")[0].places.length, 24);
+  const [{ places }] = page.sent("ahead");
+  assert.deepEqual([places.length, places[0], places.at(-1)], [24, 1, 0.76]);
 });
 
 test("places are as few as their pixels allow", () => {
@@ -705,6 +706,8 @@ test("an error to what was asked for ahead is silent, and nothing more is asked 
   page.move({ brightness: 0.4 });
   world.pass(1000);
   assert.equal(page.shown.brightness, 0.4);
+  page.hover("noise");
+  assert.equal(page.sent("ahead").at(-1).key, "noise", "at another slider it is");
 });
 
 // -- two views of one widget

@@ -69,7 +69,7 @@ const PANEL = {
   tempered: true,
   ahead: { ...recorded.ahead, places: 2 },
   neutral: NEUTRAL,
-  start: NEUTRAL,
+  start: { ...NEUTRAL, noise: 4 },
   sliders: [
     { ...BRIGHTNESS, step: 0.2 },
     NOISE,
@@ -147,7 +147,11 @@ class OffscreenCanvas {
   constructor(width, height) {
     let [ground, image] = [null, null];
     const context = {
-      fillRect: () => (ground = context.fillStyle.match(/\d+/g).map(Number)),
+      fillRect: () =>
+        (ground = context.fillStyle
+          .match(/^rgb\((\d+),(\d+),(\d+)\)$/)
+          .slice(1)
+          .map(Number)),
       drawImage: (bitmap) => (image = bitmap),
       getImageData: (...box) => {
         assert.deepEqual(box, [0, 0, image.width, image.height]);
@@ -235,6 +239,7 @@ Object.assign(document, {
 });
 document.documentElement.append(body);
 body.append(main);
+main.append(new FakeElement("h1")); // which an explorer leaves there
 Object.assign(FakeElement.prototype, {
   requestFullscreen: async () => {
     throw new Error("refused");
@@ -254,7 +259,7 @@ StandIn.prototype.send = function (content, callbacks, buffers) {
   return send.call(this, content, callbacks, buffers);
 };
 main.addEventListener("kit:painted", ({ detail }) =>
-  log.push(`painted ${JSON.stringify(brief(detail.settings))}`),
+  log.push(`painted ${detail.ahead ? "ahead " : ""}${JSON.stringify(brief(detail.settings))}`),
 );
 
 // -- what is seen
@@ -564,8 +569,10 @@ const STEPS = {
   },
   "text that is pasted is the browser's": () =>
     log.push(body.fire("paste", { clipboardData: { files: [] } })),
-  "one that is too large": () =>
-    body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
+  "one that is too large, while a slider is still to be answered": () => {
+    set(keyed("noise"), "45");
+    body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } });
+  },
   "a slider that moves, after which nothing is refused": () => set(keyed("noise"), "50"),
   "an image is removed, and the map is that of the predicted class": async () => {
     press("Where?");
@@ -725,7 +732,9 @@ const STEPS = {
     for (const held of [{ ctrlKey: true }, { metaKey: true }])
       window.fire("keydown", { key: "p", ...held, target: root() });
   },
-  "Why? in a notebook": () => {
+  "Why? in a notebook": async () => {
+    press("Reset");
+    await go(500);
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
     const asking = root().querySelector(".kit-asking");
@@ -806,7 +815,11 @@ const STEPS = {
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
-  "and is back": () => kernel.connection(null, "connected"),
+  "and is back": () => {
+    kernel.connection(null, "connected");
+    hear({ kind: "error", request: `${prefix}.remove`, text: "no such photo" });
+    log.push(`before an answer ${root().className}`);
+  },
   "the kernel ends": async () => {
     set(keyed("noise"), "10");
     await go(100);
@@ -919,6 +932,7 @@ const STEPS = {
       await go(100);
       press("Camera");
       await settled();
+      events["msg:custom"]({ ...reply, request: "" }, [buffers[0], new Uint8Array(18)]); // not painted any more
       end();
     },
   "a photo that the page darkens while the kernel is silent, and where nothing is to be asked ahead":
@@ -936,9 +950,12 @@ const STEPS = {
       const source = { live: true, width: 2, height: 1 };
       events["msg:custom"]({ ...content, settings, source, request: "" }, [buffers[0], photo]);
       await go(1500);
-      set(keyed("brightness"), "0.4");
-      await go(100);
-      log.push(`${root().querySelector("canvas").image.data}`, ...sent.map(({ kind }) => kind));
+      for (const brightness of ["0.4", "0.6"]) {
+        set(keyed("brightness"), brightness);
+        await go(100);
+        log.push(`${root().querySelector("canvas").image.data}`);
+      }
+      log.push(...sent.map(({ kind }) => kind));
     },
 };
 

@@ -104,7 +104,7 @@ def _digest(pixels):
     return sha256(pixels.tobytes()).hexdigest()[:8]
 
 
-SIZES = (1, 1), (7, 300), (60, 90), (97, 31), (225, 223)
+SIZES = (1, 1), (7, 300), (60, 90), (97, 30), (225, 223)
 """Heights and widths of photos that are prepared; the sides of their tensors are `TARGET`."""
 TARGET = 32, 40
 
@@ -195,6 +195,8 @@ PROBABILITIES = {
     ("dimmer",): {282: 0.51, 281: 0.49},
     ("grain",): {281: 0.45, 282: 0.35},
     ("dimmer", "grain"): {282: 0.9, 281: 0.05},
+    ("shade",): {281: 0.5, 282: 0.4},
+    ("shade", "grain"): {282: 0.8, 281: 0.1},
     ("noise", "scaling"): {281: 0.6},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
@@ -204,6 +206,7 @@ PROBABILITIES = {
 CHANGES = {
     "brightness": ("brightness", 0.5),
     "dimmer": ("brightness", 0.75),
+    "shade": ("brightness", 0.9),
     "noise": ("noise", 30.0),
     "grain": ("noise", 5.0),
     "exif": ("exif", "exif_ignored"),

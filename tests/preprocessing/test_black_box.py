@@ -425,7 +425,7 @@ COLOURS = [
         "channels: rgb here, one mixture of them, such as their mean, there",
     ),
     (
-        lambda x: x**2.2,
+        lambda x: x**1.2,
         "scaling: a line here, a curve, such as gamma, contrast or equalisation, there",
     ),
     (wrapped, "scaling: a line here, a jump, as where bytes wrap around, there"),

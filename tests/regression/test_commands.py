@@ -125,18 +125,22 @@ def test_commands_print_any_name_in_any_encoding_and_import_nothing_at_hand(
 def test_a_full_disk_is_one_line_and_nothing_is_pinned(
     tmp_path, monkeypatch, capsys, fits, name
 ):
+    command = ["pin", LITE, CAT, "--cases", str(tmp_path)]
+    troubles = [KeyboardInterrupt(), OSError(ENOSPC, "No space left on device")]
     written = []
 
     def full(stream):
         written.append(stream)
         if len(written) > fits:
-            raise OSError(ENOSPC, "No space left on device")
+            written.clear()
+            raise troubles.pop()
 
     monkeypatch.setattr(os, "fsync", full)
-    assert main(["pin", LITE, CAT, "--cases", str(tmp_path)]) == 3
+    assert main(command) == 3
     line = capsys.readouterr().err
     assert f"{name}', received: No space left on device; free space, or choose" in line
     assert (line.count("Expected"), line.count("\n")) == (1, 1)
+    assert main(command) == 130, "interrupted"
     assert not [*tmp_path.rglob("*.json"), *tmp_path.rglob(".*")]
 
 

@@ -41,12 +41,17 @@ def test_distance_is_the_divergence_of_normal_distributions_averaged_over_channe
 def test_layers_that_were_constant_in_training_count_by_what_is_added():
     constant = replace(KNOWN, variances=np.zeros(2), epsilon=1.0)
     assert distances(np.array([3.0, 0, 9, 0]), constant, 0.1) == [1]
+    # Of the three that varied, one has a mean of 2 instead of 0, and a variance of 1 + 1: 2**2 / 2 / 2.
+    few = FirstLayers(b"", (4,), np.zeros(4), np.array([0.0, 1, 1, 9]), epsilon=1.0)
+    moments = np.array([5.0, 2, 0, 0, 25, 5, 1, 9])
+    assert distances(moments, few, 0.5) == pytest.approx(1 / 3)
 
 
 def test_a_profile_takes_the_place_of_moving_averages():
-    profile = np.array([[1.0, 0.0, 5.0, 1.0], [1.0, 0.0, 5.0, 1.0]])
+    profile = np.array([[0.0, 0, 5, 1], [0, 0, 5, 1], [3, 0, 5, 1]])
     layers = replace(KNOWN, means=None, variances=None, profile=profile)
-    np.testing.assert_allclose(distances(profile[0], layers), [0.0], atol=1e-12)
+    mean = np.array([1.0, 0, 5, 1])
+    np.testing.assert_allclose(distances(mean, layers), [0.0], atol=1e-12)
 
 
 def test_distance_is_mahalanobis_over_the_values_that_vary():

@@ -16,7 +16,7 @@ from kit.__main__ import main
 from kit.perturbation.conditions import CONDITIONS
 from kit.robustness.costs import fault_costs
 from kit.validation.mistakes import label_errors
-from kit.validation.slices import MEASURED, SIDES, slices
+from kit.validation.slices import MEASURED, SIDES, measured, slices
 from tests.networks import GREY, imported_keras, stacked
 
 COUNT = 600
@@ -77,6 +77,12 @@ def test_counts_and_order_are_those_of_the_probabilities(
     (failing,) = replace(result, measures=measures).slices
     assert (failing.images, failing.wrong, failing.others) == (len(wrong), 1, 0)
     assert failing.words == "noisy"
+
+
+def test_texture_is_measured_in_the_middle_of_256_pixels():
+    pixels = np.random.default_rng(0).integers(90, 120, (512, 512, 3), np.uint8)
+    pixels[128:384, 128:384] = 99
+    assert measured(kit.Photo(pixels, "x"))[MEASURED.index("grid")] == 0
 
 
 def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_labels):

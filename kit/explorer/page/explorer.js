@@ -486,7 +486,7 @@ class ExplorerView {
   }
 
   adopted(settings) {
-    if (this.camera.on && settings.photo !== this.panel.camera.name) this.camera.stop();
+    if (settings.photo !== this.panel.camera.name) this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
