@@ -40,8 +40,6 @@ from kit.images.photo import (
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
-_UNKNOWN = "preprocessing unknown: nothing says how the training images were prepared"
-
 
 @guiding
 class Classifier:
@@ -67,6 +65,8 @@ class Classifier:
         Divides the logits in `calibrated`; 1 changes nothing. `kit.calibrate` finds it.
     reference : Reference
         What is known of the training images.
+    adaptation : tuple of str
+        What `kit.adapt` says, where that made it.
     network : Network
         What runs.
 
@@ -77,6 +77,7 @@ class Classifier:
     """
 
     temperature = 1.0
+    adaptation: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -104,7 +105,11 @@ class Classifier:
         )
         statistics = {} if source is None else source.statistics
         self.reference = Reference(network, self.input_shape, statistics)
-        self.remarks = tuple(self._remarks())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is known of it without compiling, a line each."""
+        return tuple(self._remarks())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -121,12 +126,13 @@ class Classifier:
         if source is not None and source.network is not None:
             yield f"the layers of a {source.path.suffix} file are not checked"
         if self.preprocessing is None:
-            yield _UNKNOWN
+            yield "preprocessing unknown: nothing says how the training images were prepared"
         counts = Counter(self.class_names)
         if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         if remark := self.network.about.remark:
             yield remark
+        yield from self.adaptation
 
     @classmethod
     @guided
@@ -326,7 +332,13 @@ class Classifier:
             preprocessing=suited,
             input_shape=shape,
             reference=self.reference.for_network(self.network, shape),
-            remarks=tuple(remark for remark in self.remarks if remark != _UNKNOWN),
+        )
+
+    def renamed(self, class_names: ClassNames) -> Self:
+        """Return the same network with other class names, one for each output."""
+        count = len(self.class_names)
+        return self._with(
+            class_names=checked_class_names(class_names, count, self.name)
         )
 
     def tempered(self, temperature: float) -> Self:
