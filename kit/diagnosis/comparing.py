@@ -48,6 +48,8 @@ IMAGES_JUDGED = 32
 """Images that changed most, as many as judge what differs."""
 IMAGES_SEARCHED = 2
 """Of these, as many are searched on."""
+FIRST_CHANGES = 3
+"""Changes that bring both nearest, with each of which a second one is tried."""
 ROUNDING_CHANGE = 1e-3
 """Largest difference, as `Compared` has it, of a form that is not looked into."""
 RESTORED_SHARE = 0.1
@@ -251,7 +253,8 @@ class _Cause:
     def rank(self) -> float:
         """What is left; of two explanations, one with a cause more has to leave half of it."""
         # A cause without a name, as of a model as it is, is none.
-        return self.remaining * 2.0 ** len({*self.causes} - {""})
+        names = {*_joined(self.causes).split(" and ")} - {""}
+        return self.remaining * 2.0 ** len(names)
 
 
 _NO_CAUSE = _Cause(remaining=0.0)
@@ -306,35 +309,31 @@ class _Search:
             if self.after.max() > SURE_PROBABILITY:
                 return
             evaluators = {"": evaluators[""]}
-        changes = tuple(self._changes())
+        changes = tuple(self._changes(self.used))
         for words, head in heads_by_words.items():
+            target = head(self.after)
             # Turns alone first.
             for tried in ((), changes):
                 for turn, evaluator in evaluators.items():
-                    cause = self._best_change(turn, evaluator, tried, head(self.after))
+                    cause = self._best_change(turn, evaluator, tried, target)
                     yield cause.with_head(words)
+            # Of a single image, two changes would be fitted to it.
+            if len(self.photos) > 1:
+                nearest = self._nearest(evaluators[""], changes, target)
+                pairs = self._pairs(nearest[:FIRST_CHANGES])
+                cause = self._best_change("", evaluators[""], pairs, target)
+                yield cause.with_head(words)
 
     def _best_change(
         self,
         turn: str,
         evaluator: Evaluator,
-        changes: Sequence[Candidate],
+        changes: Iterable[Candidate],
         target: Floats,
     ) -> _Cause:
         """Return what a turn, and that change which brings both nearest, leave of the difference."""
-
-        def remaining(candidate: Candidate, count: int | None = None) -> float:
-            # Of all photos, or the first few.
-            photos = self.photos[:count]
-            rows = evaluator.probabilities(photos, candidate.preprocessing)
-            return _mean_change(target[:count], rows)
-
-        few = self.photos[:IMAGES_SEARCHED]
-        unchanged = Candidate(self.used, step="", cause="")
-        differing = evaluator.differing(few, self.used, changes)
-        best = min(
-            (unchanged, *differing), key=partial(remaining, count=IMAGES_SEARCHED)
-        )
+        best = self._nearest(evaluator, changes, target)[0]
+        rows = evaluator.probabilities(self.photos, best.preprocessing)
         changed = difference(self.used, best.preprocessing)
         same = f"doing the same to {self.first.name} ({changed})" if changed else ""
         # Of turns that are done to the first, the name says what undoes them: what the second needs.
@@ -342,8 +341,28 @@ class _Search:
         return _Cause(
             (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
             _joined([same, turned]),
-            remaining(best),
+            _mean_change(target, rows),
         )
+
+    def _nearest(
+        self, evaluator: Evaluator, changes: Iterable[Candidate], target: Floats
+    ) -> list[Candidate]:
+        """Return no change and changes, that one first which brings both nearest on a few photos."""
+        few = self.photos[:IMAGES_SEARCHED]
+        unchanged = Candidate(self.used, step="", cause="")
+        return sorted(
+            (unchanged, *evaluator.differing(few, self.used, changes)),
+            key=lambda change: _mean_change(
+                target[:IMAGES_SEARCHED],
+                evaluator.probabilities(few, change.preprocessing),
+            ),
+        )
+
+    def _pairs(self, changes: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Yield changes with another one after each."""
+        for first in changes:
+            for second in self._changes(first.preprocessing):
+                yield replace(second, cause=_joined([first.cause, second.cause]))
 
     @property
     def used(self) -> Preprocessing:
@@ -361,9 +380,8 @@ class _Search:
         order = np.arange(len(self.first.class_names))
         return _Form(predict, order, self.used)
 
-    def _changes(self) -> Iterator[Candidate]:
-        """Yield what may be done in place of the first's own preprocessing."""
-        own = self.used
+    def _changes(self, own: Preprocessing) -> Iterator[Candidate]:
+        """Yield what may be done in place of a preprocessing."""
         used = self.second.preprocessing
         # As the second prepares images, where that makes tensors for the first.
         if used.channel_count == own.channel_count:
