@@ -100,8 +100,8 @@ def compare(
     """Compare a classifier with another, with another form of its network, or with what an app predicts.
 
     Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
-    the classes is undone, a fault of the preprocessing is done to the first, too. It is named only if that
-    removes the difference.
+    the classes is undone, a fault of the preprocessing, or two, is done to the first, too. It is named only
+    if that removes the difference.
 
     Parameters
     ----------
