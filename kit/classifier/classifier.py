@@ -40,8 +40,6 @@ from kit.images.photo import (
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
-_UNKNOWN = "preprocessing unknown: nothing says how the training images were prepared"
-
 
 @guiding
 class Classifier:
@@ -67,10 +65,10 @@ class Classifier:
         Divides the logits in `calibrated`; 1 changes nothing. `kit.calibrate` finds it.
     reference : Reference
         What is known of the training images.
+    adaptation : tuple of str
+        What `kit.adapt` says, where that made it.
     network : Network
         What runs.
-    notes : tuple of str
-        What to know of it, a line each, among them why Keras runs it, if it does.
 
     Raises
     ------
@@ -79,6 +77,7 @@ class Classifier:
     """
 
     temperature = 1.0
+    adaptation: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -108,7 +107,11 @@ class Classifier:
         )
         statistics = {} if source is None else source.statistics
         self.reference = Reference(network, self.input_shape, statistics)
-        self.notes = tuple(self._notes())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of it, a line each, among them why Keras runs it, if it does."""
+        return tuple(self._notes())
 
     def _notes(self) -> Iterator[str]:
         source = self.source
@@ -117,7 +120,7 @@ class Classifier:
         if source is not None and source.network is not None:
             yield f"the layers of a {source.path.suffix} file are not checked"
         if self.preprocessing is None:
-            yield _UNKNOWN
+            yield "preprocessing unknown: nothing says how the training images were prepared"
         counts = Counter(self.class_names)
         if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
@@ -125,6 +128,7 @@ class Classifier:
             yield remark
         if reason := self.network.compiled.reason:
             yield f"falls back to Keras because {reason}"
+        yield from self.adaptation
 
     @classmethod
     @guided
@@ -322,7 +326,13 @@ class Classifier:
             preprocessing=suited,
             input_shape=shape,
             reference=self.reference.for_network(self.network, shape),
-            notes=tuple(note for note in self.notes if note != _UNKNOWN),
+        )
+
+    def renamed(self, class_names: ClassNames) -> Self:
+        """Return the same network with other class names, one for each output."""
+        count = len(self.class_names)
+        return self._with(
+            class_names=checked_class_names(class_names, count, self.name)
         )
 
     def tempered(self, temperature: float) -> Self:

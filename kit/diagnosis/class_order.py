@@ -42,7 +42,7 @@ _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_or
 _NAMES = "names = classifier.class_names\n"
 # Labels that are indices move with the names; folders have names.
 _RENAMED = """
-classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
+classifier = classifier.renamed([names[place] for place in order])
 if not isinstance(labels, str):
     labels = [label if label is None or isinstance(label, str) else order.index(label) for label in labels]"""
 _ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."

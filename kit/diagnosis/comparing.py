@@ -48,6 +48,8 @@ IMAGES_JUDGED = 32
 """Images that changed most, as many as judge what differs."""
 IMAGES_SEARCHED = 2
 """Of these, as many are searched on."""
+FIRST_CHANGES = 3
+"""Changes that bring both nearest, with each of which a second one is tried."""
 ROUNDING_CHANGE = 1e-3
 """Largest difference, as `Compared` has it, of a form that is not looked into."""
 RESTORED_SHARE = 0.1
@@ -101,8 +103,8 @@ def compare(
     """Compare a classifier with another, with another form of its network, or with what an app predicts.
 
     Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
-    the classes is undone, a fault of the preprocessing is done to the first, too. It is named only if that
-    removes the difference.
+    the classes is undone, a fault of the preprocessing, or two, is done to the first, too. It is named only
+    if that removes the difference.
 
     Parameters
     ----------
@@ -269,7 +271,8 @@ class _Cause:
     def rank(self) -> float:
         """What is left; of two explanations, one with a cause more has to leave half of it."""
         # A cause without a name, as of a model as it is, is none.
-        return self.remaining * 2.0 ** len({*self.causes} - {""})
+        names = {*_joined(self.causes).split(" and ")} - {""}
+        return self.remaining * 2.0 ** len(names)
 
 
 _NO_CAUSE = _Cause(remaining=0.0)
@@ -327,37 +330,31 @@ class _Search:
             if self.after.max() > SURE_PROBABILITY:
                 return
             evaluators = {"": evaluators[""]}
-        changes = tuple(self._changes())
+        changes = tuple(self._changes(self.first.preprocessing))
         for words, head in heads_by_words.items():
+            target = head(self.after)
             # Turns alone first.
             for tried in ((), changes):
                 for turn, evaluator in evaluators.items():
-                    cause = self._best_change(turn, evaluator, tried, head(self.after))
+                    cause = self._best_change(turn, evaluator, tried, target)
                     yield cause.with_head(words)
+            # Of a single image, two changes would be fitted to it.
+            if len(self.photos) > 1:
+                nearest = self._nearest(evaluators[""], changes, target)
+                pairs = self._pairs(nearest[:FIRST_CHANGES])
+                cause = self._best_change("", evaluators[""], pairs, target)
+                yield cause.with_head(words)
 
     def _best_change(
         self,
         turn: str,
         evaluator: Evaluator,
-        changes: Sequence[Candidate],
+        changes: Iterable[Candidate],
         target: Floats,
     ) -> _Cause:
         """Return what a turn, and that change which brings both nearest, leave of the difference."""
-
-        def remaining(candidate: Candidate, count: int | None = None) -> float:
-            # Of all photos, or the first few.
-            photos = self.photos[:count]
-            rows = evaluator.probabilities(photos, candidate.preprocessing)
-            return _mean_largest_change(target[:count], rows)
-
-        photos_searched = self.photos[:IMAGES_SEARCHED]
-        unchanged = Candidate(self.first.preprocessing, step="", cause="")
-        differing = evaluator.differing(
-            photos_searched, self.first.preprocessing, changes
-        )
-        best = min(
-            (unchanged, *differing), key=partial(remaining, count=IMAGES_SEARCHED)
-        )
+        best = self._nearest(evaluator, changes, target)[0]
+        rows = evaluator.probabilities(self.photos, best.preprocessing)
         changed = difference(self.first.preprocessing, best.preprocessing)
         doing_the_same = (
             f"doing the same to {self.first.name} ({changed})" if changed else ""
@@ -367,8 +364,29 @@ class _Search:
         return _Cause(
             (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
             _joined([doing_the_same, turned]),
-            remaining(best),
+            _mean_largest_change(target, rows),
         )
+
+    def _nearest(
+        self, evaluator: Evaluator, changes: Iterable[Candidate], target: Floats
+    ) -> list[Candidate]:
+        """Return no change and changes, that one first which brings both nearest on a few photos."""
+        used = self.first.preprocessing
+        photos_searched = self.photos[:IMAGES_SEARCHED]
+        unchanged = Candidate(used, step="", cause="")
+        return sorted(
+            (unchanged, *evaluator.differing(photos_searched, used, changes)),
+            key=lambda change: _mean_largest_change(
+                target[:IMAGES_SEARCHED],
+                evaluator.probabilities(photos_searched, change.preprocessing),
+            ),
+        )
+
+    def _pairs(self, changes: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Yield changes with another one after each."""
+        for first in changes:
+            for second in self._changes(first.preprocessing):
+                yield replace(second, cause=_joined([first.cause, second.cause]))
 
     def _turned_first(self, turn: Callable[[Array], Array]) -> _Form:
         """Return the first, whose tensors are turned before it gets them."""
@@ -380,27 +398,24 @@ class _Search:
 
         return replace(self.first, function=predict)
 
-    def _changes(self) -> Iterator[Candidate]:
-        """Yield what may be done in place of the first's own preprocessing."""
-        used_by_first = self.first.preprocessing
+    def _changes(self, used: Preprocessing) -> Iterator[Candidate]:
+        """Yield what may be done in place of a preprocessing."""
         used_by_second = self.second.preprocessing
         # As the second prepares images, where that makes tensors for the first.
-        if used_by_second.channel_count == used_by_first.channel_count:
-            as_second = used_by_second.replace(
-                size=used_by_first.size, layout=used_by_first.layout
-            )
+        if used_by_second.channel_count == used.channel_count:
+            as_second = used_by_second.replace(size=used.size, layout=used.layout)
             yield Candidate(
                 as_second,
                 "",
-                _joined(_causes_of_steps(as_second, used_by_first)),
+                _joined(_causes_of_steps(as_second, used)),
             )
         for fault in CATALOGUE.values():
             # The second gets tensors, but what made recorded outputs got files.
             if self.second.recorded or fault.step in STEPS_OF_TENSORS:
-                yield Candidate(fault.apply(used_by_first), fault.step, fault.cause)
+                yield Candidate(fault.apply(used), fault.step, fault.cause)
         for scaling in SCALINGS.values():
-            if fits(scaling, used_by_first.channel_count):
-                yield from _scaled_otherwise(used_by_first, scaling)
+            if fits(scaling, used.channel_count):
+                yield from _scaled_otherwise(used, scaling)
 
 
 def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:

@@ -47,7 +47,7 @@ NOTE_SIDE = 200
 """Longest side of the two images of a saved notebook, in pixels."""
 _BLOCKS = 25
 """Characters of its longest bar."""
-LIVE = "Run this cell to make the explorer live."
+LIVE = "Run all cells up to this one to make the explorer live."
 
 
 def padded(buffer: bytes) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64
+from kit._reporting import Steps
 from kit.images.opening import first_frame
 from kit.images.photo import Photo
 from kit.preprocessing.buffers import Buffer, buffers
@@ -199,7 +200,7 @@ def _placed(source: _Source, buffer: Buffer) -> _Origin:
 def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright, turned or scrambled."""
     origins: list[_Origin] = []
-    for buffer in buffers(result):
+    for buffer in Steps(buffers(result), "Trying orders of values", progress=True):
         origins += [_placed(source, buffer) for source in sources]
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
@@ -209,10 +210,14 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE
     if refined.unexplained_share <= limit:
         return best._replace(placed=refined)
-    origins += [
-        origin._replace(placed=origin.content.anywhere(origin.source.photo))
+    likely = [
+        origin
         for origin in origins
         if origin.source is sources[0] and len(origin.buffer.orders) <= 1
+    ]
+    origins += [
+        origin._replace(placed=origin.content.anywhere(origin.source.photo))
+        for origin in Steps(likely, "Searching the photo", progress=True)
     ]
     return min(origins, key=BY_UNEXPLAINED_SHARE)
 

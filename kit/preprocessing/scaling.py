@@ -99,9 +99,8 @@ def as_scalings(value: Any) -> Scalings:
         return (value,)
     if value is None or isinstance(value, str):
         return SCALINGS[meant("scaling", value, SCALINGS)]
-    if isinstance(value, float):
-        factor = number("a factor, instead of a Scaling,", value, 1 / LARGEST, 1)
-        return simplest((Scaling(1 / factor),))
+    if isinstance(value, float) and 1 / LARGEST <= value <= 1:
+        return simplest((Scaling(1 / value),))
     entries = instance(
         "scaling", value, Sequence, "a name, 1/255, a Scaling or a tuple of them"
     )

@@ -264,10 +264,14 @@ def case_files(folder: AnyPath) -> list[Path]:
         raise FileNotFoundError(
             f"Expected a folder of cases, received {folder.name!r}; {MAKE_ONE}"
         )
+    return sorted(listed(folder).union(folder.glob("[!.]*.json")))
+
+
+def listed(folder: Path) -> set[Path]:
+    """Return the files of the cases that were pinned, which the list of a folder has."""
     names = own_file(folder, NAMES)
-    pinned = names.read_text("utf-8").splitlines() if names.exists() else []
-    paths = {folder / Path(f"{name}.json").name for name in pinned if name.strip()}
-    return sorted(paths.union(folder.glob("[!.]*.json")))
+    pinned = names.read_text("utf-8-sig").splitlines() if names.exists() else []
+    return {folder / Path(f"{name}.json").name for name in pinned if name.strip()}
 
 
 def own_file(folder: AnyPath, relative_path: str) -> Path:
@@ -291,7 +295,13 @@ def _contents(path: Path) -> bytes:
         raise ValueError(
             f"Expected a file of at most {_LARGEST} bytes, received another"
         )
-    return path.read_bytes()
+    content = path.read_bytes()
+    # No line of JSON begins so.
+    if b"\n=======" in content:
+        raise ValueError(
+            "Expected a case, received one with conflict markers; resolve the merge"
+        )
+    return content
 
 
 def read_case(path: Path) -> Case:

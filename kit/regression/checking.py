@@ -21,11 +21,11 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import first_difference, trace_of
 from kit.regression import cases as folders
-from kit.regression.cases import MAKE_ONE, Case, observe
+from kit.regression.cases import MAKE_ONE, NAMES, Case, observe
 
 BESIDE_THE_STEPS = {
     "class_names": "list of class names",
-    "weights": "model file",
+    "weights": "model",
     "engine": "engine that predicts for the same tensor",
 }
 """What can have changed a prediction, if it is no step of the preprocessing, in words."""
@@ -243,6 +243,11 @@ def _check(
     *,
     update: bool,
 ) -> Checked:
+    if path not in folders.listed(path.parent):
+        words = (
+            f"Expected a case that {NAMES} lists, received another; add its name there"
+        )
+        return Checked(path.stem, "unusable", message=words)
     try:
         case = folders.read_case(path)
         photo = folders.photo_of(path.parent, case)
@@ -337,7 +342,7 @@ class _Rerun:
         if changes:
             text += f" ({'; '.join(changes)})"
         if self.other_weights and step != "weights":
-            text += "; the model file differs, too"
+            text += "; the model differs, too"
         return text
 
     def fault(self) -> str:

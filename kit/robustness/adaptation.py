@@ -76,7 +76,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         model = _adapted(model, batch, prior / (prior + len(batch)))
     adapted = Classifier(model, classifier.preprocessing, classifier.class_names)
     adapted = adapted.tempered(classifier.temperature)
-    adapted.notes += tuple(remarks(before, adapted.class_names, prior))
+    adapted.adaptation = tuple(remarks(before, adapted.class_names, prior))
     return adapted
 
 

@@ -279,7 +279,10 @@ def test_names_with_markup_stay_text(fashion, tmp_path, opened, monkeypatch, lar
     shown.root.locator(".kit-mark").first.click()
     shown.root.get_by_placeholder("Type a class").fill("boot")
     shown.page.keyboard.press("Enter")
-    assert shown.state()["alert"] == "Expected one of 10 class names, received 'boot'"
+    assert (
+        shown.state()["alert"]
+        == "Expected one of 10 classes, received 'boot'; pick one"
+    )
 
 
 def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path, monkeypatch):

@@ -302,6 +302,14 @@ def test_what_an_app_predicts_for_one_photo_tells_its_fault(classifier, fault, c
     assert found.left < 1e-3
 
 
+def test_two_faults_of_an_app_are_named_together(classifier, photos):
+    wrong = classifier.preprocessing.replace(filter="nearest", scaling="0..1")
+    outputs = classifier.probabilities(photos[:4], preprocessing=wrong)
+    found = kit.compare(classifier, outputs, photos[:4])
+    assert found.cause == "wrong_range and resize_filter"
+    assert found.left < 1e-3
+
+
 def test_a_temperature_counts_on_both_sides(fashion, sixteen):
     sharp = fashion.tempered(3)
     found = [

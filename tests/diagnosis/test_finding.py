@@ -142,3 +142,4 @@ def test_classes_are_put_in_order_and_labels_with_them(words, order, given):
     assert after["classifier"].class_names == tuple(
         classifier.class_names[place] for place in order
     )
+    assert after["classifier"].network is classifier.network

@@ -350,7 +350,7 @@ test("a label changes what is correct, and one that is no class is refused", asy
   const judged = await ask({ kind: "judge", settings: at({}), photos: [PHOTO] });
   assert.deepEqual(judged.content.marks, { [PHOTO]: "wrong" });
   const refused = await ask({ kind: "label", photo: PHOTO, label: "dodo" });
-  assert.equal(refused.content.text, "Expected one of 1000 class names, received 'dodo'");
+  assert.equal(refused.content.text, "Expected one of 1000 classes, received 'dodo'; pick one");
 });
 
 test("ahead, one place at a time is answered", async () => {

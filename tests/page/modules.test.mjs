@@ -80,6 +80,7 @@ test("a second press stops a walk", () => {
   const done = document.createElement("p");
   const flip = new Flip(SLIDER, { ...events, settings: { noise: 0 }, done });
   flip.button.click();
+  flip.button.fire("click", { detail: 2 }); // of a double click
   assert.equal(flip.button.textContent, "Stop");
   flip.painted(50, "dog"); // of a move before
   pass(100);

@@ -957,6 +957,26 @@ const STEPS = {
       }
       log.push(...sent.map(({ kind }) => kind));
     },
+  "what was refused of a label is gone once another is taken": async () => {
+    main.replaceChildren();
+    const events = {};
+    const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
+    const sent = [];
+    const on = (event, heard) => (events[event] = heard);
+    render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+    const request = sent[0].request.replace("hello", "label");
+    const view = [{ ...lastView.content, request }, lastView.buffers.slice(0, 1)];
+    const refused = [{ kind: "error", request, text: "no such class" }];
+    for (const messages of [[view, refused, view], [view]]) {
+      for (const message of messages) {
+        events["msg:custom"](...message);
+        await go(100);
+      }
+      log.push(`error hidden ${root().querySelector(".kit-error").hidden}`);
+      root().querySelector(".kit-mark").click();
+      press("I do not know");
+    }
+  },
 };
 
 const STYLE = ["explorer", "alone"]

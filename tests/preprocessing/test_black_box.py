@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from kit.images.opening import Decoding
 from kit.images.photo import Photo, load_image
-from kit.preprocessing import Preprocessing, black_box
+from kit.preprocessing import Preprocessing, black_box, matching
 from kit.preprocessing.buffers import buffers
 from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import relative_distance
@@ -343,9 +343,14 @@ def test_an_image_that_is_mirrored_and_turned_is_recognised():
     assert words == "image: as it is here, mirrored and turned to the right there"
 
 
-def test_what_is_no_part_of_a_photo_is_said_to_be_another_image():
+def test_what_is_no_part_of_a_photo_is_said_to_be_another_image(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        matching, "Steps", lambda parts, what, progress: shown.append(what) or parts
+    )
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
     (words,) = WINDOW.compare(noise, CAT).differences
+    assert shown == ["Trying orders of values", "Searching the photo"]
     assert re.match(
         "content: no part, order or colours of this image that were tried explain the result "
         r"\(correlation 0\.0\d of fine detail\), as with another image, "

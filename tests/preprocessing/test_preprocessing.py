@@ -239,7 +239,7 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
 UNFIT = [
     ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
     ({"scaling": "0..l"}, ValueError, r"did you mean '0..1'\?"),
-    ({"scaling": 127.5}, ValueError, "a factor, instead of a Scaling, within 1e-12..1"),
+    ({"scaling": 255.0}, TypeError, "a name, 1/255, a Scaling .* received 255.0"),
     (
         {"scaling": (0, 1)},
         TypeError,

@@ -309,10 +309,15 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
     )
     assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
     # Whatever is written there, cases lie in the folder.
-    names.write_text("../second\n\n")
+    names.write_text("second\n../second\n\n", "utf-8-sig")
     assert kit.check_cases(tmp_path, fashion).holds
-    # Pinning another one lists those too that came without a list.
     path.write_bytes(content)
+    back, other = kit.check_cases(tmp_path, fashion).cases
+    assert back.words.endswith(
+        ": Expected a case that cases.txt lists, received another; add its name there"
+    )
+    assert (back.name, other.state) == ("first", "holds")
+    # Pinning another one lists those too that came without a list.
     names.unlink()
     kit.pin(tmp_path, fashion, clothes[0], name="third")
     assert names.read_text() == "first\nsecond\nthird\n"
@@ -360,6 +365,9 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
         ValueError, match=r"^nothing.json: Expected a case, received no file;"
     ):
         folders.read_case(tmp_path / "nothing.json")
+    (tmp_path / "a.json").write_text("{\n<<<<<<< HEAD\n=======\n>>>>>>> other\n}")
+    with pytest.raises(ValueError, match=r"conflict markers; resolve the merge$"):
+        folders.read_case(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(ValueError, match=r"^a.json: Expected a case as a JSON object,"):
         folders.read_case(tmp_path / "a.json")

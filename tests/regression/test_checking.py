@@ -176,17 +176,17 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
     photo = clothes[int(np.abs(rows[0] - rows[1]).max(axis=1).argmax())]
     kit.pin(tmp_path / "files", fashion, photo)
     (one,) = moved(tmp_path / "files", other).moved
-    assert (one.step, one.message) == ("weights", "the model file differs")
+    assert (one.step, one.message) == ("weights", "the model differs")
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.message.endswith("the model file differs, too")) == (
+    assert (one.step, one.message.endswith("the model differs, too")) == (
         "scaling",
         True,
     )
     # An earlier case of a network in memory does not know.
     edited(tmp_path / "files", weights="")
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert not one.message.endswith("the model file differs, too")
+    assert not one.message.endswith("the model differs, too")
 
 
 def test_a_small_change_within_the_tolerance_holds(boot, fashion):
@@ -320,6 +320,7 @@ def test_then_and_now_lie_side_by_side(boot, fashion, inverted, tmp_path):
 def test_what_cannot_lie_side_by_side_leaves_no_artefact(boot, classifier, tmp_path):
     case = folders.read_case(boot / "one.json")
     folders.overwrite(boot / "two.json", replace(case, picture=f"pictures/{'a' * 300}"))
+    (boot / "cases.txt").write_text("one\ntwo\n")
     result = moved(boot, classifier, artefacts=tmp_path / "kept")
     assert [one.state for one in result.cases] == ["moved", "unusable"]
     assert not (tmp_path / "kept").exists()
@@ -391,9 +392,9 @@ def test_a_report_has_each_case_and_counts_each_state_once(tmp_path):
 
 def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted, clothes):
     data = (boot / "one.json").read_bytes()
-    kit.pin(boot, inverted, clothes[0], name="holds")
     for number in range(6):
         (boot / f"more{number}.json").write_bytes(data)
+    kit.pin(boot, inverted, clothes[0], name="holds")
     with pytest.raises(CasesMovedError) as raised:
         moved(boot, inverted, raise_on_moved=True)
     assert "\n" not in str(raised.value)

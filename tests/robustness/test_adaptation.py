@@ -101,6 +101,7 @@ def test_normalization_inside_an_inner_model_is_found(few):
     adapted = adapt(nested, few)
     assert np.allclose(adapted.probabilities(few), flat, atol=1e-5)
     assert adapted.notes[: len(nested.notes)] == nested.notes != ()
+    assert adapted.renamed([*"abc"]).notes == adapted.notes[1:]
 
 
 def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):

@@ -34,7 +34,7 @@ export function writeLong(node, text) {
 
 export function button(text, title, pressed, attributes = {}) {
   const node = element("button", { type: "button", text, title, ...attributes });
-  node.addEventListener("click", pressed);
+  node.addEventListener("click", (event) => event.detail > 1 || pressed(event)); // a double click is one press
   return node;
 }
 

@@ -45,9 +45,7 @@ export class LabelPicker {
     const { top, label } = this.known;
     Object.assign(this, { opener, onChosen });
     this.box.value = "";
-    this.yes.value = top;
-    this.yes.textContent = `Yes, ${top}`;
-    this.yes.hidden = top === label;
+    Object.assign(this.yes, { value: top, textContent: `Yes, ${top}`, hidden: top === label });
     this.none.hidden = label === "";
     this.node.hidden = false;
     this.box.focus();
@@ -62,6 +60,7 @@ export class LabelPicker {
     if (this.node.hidden) return;
     this.close();
     this.known.label = label; // Pin may be pressed before the kernel has answered
+    this.view.failedAt = -1; // the next answer takes the place of what was refused
     this.view.ask("label", { photo: this.view.settings.photo, label });
     this.onChosen?.();
   }

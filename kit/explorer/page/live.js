@@ -224,7 +224,7 @@ export class StandIn {
   on_label({ photo, label }) {
     const { classes, photos } = this.panel;
     if (label && !classes.includes(label))
-      throw new Error(`Expected one of ${classes.length} class names, received '${label}'`);
+      throw new Error(`Expected one of ${classes.length} classes, received '${label}'; pick one`);
     this.labels[photo] = label;
     const row = photos.find(({ name }) => name === photo);
     if (row) row.labelled = label !== ""; // a camera's frame has none
