@@ -68,11 +68,7 @@ def start(script, model):
 
 def main():
     """Start the variants in turn, print the medians, write the report."""
-    parser = report.parser(__doc__)
-    parser.add_argument(
-        "--pairs", type=int, default=5, help="starts of each variant (default: 5)"
-    )
-    options = parser.parse_args()
+    options = report.parser(__doc__).parse_args()
     starts = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         variants = {"kit": (KIT, MODEL), "keras": (KERAS, MODEL)}
@@ -81,7 +77,7 @@ def main():
             report.python(PLAIN, plain, size)
             variants[f"{size}, first"] = FIRST, plain
             variants[f"{size}, keras"] = KERAS, plain
-        for _ in range(options.pairs + 1):
+        for _ in range(6):
             for variant, started in variants.items():
                 starts[variant].append(start(*started))
     rows = []

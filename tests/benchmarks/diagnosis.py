@@ -40,6 +40,8 @@ from tests.benchmarks.zoo_pictures import resaved
 
 OF_FILES = {"exif", "alpha", "depth"}
 HARM, LOSS = 0.25, 0.08
+COUNTS, DRAWS, SEED = (1, 4, 16), 2, 2026
+"""Of pictures, of draws for each, and where chance begins."""
 LIGHTS = {
     "dim": {"brightness": 0.65},
     "dark": {"brightness": 0.35},
@@ -117,16 +119,16 @@ def causes_of(broken, right):
     }
 
 
-def run(subject, counts, draws, seed):
+def run(subject):
     """Diagnose every case of one network; a row of plain values for each."""
-    random = np.random.default_rng(seed + zlib.crc32(subject.name.encode()))
+    random = np.random.default_rng(SEED + zlib.crc32(subject.name.encode()))
     right, rows = subject.classifier.preprocessing, []
     # Without a profile, a network has the averages of BatchNorm or nothing but labels.
     known = [subject.profiled, subject.classifier]
     faults = different(subject)
     predicted = subject.classifier.probabilities(subject.photos[:200]).argmax(axis=1)
     missed = np.flatnonzero(predicted != subject.labels[:200])
-    for count, _ in product(counts, range(draws)):
+    for count, _ in product(COUNTS, range(DRAWS)):
         chosen = random.choice(len(subject.photos), count, replace=False)
         photos = [subject.photos[place] for place in chosen]
         labels = [subject.labels[place] for place in chosen]
@@ -273,10 +275,10 @@ def left_out(rows):
     return judged | {"all": list(chain(*judged.values()))}
 
 
-def pairs(subject, seed):
+def pairs(subject):
     """Put two faults at once into a network, with its profile, and diagnose four pictures."""
     Remembering.memory = {}, {}
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     classifier = subject.profiled or subject.classifier
     right = classifier.preprocessing
     for one, second in PAIRS:
@@ -320,7 +322,7 @@ def columns(rows):
         "accused": (len(accused), len(fine)),
         "silent": (len(silent), len(harmful)),
     }
-    for count in (1, 4, 16):
+    for count in COUNTS:
         loud = [row for row in harmful if row["N"] == count and not row["quiet"]]
         found[f"N={count}"] = (sum(row["right"] for row in loud), len(loud))
     return found
@@ -387,11 +389,6 @@ def main():
     parser.add_argument("--zoo", type=Path, help="folder that zoo.py wrote to")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="networks")
     parser.add_argument(
-        "--n", default="1,4,16", help="numbers of pictures, with commas"
-    )
-    parser.add_argument("--draws", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument(
         "--add",
         nargs="+",
         type=Path,
@@ -413,8 +410,8 @@ def main():
     for subject in subjects:
         if given.only and subject.name not in given.only:
             continue
-        some = run(subject, map(int, given.n.split(",")), given.draws, given.seed)
-        double += pairs(subject, given.seed)
+        some = run(subject)
+        double += pairs(subject)
         rows += some
         shown({subject.name: some})
         # What is done is kept where somebody stops it: --add takes it up again.
