@@ -159,7 +159,6 @@ def diagnosed(subject, classifier, case, in_use, photos, labels):
     before = evaluator.probabilities(photos, in_use).argmax(axis=1)
     changed = evaluator.probabilities(photos, right).argmax(axis=1) != before
     for given in (None, labels) if evaluator.has_statistics else (labels,):
-        started = time.perf_counter()
         found = kit.diagnose(classifier.using(in_use), photos, given)
         best = found.best
         causes = set() if best is None else {best.cause, *best.equivalent}
@@ -180,9 +179,7 @@ def diagnosed(subject, classifier, case, in_use, photos, labels):
             "undecided": found.undecided,
             "cause": "" if best is None else best.cause,
             "lost": lost,
-            "fixed": fix is not None,
             "right": met and lost <= LOSS,
-            "seconds": round(time.perf_counter() - started, 3),
             "scores": scores(evaluator, in_use, photos, given, right, wanted),
         }
 
@@ -353,15 +350,6 @@ def summary(rows, double):
     print("by limits that were chosen on all other kinds, the search alone:")
     shown(left_out(rows))
     print("two faults at once:", Counter(row["found"] for row in double))
-    names = "network", "case", "N", "statistics", "labels", "verdict", "cause", "lost"
-    wrong = Counter(
-        itemgetter(*names)(row)
-        for row in rows
-        if (row["verdict"] == "named" and not row["right"])
-        or (row["verdict"] == "clean" and row["harm"] >= HARM)
-    )
-    for key, count in wrong.most_common(40):
-        print(count, *key)
 
 
 def speed():

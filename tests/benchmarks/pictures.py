@@ -131,12 +131,10 @@ def outcome(classifier, name, photo, labels=None):
     found = kit.diagnose(classifier, photo, labels)
     named = None if found.best is None else found.best.cause
     causes, _ = CORRUPTIONS.get(name, ((), ()))
-    verdicts = {finding.cause: finding.verdict for finding in found.findings}
     return {
         "photo": photo.name,
         "corruption": name,
         "named": named,
-        "verdicts": verdicts,
         "right": named in causes,
         "wrong": named is not None and named not in causes,
     }
