@@ -125,7 +125,6 @@ def memory(learners):
     return {
         "variant": learners[0].variant,
         "pss_mb": statistics.mean(sizes),
-        "most_mb": max(sizes),
         "kernels_in_16_gb": int(16_000 / statistics.mean(sizes)),
     }
 
