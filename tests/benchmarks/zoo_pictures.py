@@ -53,9 +53,17 @@ def textures(side):
 
 def crops(side):
     """Crops of eight bundled photographs, coloured: which of them is it from?"""
-    names = "hens dahlia lake toucan room pavilion panda street_at_sunset"
-    photos = [samples.photo(f"{name}.jpg") for name in names.split()]
-    return _crops([photo.pixels for photo in photos], side, 120)
+    names = (
+        "hens",
+        "dahlia",
+        "lake",
+        "toucan",
+        "room",
+        "pavilion",
+        "panda",
+        "street_at_sunset",
+    )
+    return _crops([samples.photo(f"{name}.jpg").pixels for name in names], side, 120)
 
 
 def clothes(_side):
