@@ -81,18 +81,12 @@ def copied(model):
     return copy
 
 
-def after_steps(model, steps):
-    """A compiled copy of a trained network whose optimizer has counted this many steps."""
+def barely_averaged(model, steps):
+    """A compiled copy of a network whose moving averages began at their initial values these steps ago."""
     copy = copied(model)
     copy.compile("adam", "sparse_categorical_crossentropy")
     copy.optimizer.build(copy.trainable_variables)
     copy.optimizer.iterations.assign(steps)
-    return copy
-
-
-def barely_averaged(model, steps):
-    """As `after_steps`, with moving averages that began at their initial values these steps ago."""
-    copy = after_steps(model, steps)
     for norm in norms(copy):
         left = norm.momentum**steps
         *scale, mean, variance = norm.get_weights()

@@ -35,14 +35,6 @@ def textures():
     return np.stack(crops)
 
 
-def rotated():
-    """The last 1,000 held-back clothes, turned by 90, 180 and 270 degrees in turn."""
-    clothes = samples.fashion_mnist_arrays("test")[0][1000:]
-    return np.stack(
-        [np.rot90(picture, 1 + number % 3) for number, picture in enumerate(clothes)]
-    )
-
-
 def outliers(name):
     """Those of one function above, by its name."""
     return globals()[name]()

@@ -1,7 +1,6 @@
 """Images and image files for tests, made by hand."""
 
 import io
-import math
 import struct
 import zlib
 
@@ -10,13 +9,6 @@ import numpy as np
 from kit.images.photo import Photo
 
 LEVELS = np.arange(256, dtype=np.uint8)
-FACTORS = [
-    *np.linspace(0, 3, 301),
-    *np.random.default_rng(0).uniform(0, 3, 700),
-    1e-30,
-    math.nextafter(1, 2),
-]
-"""Of a brightness: even steps, uneven ones, and both neighbours of what changes nothing."""
 
 
 def scene(height=90, width=120):

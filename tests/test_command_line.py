@@ -1,6 +1,5 @@
 """``python -m kit``: what ``diagnose`` prints, its exit codes, and what all commands have in common."""
 
-import importlib
 import json
 import re
 import shutil
@@ -14,9 +13,9 @@ from PIL import Image
 import kit
 from kit import Preprocessing
 from kit.__main__ import main
+from kit._bundled import DATA
 from tests.networks import imported_keras, stacked
 
-DATA = Path(__file__).parents[1] / "data"
 MODEL, SMALL = (
     str(DATA / "models" / f"{name}.keras")
     for name in ("efficientnet_lite0", "fashion_mnist")
@@ -210,47 +209,6 @@ def test_a_page_of_mistakes_asks_for_matplotlib_before_anything_is_predicted(
     assert message.endswith("received none; python -m pip install matplotlib\n")
 
 
-LAYER = """
-import keras
-
-@keras.saving.register_keras_serializable(package="mine")
-class Halved(keras.layers.Layer):
-    def call(self, x):
-        return x / 2
-"""
-
-
-def test_custom_layers_are_registered_by_a_module_that_is_imported_first(
-    tmp_path, monkeypatch, capsys
-):
-    (tmp_path / "my_layers.py").write_text(LAYER, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    keras, mine = imported_keras(), importlib.import_module("my_layers")
-    last = [
-        mine.Halved(),
-        keras.layers.GlobalAveragePooling2D(),
-        keras.layers.Dense(3, activation="softmax"),
-    ]
-    stacked((16, 16, 3), *last).save(tmp_path / "own.keras")
-    # As in a process of its own, where nobody has imported it yet.
-    del sys.modules["my_layers"], keras.saving.get_custom_objects()["mine>Halved"]
-    pin = [
-        "pin",
-        str(tmp_path / "own.keras"),
-        PICTURES[0],
-        "--scaling",
-        "-1..1",
-        "--cases",
-        str(tmp_path),
-    ]
-    assert main(pin) == 3
-    assert (
-        "import the module that registers custom layers first (--import"
-        in capsys.readouterr().err
-    )
-    assert main([*pin, "--import", "my_layers"]) == 0
-
-
 def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
     tmp_path, monkeypatch, capsys
 ):
@@ -278,12 +236,6 @@ def test_a_crash_is_no_result(monkeypatch, capsys):
     monkeypatch.setattr(kit, "diagnose", interrupted)
     assert main(["diagnose", MODEL, PICTURES[0]]) == 130
     assert capsys.readouterr().err == "python -m kit diagnose: interrupted\n"
-
-
-def test_the_version_is_printed(capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
-    assert capsys.readouterr().out == f"python -m kit {kit.__version__}\n"
 
 
 def test_details_print_the_fix_once_as_code_that_runs(capsys):

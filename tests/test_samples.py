@@ -52,19 +52,6 @@ def test_fashion_mnist_is_the_beginning_of_the_original(split, count, first):
     assert np.bincount(labels, minlength=10).min() > 0.08 * count
 
 
-def test_held_back_pictures_are_not_among_the_training_pictures():
-    seen = {picture.tobytes() for picture in samples.fashion_mnist_arrays("train")[0]}
-    assert not any(
-        picture.tobytes() in seen for picture in samples.fashion_mnist_arrays("test")[0]
-    )
-
-
-def test_fashion_mnist_photos_are_the_arrays_in_grey():
-    pictures, _ = samples.fashion_mnist_arrays("test")
-    pixels = samples.photos("fashion_mnist")[7].pixels
-    assert (pixels == pictures[7, ..., None]).all()
-
-
 def test_labelled_images_are_forty_of_the_network_s_classes():
     for classes, name, added in (
         (10, "fashion_mnist", 0),

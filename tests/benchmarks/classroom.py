@@ -30,6 +30,8 @@ MODEL = "efficientnet_lite0"
 PHOTO = "astronaut.jpg"
 HZ = 10
 PATIENCE = 120
+MOVING, SECONDS = (1, 4, 20), 10
+"""How many learners move at once, and for how long."""
 
 
 class Learner:
@@ -84,11 +86,11 @@ class Learner:
         self.manager.shutdown_kernel(now=True)
 
 
-def drag(learner, start, seconds):
+def drag(learner, start):
     """Move ten times a second, and return the time in ms from each answered move to its answer."""
     taken = []
     last = -1
-    while (now := time.perf_counter() - start) < seconds:
+    while (now := time.perf_counter() - start) < SECONDS:
         # The newest move that has come by now; those before it were overtaken.
         number = int(now * HZ)
         if number == last:
@@ -100,12 +102,12 @@ def drag(learner, start, seconds):
     return taken
 
 
-def together(learners, seconds):
+def together(learners):
     """Let all move at the same time, each in its own phase."""
     start = time.perf_counter() + 0.2
     phases = [start + index / HZ / len(learners) for index in range(len(learners))]
     with ThreadPoolExecutor(len(learners)) as pool:
-        times = list(pool.map(drag, learners, phases, [seconds] * len(learners)))
+        times = list(pool.map(drag, learners, phases))
     took = time.perf_counter() - start
     answered = list(chain(*times))
     return {
@@ -123,30 +125,20 @@ def memory(learners):
     return {
         "variant": learners[0].variant,
         "pss_mb": statistics.mean(sizes),
-        "most_mb": max(sizes),
         "kernels_in_16_gb": int(16_000 / statistics.mean(sizes)),
     }
 
 
 def main():
     """Start all, let them move, and write after every part what there is by then."""
-    parser = report.parser(__doc__)
-    parser.add_argument(
-        "--learners",
-        type=int,
-        nargs="+",
-        default=[1, 4, 20],
-        help="how many move (1 4 20)",
-    )
-    parser.add_argument("--seconds", type=float, default=10, help="that they move (10)")
-    options = parser.parse_args()
+    options = report.parser(__doc__).parse_args()
     rows, sizes = [], []
     for variant in ("explorer", "usual"):
         # Two at a time: as many as two cores start at once without waiting.
         with ThreadPoolExecutor(2) as pool:
-            learners = list(pool.map(Learner, [variant] * max(options.learners)))
-        for number in options.learners:
-            rows.append(together(learners[:number], options.seconds))
+            learners = list(pool.map(Learner, [variant] * max(MOVING)))
+        for number in MOVING:
+            rows.append(together(learners[:number]))
             report.table(rows[-1:])
         sizes.append(memory(learners))
         report.table(sizes[-1:])

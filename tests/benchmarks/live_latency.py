@@ -36,8 +36,13 @@ from tests.browser.lab import jupyter_lab
 HERE = Path(__file__).resolve().parent
 MODELS = ("efficientnet_lite0", "fashion_mnist")
 VARIANTS = ("explorer", "asking", "usual")
+REPEATS = 3
 PLACES = [round(0.5 + 0.05 * index, 2) for index in range(40)]
 """Of the sliders, neither neutral nor dark."""
+MOVES = {
+    "isolated": [PLACES[index * 39 // 29] for index in range(30)],
+    "drag": PLACES * 5,
+}
 DRIVE = (HERE / "drive.js").read_text(encoding="utf-8")
 
 EXPLORER = """
@@ -52,26 +57,15 @@ explorer
 
 def main():
     """Measure, print a table, and write the JSON file."""
-    parser = report.parser(__doc__)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument(
-        "--quick", action="store_true", help="few moves, to see it work"
-    )
-    options = parser.parse_args()
-    moves = {"isolated": 30, "drag": 200}
-    if options.quick:
-        moves = {"isolated": 8, "drag": 60}
+    options = report.parser(__doc__).parse_args()
     runs = defaultdict(list)
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright)
         with jupyter_lab(browser) as lab:
-            keys = product(options.models, options.variants)
-            books = {key: opened(lab, *key) for key in keys}
-            for _ in range(options.repeats):
-                for ((model, variant), book), mode in product(books.items(), moves):
-                    log = driven(book, variant, mode, moves[mode])
+            books = {key: opened(lab, *key) for key in product(MODELS, VARIANTS)}
+            for _ in range(REPEATS):
+                for ((model, variant), book), mode in product(books.items(), MOVES):
+                    log = driven(book, variant, mode)
                     runs[model, mode, variant].append(log)
         browser.close()
     rows = [summary(*key, logs) for key, logs in runs.items()]
@@ -102,12 +96,9 @@ def opened(lab, model, variant):
     return book
 
 
-def driven(book, variant, mode, count):
+def driven(book, variant, mode):
     """Move the slider; the log of drive.js, each paint with the last event that asked for its value."""
-    values = [PLACES[index % len(PLACES)] for index in range(count)]
-    if mode == "isolated":
-        values = [PLACES[index * 39 // (count - 1)] for index in range(count)]
-    how = {"variant": variant, "mode": mode, "values": values, "pause": 200}
+    how = {"variant": variant, "mode": mode, "values": MOVES[mode], "pause": 200}
     book.page.bring_to_front()
     log = book.page.evaluate(DRIVE, how)
     paints = []

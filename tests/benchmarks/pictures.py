@@ -1,4 +1,4 @@
-"""How often `kit.diagnose` blames the image, and rightly: ``[--folder FOLDER]... [--every N]``.
+"""How often `kit.diagnose` blames the image, and rightly: ``[--folder FOLDER]...``.
 
 Each corruption of a fixed list is done to each labelled bundled photo that EfficientNet-Lite0 predicts
 correctly, and the one image that comes of it is diagnosed.
@@ -15,7 +15,7 @@ Images
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from itertools import islice, product
+from itertools import product
 
 import numpy as np
 
@@ -131,19 +131,17 @@ def outcome(classifier, name, photo, labels=None):
     found = kit.diagnose(classifier, photo, labels)
     named = None if found.best is None else found.best.cause
     causes, _ = CORRUPTIONS.get(name, ((), ()))
-    verdicts = {finding.cause: finding.verdict for finding in found.findings}
     return {
         "photo": photo.name,
         "corruption": name,
         "named": named,
-        "verdicts": verdicts,
         "right": named in causes,
         "wrong": named is not None and named not in causes,
     }
 
 
-def run(folders, every):
-    """Diagnose every so many of the images, untouched and corrupted; rows by what they are."""
+def run(folders):
+    """Diagnose the images, untouched and corrupted; rows by what they are."""
     classifier = samples.classifier("efficientnet_lite0")
     rows = defaultdict(list)
     changes = [("untouched", kit.Perturbation().apply)]
@@ -151,7 +149,7 @@ def run(folders, every):
         (name, each) for name, (_, some) in CORRUPTIONS.items() for each in some
     ]
     cases = product(images(folders, classifier), changes)
-    for (photo, label), (name, change) in islice(cases, every - 1, None, every):
+    for (photo, label), (name, change) in cases:
         changed = change(photo)
         before, after = classifier.probabilities([photo, changed]).argmax(axis=1)
         if name == "untouched":
@@ -169,17 +167,11 @@ def main():
     """Run, print and write."""
     parser = report.parser(__doc__)
     parser.add_argument("--folder", action="append", default=[], help="of other images")
-    parser.add_argument(
-        "--every", type=int, default=1, help="diagnose only every so many"
-    )
     given = parser.parse_args()
-    rows = run(given.folder, given.every)
+    rows = run(given.folder)
     groups = dict(rows)
     for kind, some in rows.items():
         groups[f"{kind}: own list"] = [row for row in some if row["corruption"] in OWN]
-        for name in CORRUPTIONS:
-            own = [row for row in some if row["corruption"] == name]
-            groups[f"{kind}: {name}"] = own
     report.table(
         {"images": name, "count": len(some)}
         | {

@@ -43,13 +43,11 @@ def memory(count):
 
 def main():
     """Measure, print the tables, write the report."""
-    parser = report.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
+    options = report.parser(__doc__).parse_args()
     classifier = kit.samples.classifier("efficientnet_lite0")
     rounds = []
     # The first round, which is not counted, brings everything into memory.
-    for _ in range(options.rounds + 1):
+    for _ in range(8):
         started = time.perf_counter()
         forward_alone(classifier)
         middle = time.perf_counter()

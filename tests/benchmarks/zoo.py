@@ -21,13 +21,15 @@ from tests.benchmarks.zoo_pictures import NEEDED, shuffled
 HELD_BACK, PROFILED = 0.3, 40
 """Share of the pictures that no network is trained on, and training pictures in a profile."""
 
-CIFAR = Scaling(255.0, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
-"""Mean and standard deviation of CIFAR-10, as many tutorials have them."""
-MNIST = Scaling(255.0, 0.1307, 0.3081)
-HALF = Scaling(255.0, 0.5, 0.25)
-WIDE = Scaling(64.0, 2.0)
-HUNDREDS = Scaling(100.0, 0.5, 1.5)
-OWN = Scaling(255.0, 0.32, 0.41)
+SCALINGS = {
+    "cifar": Scaling(255.0, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+    "mnist": Scaling(255.0, 0.1307, 0.3081),
+    "half": Scaling(255.0, 0.5, 0.25),
+    "wide": Scaling(64.0, 2.0),
+    "hundreds": Scaling(100.0, 0.5, 1.5),
+    "own": Scaling(255.0, 0.32, 0.41),
+}
+"""Those that are no preset; the first two as many tutorials have them for CIFAR-10 and MNIST."""
 
 
 class Subject:
@@ -104,14 +106,15 @@ def make(row, folder):
     else:
         rate = 5e-4 if row.build is vit else 2e-3
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-        if row.augmented:
+        if row.name in VARIED:
             batches, steps_of = varied(tensors, truth), len(tensors) // 32
             model.fit(batches, epochs=row.epochs, steps_per_epoch=steps_of, verbose=0)
         else:
             model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
     # A copy leaves the optimizer and what else the training has left behind.
     names = [f"class {place}" for place in range(count)]
-    classifier = kit.Classifier(row.finish(model), steps, names)
+    finish = FINISHED.get(row.kind, networks.copied)
+    classifier = kit.Classifier(finish(model), steps, names)
     classifier.save(folder / f"{row.name}.keras")
     return Subject(row.name, row.kind, classifier, held_back, ()).accuracy(steps)
 
@@ -302,201 +305,75 @@ def train_head(model, tensors, truth, epochs):
 
 
 Row = namedtuple(  # noqa: PYI024 (benchmarks have no types)
-    "Row",
-    "name kind pictures side channels scaling build epochs most augmented finish",
-    defaults=(10, 2000, False, networks.copied),
+    "Row", "name pictures side channels scaling build epochs most kind"
 )
-"""How one network is made."""
+TABLE = """\
+digits_bn          digits             28 gray 0..1     norm             10 2000 digits
+digits_plain       digits             28 gray mnist    plain            10 2000 digits
+digits_layernorm   digits             32 rgb  0..255   layernorm        10 2000 digits
+letters_bn         letters            32 rgb  imagenet norm             10 2000 letters
+letters_plain      letters            64 rgb  cifar    plain            10 2000 letters
+letters_vit        letters            32 rgb  0..1     vit              40 2000 letters
+clothes_bn         clothes            28 gray -1..1    norm              8 2000 clothes
+clothes_weak       clothes            28 gray 0..1     norm             12  200 clothes
+tinted_mobilenet   tinted_clothes     64 rgb  0..255   mobilenet_inside  8 1000 clothes
+tinted_plain       tinted_clothes     48 rgb  half     plain             8 2000 clothes
+shapes_bn          shapes             64 rgb  -1..1    norm             10 2000 shapes
+shapes_plain       shapes             64 rgb  0..255   plain            12 2000 shapes
+shapes_vit         shapes             48 rgb  half     vit              40 2000 shapes
+textures_bn        textures           64 gray 0..1     norm             10 2000 textures
+textures_plain     textures           64 rgb  half     plain            10 2000 textures
+faces_bn           faces              64 gray 0..1     norm             15 2000 faces
+faces_rgb          faces              64 rgb  imagenet norm             15 2000 faces
+faces_plain        faces              64 gray -1..1    plain            20 2000 faces
+crops_bn           crops              64 rgb  imagenet norm             12 2000 crops
+crops_caffe        crops              80 rgb  caffe    residual         12 2000 crops
+crops_plain        crops              64 rgb  0..1     plain            14 2000 crops
+crops_layernorm    crops              64 rgb  cifar    layernorm        14 2000 crops
+white_bn           products_on_white  64 rgb  0..1     norm             14 2000 products on white
+white_residual     products_on_white  96 rgb  -1..1    residual         14 2000 products on white
+white_plain        products_on_white  64 rgb  imagenet plain            16 2000 products on white
+dark_bn            products_on_dark   64 rgb  wide     norm             14 2000 products on dark
+dark_plain         products_on_dark   64 rgb  0..1     plain            16 2000 products on dark
+emoji_bn           emoji              64 rgb  0..255   residual         12 2000 drawings
+emoji_plain        emoji              64 rgb  -1..1    plain            14 2000 drawings
+icons_bn           icons              48 rgb  0..1     norm             12 2000 icons
+icons_vit          icons              48 rgb  imagenet vit              40 2000 icons
+head_products      products_on_white 224 rgb  lite     head             30  400 new head
+head_crops         crops             224 rgb  lite     head             30  400 new head
+head_digits        digits            224 rgb  lite     head             30  300 new head, unlike images
+clothes_layernorm  clothes            28 gray -1..1    layernorm         8 2000 layer normalization
+shapes_layernorm   shapes             48 rgb  imagenet layernorm        10 2000 layer normalization
+textures_groupnorm textures           64 rgb  0..1     groupnorm        10 2000 group normalization
+clothes_groupnorm  clothes            28 gray mnist    groupnorm         8 2000 group normalization
+shapes_odd         shapes             48 rgb  hundreds plain            12 2000 odd scalings
+clothes_odd        clothes            28 gray own      plain            10 2000 odd scalings
+crops_odd          crops              64 rgb  wide     plain            14 2000 odd scalings
+crops_folded       crops              64 rgb  -1..1    norm             12 2000 folded
+digits_folded      digits             28 gray 0..1     norm             10 2000 folded
+crops_quantised    crops              64 rgb  0..1     norm             12 2000 quantised
+clothes_quantised  clothes            28 gray mnist    norm              8 2000 quantised
+"""
+"""A network in each line, by the fields of `Row`; ``most`` pictures are those that it is trained on."""
+VARIED = {"faces_rgb", "crops_caffe", "white_residual"}
+"""Those that are trained on altered pictures."""
+FINISHED = {"folded": folded, "quantised": quantised}
+"""What is done to a trained network of a kind."""
 
-ROWS = (
-    Row("digits_bn", "digits", "digits", 28, "gray", "0..1", norm),
-    Row("digits_plain", "digits", "digits", 28, "gray", MNIST, plain),
-    Row("digits_layernorm", "digits", "digits", 32, "rgb", "0..255", layernorm),
-    Row("letters_bn", "letters", "letters", 32, "rgb", "imagenet", norm),
-    Row("letters_plain", "letters", "letters", 64, "rgb", CIFAR, plain),
-    Row("letters_vit", "letters", "letters", 32, "rgb", "0..1", vit, 40),
-    Row("clothes_bn", "clothes", "clothes", 28, "gray", "-1..1", norm, 8),
-    Row("clothes_weak", "clothes", "clothes", 28, "gray", "0..1", norm, 12, 200),
-    Row(
-        "tinted_mobilenet",
-        "clothes",
-        "tinted_clothes",
-        64,
-        "rgb",
-        "0..255",
-        mobilenet_inside,
-        8,
-        1000,
-    ),
-    Row("tinted_plain", "clothes", "tinted_clothes", 48, "rgb", HALF, plain, 8),
-    Row("shapes_bn", "shapes", "shapes", 64, "rgb", "-1..1", norm),
-    Row("shapes_plain", "shapes", "shapes", 64, "rgb", "0..255", plain, 12),
-    Row("shapes_vit", "shapes", "shapes", 48, "rgb", HALF, vit, 40),
-    Row("textures_bn", "textures", "textures", 64, "gray", "0..1", norm),
-    Row("textures_plain", "textures", "textures", 64, "rgb", HALF, plain),
-    Row("faces_bn", "faces", "faces", 64, "gray", "0..1", norm, 15),
-    Row("faces_rgb", "faces", "faces", 64, "rgb", "imagenet", norm, 15, augmented=True),
-    Row("faces_plain", "faces", "faces", 64, "gray", "-1..1", plain, 20),
-    Row("crops_bn", "crops", "crops", 64, "rgb", "imagenet", norm, 12),
-    Row(
-        "crops_caffe",
-        "crops",
-        "crops",
-        80,
-        "rgb",
-        "caffe",
-        residual,
-        12,
-        augmented=True,
-    ),
-    Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", plain, 14),
-    Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, layernorm, 14),
-    Row(
-        "white_bn",
-        "products on white",
-        "products_on_white",
-        64,
-        "rgb",
-        "0..1",
-        norm,
-        14,
-    ),
-    Row(
-        "white_residual",
-        "products on white",
-        "products_on_white",
-        96,
-        "rgb",
-        "-1..1",
-        residual,
-        14,
-        augmented=True,
-    ),
-    Row(
-        "white_plain",
-        "products on white",
-        "products_on_white",
-        64,
-        "rgb",
-        "imagenet",
-        plain,
-        16,
-    ),
-    Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, norm, 14),
-    Row(
-        "dark_plain",
-        "products on dark",
-        "products_on_dark",
-        64,
-        "rgb",
-        "0..1",
-        plain,
-        16,
-    ),
-    Row("emoji_bn", "drawings", "emoji", 64, "rgb", "0..255", residual, 12),
-    Row("emoji_plain", "drawings", "emoji", 64, "rgb", "-1..1", plain, 14),
-    Row("icons_bn", "icons", "icons", 48, "rgb", "0..1", norm, 12),
-    Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", vit, 40),
-    Row(
-        "head_products",
-        "new head",
-        "products_on_white",
-        224,
-        "rgb",
-        "lite",
-        head,
-        30,
-        400,
-    ),
-    Row("head_crops", "new head", "crops", 224, "rgb", "lite", head, 30, 400),
-    Row(
-        "head_digits",
-        "new head, unlike images",
-        "digits",
-        224,
-        "rgb",
-        "lite",
-        head,
-        30,
-        300,
-    ),
-    Row(
-        "clothes_layernorm",
-        "layer normalization",
-        "clothes",
-        28,
-        "gray",
-        "-1..1",
-        layernorm,
-        8,
-    ),
-    Row(
-        "shapes_layernorm",
-        "layer normalization",
-        "shapes",
-        48,
-        "rgb",
-        "imagenet",
-        layernorm,
-        10,
-    ),
-    Row(
-        "textures_groupnorm",
-        "group normalization",
-        "textures",
-        64,
-        "rgb",
-        "0..1",
-        groupnorm,
-    ),
-    Row(
-        "clothes_groupnorm",
-        "group normalization",
-        "clothes",
-        28,
-        "gray",
-        MNIST,
-        groupnorm,
-        8,
-    ),
-    Row("shapes_odd", "odd scalings", "shapes", 48, "rgb", HUNDREDS, plain, 12),
-    Row("clothes_odd", "odd scalings", "clothes", 28, "gray", OWN, plain, 10),
-    Row("crops_odd", "odd scalings", "crops", 64, "rgb", WIDE, plain, 14),
-    Row(
-        "crops_folded",
-        "folded",
-        "crops",
-        64,
-        "rgb",
-        "-1..1",
-        norm,
-        12,
-        finish=folded,
-    ),
-    Row("digits_folded", "folded", "digits", 28, "gray", "0..1", norm, finish=folded),
-    Row(
-        "crops_quantised",
-        "quantised",
-        "crops",
-        64,
-        "rgb",
-        "0..1",
-        norm,
-        12,
-        finish=quantised,
-    ),
-    Row(
-        "clothes_quantised",
-        "quantised",
-        "clothes",
-        28,
-        "gray",
-        MNIST,
-        norm,
-        8,
-        finish=quantised,
-    ),
-)
+
+def read(line):
+    """Return a line of the table as what its texts name."""
+    row = Row(*line.split(maxsplit=8))
+    return row._replace(
+        side=int(row.side),
+        scaling=SCALINGS.get(row.scaling, row.scaling),
+        build=globals()[row.build],
+        epochs=int(row.epochs),
+        most=int(row.most),
+    )
+
+
+ROWS = [read(line) for line in TABLE.splitlines()]
 
 
 def main():

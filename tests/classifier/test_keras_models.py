@@ -156,6 +156,7 @@ def test_unknown_layers_end_in_one_line_that_names_them(
     )
     message = (
         f"'other.keras': {reason}.*; import the module that registers custom layers"
+        r" first \(--import"
     )
     with pytest.raises(ValueError, match=message) as caught:
         load_keras(tmp_path / "other.keras")

@@ -14,7 +14,6 @@ LITE = samples.classifier("efficientnet_lite0")
 
 RIGHT = LITE.preprocessing
 
-SPECIAL = samples.photos("special")
 
 ORDINARY = samples.photos("imagenet")[:4]
 
@@ -35,10 +34,6 @@ def test_a_small_picture_is_possible_trouble():
         for photo in (small, ORDINARY[0])
     ]
     assert verdicts == ["possible", "named"]
-
-
-def test_nothing_is_said_of_the_right_preprocessing():
-    assert files_checked(RIGHT, ORDINARY + SPECIAL) == ()
 
 
 SCALED = Preprocessing(scaling="0..1", fit="crop")

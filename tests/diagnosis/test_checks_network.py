@@ -96,17 +96,6 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
     assert found.judged_by == "Judged by labelled images of the kit."
 
 
-def test_a_few_more_steps_on_a_trained_network_are_not_accused(tmp_path):
-    assert weights_checked(networks.after_steps(CLOTHES.model, 3), tmp_path) == ()
-
-
-def test_moving_averages_that_training_left_out_are_named(tmp_path):
-    model = networks.barely_averaged(CLOTHES.model, steps=0)
-    model.optimizer.iterations.assign(1000)
-    (finding,) = weights_checked(model, tmp_path)
-    assert finding.summary.endswith("were never updated.")
-
-
 def test_frozen_normalization_is_the_same_in_training(tmp_path):
     model = networks.barely_averaged(CLOTHES.model, steps=3)
     for norm in networks.norms(model):

@@ -178,11 +178,6 @@ def test_classes_that_a_network_confuses_are_not_exchanged():
         assert checked(rows, labels, list("abc")) is None
 
 
-def test_images_without_labels_say_nothing_about_the_classes(fashion, sixteen):
-    found = kit.diagnose(fashion, sixteen)
-    assert found.headline == "Nothing wrong found in the preprocessing."
-
-
 def test_an_order_is_no_more_than_possible_where_the_preprocessing_is_to_blame(
     fashion, sixteen
 ):

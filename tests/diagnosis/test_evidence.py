@@ -20,7 +20,6 @@ from kit.diagnosis.sources import (
     Ordinary,
     votes,
 )
-from kit.samples import labelled_images
 from tests.diagnosis import indices
 from tests.networks import MoreClasses
 
@@ -291,12 +290,6 @@ def test_own_images_may_have_another_polarity_than_those_of_the_kit(
     assert (vote.gain, vote.veto) == (0, True)
     # So that nothing is clean, either.
     assert (grounds.judges_some_step, grounds.is_convincing()) == (True, False)
-
-
-def test_outputs_with_the_background_first_are_one_further():
-    first = kit.samples.labels("imagenet")[0]
-    labels = [labelled_images(count)[1][0] for count in (1000, 1001)]
-    assert labels == [first, first + 1]
 
 
 def test_a_label_out_of_a_thousand_classes_tells_as_much_as_three_out_of_ten(

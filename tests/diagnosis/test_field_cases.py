@@ -40,18 +40,6 @@ UNDECIDED = [
 ]
 
 
-def names_of(diagnosis):
-    """The cause named, and those that come to the same."""
-    best = diagnosis.best
-    return set() if best is None else {best.cause, *best.equivalent}
-
-
-# https://github.com/onnx/onnx/issues/1440, https://github.com/fastai/fastai/issues/3281
-def test_a_mean_and_a_deviation_that_were_left_out_are_named():
-    classifier = LITE.using(CATALOGUE["missing_mean_std"].apply(RIGHT))
-    assert "wrong_mean_std" in names_of(kit.diagnose(classifier, PHOTOS))
-
-
 @pytest.mark.parametrize("fault", UNDECIDED)
 def test_what_cannot_be_decided_is_not_named(fault):
     used = RIGHT if fault is None else CATALOGUE[fault].apply(RIGHT)
@@ -63,11 +51,11 @@ def test_what_cannot_be_decided_is_not_named(fault):
 def test_shuffled_labels_are_no_order():
     photos = [photo for photo, _ in ORDINARY[:8]]
     labels = [label for _, label in [*ORDINARY[3:8], *ORDINARY[:3]]]
-    diagnosis = kit.diagnose(LITE, photos, labels)
-    assert "class_order" not in names_of(diagnosis)
+    best = kit.diagnose(LITE, photos, labels).best
+    assert best is None or "class_order" not in {best.cause, *best.equivalent}
 
 
-def redone(function, photos=PHOTOS):
+def redone(function, photos):
     return [
         kit.Photo.from_array(function(photo.pixels), photo.name) for photo in photos
     ]
@@ -85,14 +73,6 @@ ROOTS = Scaling(
 )
 def test_statistics_that_differ_a_little_are_not_named(scaling):
     assert kit.diagnose(LITE.using(RIGHT.replace(scaling=scaling)), PHOTOS).best is None
-
-
-# another camera and place: https://github.com/AlexOlsen/DeepWeeds/issues/6
-def test_other_colours_of_the_light_do_not_put_the_blame_on_the_pipeline():
-    photos = redone(
-        lambda pixels: (pixels * np.array([1.0, 0.8, 0.6])).astype(np.uint8)
-    )
-    assert kit.diagnose(LITE, photos).best is None
 
 
 def small(picture):

@@ -3,12 +3,12 @@
 import gc
 import threading
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kit
+from kit._bundled import DATA
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import REPLY_BYTES
 from kit.explorer.settings import changed_settings, neutral
@@ -17,7 +17,7 @@ from kit.regression.cases import read_case
 from tests import networks
 from tests.explorer.page import ask, deliver, listen, panel, searched
 
-GOLDFISH = Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
+GOLDFISH = DATA / "photographs" / "goldfish.jpg"
 
 
 @pytest.fixture(scope="module")

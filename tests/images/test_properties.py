@@ -101,13 +101,6 @@ def test_noise_of_the_channels_is_read_in_luma_and_in_colour():
         )
 
 
-def test_quality_is_unknown_where_there_is_no_file():
-    assert np.isnan(measured(flat(1, 2, 3)).jpeg_quality)
-    assert np.isnan(
-        measure(kit.load_image(file_of(Image.fromarray(flat(1, 2, 3))))).jpeg_quality
-    )
-
-
 def test_a_tag_that_turns_a_picture_is_counted():
     turned = {
         photo.name: measure(photo).turned for photo in kit.samples.photos("special")

@@ -110,11 +110,3 @@ def test_compressing_goes_through_a_file_whose_quality_can_be_read():
     assert compressed.name == PHOTO.name
     done = IMAGE_CAUSES["jpeg"].done(PHOTO, 60.6)
     assert done.notes == ("perturbed: jpeg_quality=61",)
-
-
-def test_the_middle_keeps_the_grid_of_jpeg():
-    places = np.indices((300, 330)).sum(axis=0).astype(np.uint8)
-    photo = kit.Photo.from_array(places)
-    # 22 and 37 pixels beyond 256 on each side: two and four whole blocks.
-    np.testing.assert_array_equal(middle(photo).pixels[..., 0], places[16:272, 32:288])
-    assert middle(photo, 400) is photo

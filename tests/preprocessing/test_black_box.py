@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from kit._bundled import DATA
 from kit.images.opening import Decoding
 from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing, black_box, matching
@@ -21,7 +22,7 @@ from kit.preprocessing.matching import levels_apart
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture, scene
 
-CAT_FILE = Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg"
+CAT_FILE = DATA / "photographs" / "cat.jpg"
 CAT = load_image(CAT_FILE)
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 HERE = Preprocessing(scaling="imagenet", layout="channels_first")

@@ -1,7 +1,6 @@
 """Code that predicts, returns several things, or takes more than an image."""
 
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -11,6 +10,7 @@ from PIL import Image
 
 import kit
 from kit import samples
+from kit._bundled import DATA
 from kit.images.photo import load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.calling import call, why_unusable
@@ -18,7 +18,7 @@ from kit.preprocessing.calling import call, why_unusable
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
 CLASSIFIER = samples.classifier("efficientnet_lite0").using(HERE)
-CAT = load_image(Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg")
+CAT = load_image(DATA / "photographs" / "cat.jpg")
 
 
 def resized(path, sides=SIDES):

@@ -2,12 +2,12 @@
 
 import inspect
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from kit._bundled import DATA
 from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.configs import FAMILIES
@@ -16,9 +16,7 @@ from tests.pictures import picture
 from tests.preprocessing.test_configs import CONVERTER, converter
 from tests.preprocessing.test_resizing import SIZES as RESIZED
 
-PHOTOGRAPHS = sorted(
-    (Path(__file__).parents[2] / "data" / "photographs").glob("*.jpg")
-)[::8]
+PHOTOGRAPHS = sorted((DATA / "photographs").glob("*.jpg"))[::8]
 # One more name for the module resnet, and helpers that belong to no family.
 NO_FAMILIES = {"resnet50", "imagenet_utils"}
 SIZES = [*RESIZED, ((64, 64), (64, 64)), ((1, 8), (4, 4)), ((512, 512), (224, 224))]

@@ -120,19 +120,7 @@ def test_a_formula_leaves_out_what_does_nothing(scaling, words):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("0..255", "0..255"),
-        ("0..1", "0..1"),
-        ("-1..1", "−1..1"),
-        ("lite", "−1..1"),
-        ("imagenet", "−2.1..2.6"),
-        ("caffe", "−124..151"),
-    ],
-)
-def test_a_range_is_said_as_people_do(name, words):
-    assert range_words(SCALINGS[name]) == words
+def test_a_range_is_said_as_people_do():
     # 1 / 255 of 0..1 and of an inverted line.
     assert range_words(SCALINGS["0..1"] * 2) == "0..0.0039"
     assert range_words((Scaling(-255.0),)) == "−1..0"

@@ -17,9 +17,9 @@ from PIL import Image
 import kit
 from kit import samples
 from kit.__main__ import main
+from kit._bundled import DATA
 from kit.regression import cases as folders
 
-DATA = Path(__file__).parents[2] / "data"
 MODEL = str(DATA / "models" / "fashion_mnist.keras")
 EARLY = str(DATA / "models" / "fashion_mnist_500.keras")
 LITE = str(DATA / "models" / "efficientnet_lite0.keras")

@@ -23,11 +23,6 @@ def costs(classifier, pictures):
         return fault_costs(classifier, *pictures)
 
 
-def test_training_comes_first_and_the_worst_fault_next(costs):
-    # Without a divisor, a scaling without its mean and standard deviation is none at all: measured once.
-    assert [cost.fault for cost in costs] == ["", "missing_scaling", "caffe_means"]
-
-
 def test_shares_are_those_of_the_probabilities(classifier, pictures, costs):
     photos, labels = pictures
     faulty = CATALOGUE["caffe_means"].apply(classifier.preprocessing)

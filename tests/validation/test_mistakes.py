@@ -3,7 +3,6 @@
 import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from sklearn.metrics import confusion_matrix
 
 import kit
 from kit.__main__ import main
+from kit._bundled import DATA
 from kit.perturbation.conditions import CONDITIONS
 from kit.robustness.costs import fault_costs
 from kit.validation.mistakes import label_errors
@@ -20,7 +20,7 @@ from kit.validation.slices import MEASURED, SIDES, measured, slices
 from tests.networks import GREY, imported_keras, stacked
 
 COUNT = 600
-MODEL = str(Path(__file__).parents[2] / "data" / "models" / "fashion_mnist.keras")
+MODEL = str(DATA / "models" / "fashion_mnist.keras")
 
 
 @pytest.fixture(scope="module")
