@@ -17,7 +17,7 @@ import traitlets
 from IPython.display import display, update_display
 
 from kit._arrays import Float32
-from kit._checking import instance, known, printable
+from kit._checking import instance, printable
 from kit._reporting import Progress
 from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_index, class_indices
@@ -29,7 +29,7 @@ from kit.explorer.export import Contents
 from kit.explorer.panel import panel
 from kit.explorer.protocol import BecauseReply, ExplainedReply, request_fields
 from kit.explorer.replies import Replies, note
-from kit.explorer.settings import MAIN, Settings, changed_settings, neutral
+from kit.explorer.settings import Settings, changed_settings, neutral
 from kit.explorer.shelf import CAMERA, Shelf, Uploads
 from kit.explorer.texts import prediction_text
 from kit.images.photo import Photo, Pictures, at_least_one, each_picture, load_image
@@ -419,7 +419,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
-        known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
         self._replies.ahead(in_time(map(self._compute, states)))
 

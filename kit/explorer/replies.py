@@ -10,7 +10,6 @@ import numpy as np
 from ipywidgets import Widget
 
 from kit._arrays import Pixels
-from kit._checking import whole
 from kit._reporting import tag
 from kit.explorer.bench import View
 from kit.explorer.page import page_file
@@ -174,8 +173,7 @@ class Replies:
     def noise(self, seed: int, count: int) -> None:
         """Answer with the beginning of the noise field of a seed."""
         # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
-        count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
-        field = noise_field(whole("seed", seed, 0, None), count)
+        field = noise_field(seed, min(count, 3 * LIVE_PIXELS))
         self._send("noise", field.tobytes(), seed=seed)
 
     def text(self, kind: str, text: str, request: str = "") -> None:
