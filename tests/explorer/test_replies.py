@@ -357,7 +357,7 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     for row in bars(explorer.view):
         bar = ("░" if row["index"] < 0 else "█") * round(25 * row["value"])
         assert f"<td>{row['text']}</td><td>{bar}</td>" in data["text/html"]
-    for pixels in (explorer.view.photo.pixels, explorer.view.seen):
+    for pixels in (explorer.view.photo.pixels, explorer.view.input_image):
         image = b64encode(small_jpeg(pixels, replies.NOTE_SIDE)).decode()
         assert data["text/html"].count(image) == 1
     assert data["text/plain"] == replies.LIVE

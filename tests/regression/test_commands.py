@@ -37,7 +37,7 @@ def pinned(tmp_path, fashion, clothes):
 def edited(folder, **changes):
     """Change the first case of a folder, and return its name."""
     path = folders.case_files(folder)[0]
-    folders.overwrite(path, replace(folders.read_case(path), **changes))
+    folders.write_case(path, replace(folders.read_case(path), **changes))
     return path.stem
 
 
