@@ -150,7 +150,7 @@ def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
         ended = subprocess.CompletedProcess(
             [], code, "first\nit starts\n", "first\nno\n"
         )
-        monkeypatch.setattr(setup, "_run", lambda _, ended=ended: ended)
+        monkeypatch.setattr(setup, "_run_apart", lambda _, ended=ended: ended)
         assert kit.check_setup().missing == ("TensorFlow",) * code
         assert capsys.readouterr().out == line
     monkeypatch.setitem(sys.modules, "psutil", None)

@@ -311,7 +311,7 @@ class _Rerun:
             is_list = same_outputs and (renamed or changed)
             step = "class_names" if is_list else self.differing_step()
             return replace(
-                checked, state="moved", step=step, message=self.step_words(step)
+                checked, state="moved", step=step, message=self.difference_words(step)
             )
         steps = [words for _, words in self.differences]
         notes = filter(None, [*steps, self.fault_words()])
@@ -332,7 +332,7 @@ class _Rerun:
             return step
         return "weights" if self.has_other_weights else "engine"
 
-    def step_words(self, step: str) -> str:
+    def difference_words(self, step: str) -> str:
         """Say that a step differs, and how."""
         text = f"the {BESIDE_THE_STEPS.get(step, f'step {step!r}')} differs"
         changes = [words for name, words in self.differences if name == step]

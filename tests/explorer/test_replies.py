@@ -203,7 +203,7 @@ def test_heights_and_widths_are_not_exchanged(look):
     part = replace(
         view, tensor=view.tensor[:, :160], features=view.features[:, :, :5], label=None
     )
-    message, pixels = replies.shown(part)
+    message, pixels = replies.view_message(part)
     height = view.features.shape[1]
     assert message["input"] == {"height": 160, "width": 224}
     sides = {"height": height, "width": 5}
