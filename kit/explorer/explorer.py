@@ -114,7 +114,7 @@ class Explorer(anywidget.AnyWidget):
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._newest_question: BecauseReply | None = None
         self.diagnosis: Diagnosis | None = None
-        self._diagnosed_settings: Settings = {}
+        self._diagnosed_state: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
         self._tries = {
@@ -122,15 +122,15 @@ class Explorer(anywidget.AnyWidget):
         }
         names = [settings["photo"] for settings in self._tries.values()]
         # The first photo of the tries; without tries the first of all.
-        self._shown_view = self._view_of(neutral([*names, *self._shelf][0]))
-        super().__init__(settings=self._shown_view.settings)
+        self._view = self._view_of(neutral([*names, *self._shelf][0]))
+        super().__init__(settings=self._view.settings)
         self._refresh_panel()
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
         settings = {"photo": self.settings["photo"], **changed_settings(self.settings)}
         state = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-        return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._shown_view)})"
+        return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._view)})"
 
     @property
     def classifier(self) -> Classifier:
@@ -142,9 +142,9 @@ class Explorer(anywidget.AnyWidget):
         """Everything that the current settings come to."""
         with self._lock:
             # The last settings failed, so what is shown belongs to those before.
-            if self.error and self._shown_view.settings != self.settings:
+            if self.error and self._view.settings != self.settings:
                 raise ValueError(self.error)
-            return self._shown_view
+            return self._view
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -200,7 +200,7 @@ class Explorer(anywidget.AnyWidget):
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
             self._shelf.remove(name)
-            if self._diagnosed_settings.get("photo") == name:
+            if self._diagnosed_state.get("photo") == name:
                 self.diagnosis = None
             self._refresh_panel()
             if self.settings["photo"] == name:
@@ -275,7 +275,7 @@ class Explorer(anywidget.AnyWidget):
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note_id = f"kit-{self.model_id}"
         self._awaits_first_page = True
-        display(saved_note(self._shown_view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
+        display(saved_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -314,12 +314,12 @@ class Explorer(anywidget.AnyWidget):
     def _update(self, _change: object = None) -> None:
         with self._lock:
             try:
-                self._shown_view = self._view_of(dict(self.settings))
+                self._view = self._view_of(dict(self.settings))
                 self.error = ""
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._report_error(error)
             else:
-                self._replies.view(self._shown_view)
+                self._replies.view(self._view)
 
     def _report_error(self, error: Exception, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
@@ -365,22 +365,20 @@ class Explorer(anywidget.AnyWidget):
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
         if self._note_id:
-            update_display(
-                saved_note(self._shown_view), raw=True, display_id=self._note_id
-            )  # type: ignore[no-untyped-call]
+            update_display(saved_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
-        view = self._shown_view
+        view = self._view
         if view.occluded is None:
             self._occlusion_rows = occlusion_rows(
                 self.classifier, view.tensor, view.heat_class
             )
         cells = next(self._occlusion_rows, None)
         if cells is not None:
-            self._shown_view = replace(view, occluded=cells)
+            self._view = replace(view, occluded=cells)
         # Until no row is left to come.
-        self._replies.where(self._shown_view, waits=cells is not None)
+        self._replies.where(self._view, waits=cells is not None)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
@@ -480,7 +478,7 @@ class Explorer(anywidget.AnyWidget):
             # Nothing is kept of a photo that was removed meanwhile.
             if settings["photo"] in self._shelf:
                 self.diagnosis = diagnosis
-                self._diagnosed_settings = settings | {"where": None}
+                self._diagnosed_state = settings | {"where": None}
             best = diagnosis.best
             # While the fix is on, another one would change what the settings mean.
             if best and best.fix.preprocessing and not self.settings["fix"]:
@@ -495,8 +493,6 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         best = None
         # A diagnosis of another state says nothing of this one.
-        if self.diagnosis and self._diagnosed_settings == view.settings | {
-            "where": None
-        }:
+        if self.diagnosis and self._diagnosed_state == view.settings | {"where": None}:
             best = self.diagnosis.best
         self._replies.text("pinned", why.pinned(self._cases, view, best))

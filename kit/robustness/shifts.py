@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -43,6 +43,9 @@ _SMALL_PIXELS = 1 << 22
 
 _SEED = 0
 
+Findings: TypeAlias = tuple[QuantityShift, ...]
+"""One for each quantity, the most important first."""
+
 _PREDICTIONS = {
     "other_classes": "other classes",
     "follows": "the mix of classes differs, which this change may explain",
@@ -69,7 +72,7 @@ class Shift(Result):
         How often each class is predicted; None without a classifier or the training images themselves.
     """
 
-    findings: tuple[QuantityShift, ...]
+    findings: Findings
     training: int
     photos: int
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -77,7 +80,7 @@ class Shift(Result):
     answers: AnswerShift | None = None
 
     @property
-    def shifted(self) -> tuple[QuantityShift, ...]:
+    def shifted(self) -> Findings:
         """The findings with this verdict, the most important first."""
         return tuple(
             finding for finding in self.findings if finding.verdict == "shifted"
@@ -218,7 +221,7 @@ def judged_shifts(
     classifier: Classifier | None,
     *,
     progress: Progress = False,
-) -> tuple[tuple[QuantityShift, ...], AnswerShift | None, tuple[str, ...]]:
+) -> tuple[Findings, AnswerShift | None, tuple[str, ...]]:
     """Separate other images from other classes; what `shift` does once everything is measured and predicted.
 
     Other classes are other images too: T-shirts are brighter than shoes. So where the predictions differ,
@@ -230,9 +233,7 @@ def judged_shifts(
     if classifier is None:
         return quantities, None, ()
 
-    def predicted_again(
-        quantities: tuple[QuantityShift, ...],
-    ) -> tuple[QuantityShift, ...]:
+    def predicted_again(quantities: Findings) -> Findings:
         """Let each cause say how many predictions it changes."""
         return tuple(
             replace(
@@ -294,9 +295,7 @@ def _explains_answers(
     )
 
 
-def ranked_findings(
-    statistics: InputStatistics, rows: Float64
-) -> tuple[QuantityShift, ...]:
+def ranked_findings(statistics: InputStatistics, rows: Float64) -> Findings:
     """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
     compared = quantity_shifts(statistics.rows, rows)
     differing = np.array([finding.verdict == "follows" for finding in compared])
