@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         for module in options.imports:
-            _registered(module)
+            _import_layers(module)
         code: int = options.run(options)
     except KeyboardInterrupt:
         message = "interrupted"
@@ -73,7 +73,7 @@ def run_and_exit() -> NoReturn:
     sys.exit(main())
 
 
-def _registered(module: str) -> None:
+def _import_layers(module: str) -> None:
     """Import a module that registers layers; one in the folder at hand hides none that is installed."""
     sys.path.append("")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -97,7 +97,7 @@ def _parser() -> _Parser:
         required=True, metavar="COMMAND", dest="command", parser_class=_Parser
     )
     for run, arguments in _COMMANDS.items():
-        _add(commands, run, arguments)
+        _add_command(commands, run, arguments)
     return parser
 
 
@@ -185,7 +185,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _add(commands: Any, run: _Run, arguments: Sequence[str]) -> None:
+def _add_command(commands: Any, run: _Run, arguments: Sequence[str]) -> None:
     """Add a command, named after its function, whose docstring says what it does, and its exit codes."""
     words, _, codes = str(run.__doc__).partition(": 0 ")
     description = f"{words}. Exit codes: 0 {codes[:-1]}, 3 bad input."
@@ -213,12 +213,12 @@ def _diagnose(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
     diagnosis = kit.diagnose(classifier, options.pictures, _labels(options))
     if options.json:
-        _show(diagnosis, as_json=True)
+        _print_result(diagnosis, as_json=True)
     elif options.details:
         sys.stdout.write(f"{diagnosis.title}\n")
-        _show(diagnosis.details())  # the fix is among them
+        _print_result(diagnosis.details())  # the fix is among them
     else:
-        _show(diagnosis)
+        _print_result(diagnosis)
         if diagnosis.fix_code:
             sys.stdout.write(f"\n{diagnosis.fix_code}\n")
     return DIAGNOSED[diagnosis.verdict]
@@ -254,7 +254,7 @@ def _verify(options: argparse.Namespace) -> int:
         update=options.update,
         progress=not options.json,
     )
-    _show(result, as_json=options.json)
+    _print_result(result, as_json=options.json)
     if options.junit:
         write_file(options.junit, result.junit().encode())
     if result.advice and not options.update:
@@ -271,7 +271,7 @@ def _compare(options: argparse.Namespace) -> int:
         _labels(options),
         progress=not options.json,
     )
-    _show(result, as_json=options.json)
+    _print_result(result, as_json=options.json)
     return int(result.changed > 0)
 
 
@@ -282,7 +282,7 @@ def _mistakes(options: argparse.Namespace) -> int:
     if options.html:
         require("matplotlib")
     result = kit.mistakes(_classifier(options, options.model), options.folder)
-    _show(result)
+    _print_result(result)
     if options.html:
         write_file(options.html, kit.plots.mistakes_page(result).encode())
     return 0
@@ -298,7 +298,7 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(result: Any, *, as_json: bool = False) -> None:
+def _print_result(result: Any, *, as_json: bool = False) -> None:
     text = result.text()
     if as_json:
         text = json.dumps(

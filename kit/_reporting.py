@@ -157,7 +157,7 @@ class Result:
 
     def to_dict(self) -> JSONObject:
         """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
-        content: JSONObject = json_value(_by_field(self))
+        content: JSONObject = json_value(_field_values(self))
         return content
 
     def __str__(self) -> str:
@@ -243,7 +243,7 @@ class Table(Result):
         return f"<table>\n{caption}<thead>{titles}</thead><tbody>{body}</tbody></table>"
 
     def _html_row(self, tags: Iterable[str], texts: Sequence[str]) -> str:
-        return f"<tr>{''.join(map(_cell, tags, texts, self._align))}</tr>"
+        return f"<tr>{''.join(map(_html_cell, tags, texts, self._align))}</tr>"
 
     __repr__ = Result.__str__
 
@@ -266,7 +266,7 @@ def _html(part: str | Result) -> str:
     return f'<div style="margin-left: 1.5em">{part.html()}</div>'
 
 
-def _cell(tag: str, text: str, side: str) -> str:
+def _html_cell(tag: str, text: str, side: str) -> str:
     style = ' style="text-align: left"' if side == "<" else ""
     return f"<{tag}{style}>{escape(text)}</{tag[:2]}>"
 
@@ -287,10 +287,10 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if hasattr(value, "to_dict"):
         return value.to_dict()
-    return _by_field(value) if is_dataclass(value) else repr(value)
+    return _field_values(value) if is_dataclass(value) else repr(value)
 
 
-def _by_field(value: Any) -> JSONObject:
+def _field_values(value: Any) -> JSONObject:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 

@@ -42,7 +42,7 @@ _DOTS_PER_INCH = 80
 """With these, matplotlib's type of 10 points is 11 pixels."""
 
 
-def blank(width: float, height: float, layout: Any = None) -> Any:
+def blank_figure(width: float, height: float, layout: Any = None) -> Any:
     """Return an empty `matplotlib.figure.Figure` of so many inches, outside pyplot's global state."""
     require("matplotlib")
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ class Drawn:
         return b64encode(self.data).decode(), {"alt": self.alt}
 
 
-def image(figure: Any, alt: str) -> Drawn:
+def as_png(figure: Any, alt: str) -> Drawn:
     """Turn a figure into a PNG for a notebook; `alt` says in words, with the numbers, what it shows."""
     _suit_both_themes(figure)
     png = BytesIO()
@@ -99,14 +99,14 @@ def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Draw
     rows = -(-len(images) // columns)
     side = min(2.4, _MOST_INCHES / columns)
     tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in images)
-    figure = blank(side * columns, (tall * side + 0.4) * rows)
+    figure = blank_figure(side * columns, (tall * side + 0.4) * rows)
     for number, (title, pixels) in enumerate(images, start=1):
         axes = figure.add_subplot(rows, columns, number)
         axes.imshow(pixels, interpolation="nearest")
         axes.set_title(textwrap.fill(title, int(side * _LETTERS_PER_INCH)), fontsize=10)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in images)
-    return image(figure, f"{len(images)} images: {titles}.")
+    return as_png(figure, f"{len(images)} images: {titles}.")
 
 
 _MOST_IMAGES = 12
@@ -154,7 +154,7 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
     bars = list(next(iter(shares.values())))
     height = 0.8 / len(bars)
     groups = np.arange(len(shares))[::-1]
-    axes = blank(7, 0.14 * len(bars) * len(shares) + 1, "constrained").subplots()
+    axes = blank_figure(7, 0.14 * len(bars) * len(shares) + 1, "constrained").subplots()
     for number, bar in enumerate(bars):
         widths = [100 * group[bar] for group in shares.values()]
         middle = groups + 0.4 - (number + 0.5) * height
@@ -166,7 +166,7 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
     for title, group in shares.items():
         percentages = [f"{bar} {share:.0%}" for bar, share in group.items()]
         words.append(f"{title}: {', '.join(percentages)}.")
-    return image(axes.figure, f"Horizontal bars. {' '.join(words)}")
+    return as_png(axes.figure, f"Horizontal bars. {' '.join(words)}")
 
 
 def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
@@ -176,7 +176,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     its images; on the dotted line a model is correct as often as it claims. ``panels`` are pairs of a title
     and the `bins` of `kit.validation.calibration.Metrics`.
     """
-    figure = blank(3.5 * len(panels), 4.4, "constrained")
+    figure = blank_figure(3.5 * len(panels), 4.4, "constrained")
     grid = figure.subplots(
         2,
         len(panels),
@@ -193,10 +193,10 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     grid[0, 0].legend(loc="upper left", frameon=False)
     grid[0, 0].set_ylabel("share of correct predictions")
     grid[1, 0].set_ylabel("images")
-    return image(figure, f"Reliability diagrams. {' '.join(words)}")
+    return as_png(figure, f"Reliability diagrams. {' '.join(words)}")
 
 
-_OF_BIN = attrgetter(
+_bin_values = attrgetter(
     "low", "high", "confidence", "share.accuracy", "share.low", "share.high"
 )
 
@@ -205,7 +205,7 @@ def _reliability(diagram: Any, histogram: Any, bins: Sequence["Bin"]) -> str:
     """Draw a diagram over its histogram, and say what they show."""
     counts = [group.share.count for group in bins]
     left, right, confidence, accuracy, lowest, highest = np.transpose(
-        [_OF_BIN(group) for group in bins]
+        [_bin_values(group) for group in bins]
     )
     diagram.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
     diagram.vlines(
@@ -257,7 +257,7 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
     else:
         figure = _heat_maps(sweep)
         kind = "Heat maps"
-    return image(
+    return as_png(
         figure,
         (
             f"{kind} over {' and '.join(sweep.axes)} for "
@@ -270,7 +270,7 @@ def _curves(sweep: "Sweep") -> Any:
     ((name, values),) = sweep.axes.items()
     across = np.array(values, float)
     order = np.argsort(across)
-    axes = blank(7, 4).subplots()
+    axes = blank_figure(7, 4).subplots()
     for (title, shares), look in zip(
         sweep.figures.items(), ("o-", "s--"), strict=False
     ):
@@ -288,7 +288,7 @@ def _curves(sweep: "Sweep") -> Any:
 
 def _heat_maps(sweep: "Sweep") -> Any:
     down, across = sweep.axes
-    figure = blank(4 * len(sweep.figures), 3.6)
+    figure = blank_figure(4 * len(sweep.figures), 3.6)
     panels = figure.subplots(1, len(sweep.figures), squeeze=False)[0]
     for axes, (title, shares) in zip(panels, sweep.figures.items(), strict=True):
         cells = axes.imshow(
@@ -326,7 +326,7 @@ def _axis_label(name: str) -> str:
 
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Drawn:
     """Draw histograms of confidences 0..1, shape (N,), by kind of image, in titled panels."""
-    figure = blank(3.5 * len(panels), 3, "constrained")
+    figure = blank_figure(3.5 * len(panels), 3, "constrained")
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     words = []
     for axes, (title, kinds) in zip(row, panels, strict=True):
@@ -345,4 +345,4 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Dra
         axes.legend(loc="upper left", frameon=False)
         means = [f"{sample.mean():.0%} on {kind}" for kind, sample in kinds.items()]
         words.append(f"{title}: mean confidence {', '.join(means)}.")
-    return image(figure, f"Histograms of confidence. {' '.join(words)}")
+    return as_png(figure, f"Histograms of confidence. {' '.join(words)}")

@@ -59,7 +59,7 @@ def check_setup() -> Setup:
             sys.stdout.write(f"--  {error}\n")
             left_out.append(name)
             continue
-        process = _run(check)
+        process = _run_apart(check)
         mark = "ok"
         output = process.stdout
         if process.returncode:
@@ -73,7 +73,7 @@ def check_setup() -> Setup:
     return Setup(tuple(missing), tuple(left_out))
 
 
-def _run(check: Callable[[], str]) -> subprocess.CompletedProcess[str]:
+def _run_apart(check: Callable[[], str]) -> subprocess.CompletedProcess[str]:
     # In a process of its own: a broken TensorFlow ends its process without an exception.
     environment = os.environ | {
         "PYTHONPATH": search_path(),

@@ -257,7 +257,7 @@ def changes():
     lines = []
     for name, settings in ASKED:
         shown.settings = {"photo": name, **settings}
-        answer, _ = because(shown.view, shown._compute)
+        answer, _ = because(shown.view, shown._view_of)
         lines.append(json.dumps(brief(answer), ensure_ascii=False))
     return "\n".join(lines)
 

@@ -183,10 +183,10 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
             [("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]
         )
     )
-    figure = plots.blank(2, 2)
+    figure = plots.blank_figure(2, 2)
     axes = figure.subplots()
     shown = axes.set_title("$x^2$")
-    plots.image(figure, "none")
+    plots.as_png(figure, "none")
     assert not shown.get_parse_math()
     # Read on a light page and on a dark one.
     tick, *_ = axes.xaxis.get_ticklines()

@@ -134,7 +134,7 @@ def test_another_prediction_of_the_bundled_network_is_said(monkeypatch):
 def test_a_check_imports_nothing_that_lies_in_the_folder_at_hand(monkeypatch, tmp_path):
     (tmp_path / "packaging.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(tmp_path)
-    assert setup._run(setup.safety).returncode == 0
+    assert setup._run_apart(setup.safety).returncode == 0
 
 
 def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
@@ -151,7 +151,7 @@ def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
         ended = subprocess.CompletedProcess(
             [], code, "first\nit starts\n", "first\nno\n"
         )
-        monkeypatch.setattr(setup, "_run", lambda _, ended=ended: ended)
+        monkeypatch.setattr(setup, "_run_apart", lambda _, ended=ended: ended)
         assert kit.check_setup().missing == ("TensorFlow",) * code
         assert capsys.readouterr().out == line
     monkeypatch.setitem(sys.modules, "psutil", None)

@@ -17,7 +17,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import CHOICES, TO_SIZE, TO_TENSOR, run
 from kit.preprocessing.scaling import affine, same_scaling
-from kit.robustness.profile import LEAST_PROFILED, Profile, distances
+from kit.robustness.profile import LEAST_PROFILED, Profile, layer_divergences
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
 _CAUSE_BY_STEP = {choice.name: choice.causes[0] for choice in CHOICES if choice.causes}
@@ -223,7 +223,9 @@ class Evaluator:
         The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
         """
         moments = np.average(self.moments(photos, p), axis=0, weights=weights)
-        of_layers = distances(moments, self.first_layers, CONSTANT_VARIANCE_SHARE)
+        of_layers = layer_divergences(
+            moments, self.first_layers, CONSTANT_VARIANCE_SHARE
+        )
         # The geometric mean.
         return float(np.exp(np.log(of_layers + 1e-12).mean()))
 

@@ -91,9 +91,9 @@ class View:
         return changed_settings(self.settings)
 
     @property
-    def base(self) -> Preprocessing:
+    def faultless_preprocessing(self) -> Preprocessing:
         """`preprocessing` without the faults that were chosen."""
-        return self.bench.base(self.settings)
+        return self.bench.faultless_preprocessing(self.settings)
 
     @cached_property
     def novel(self) -> bool | None:
@@ -114,9 +114,9 @@ class View:
         return self.reference or self
 
     @cached_property
-    def seen(self) -> Pixels:
+    def input_image(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
-        return self.base.image(self.tensor)
+        return self.faultless_preprocessing.image(self.tensor)
 
     @property
     def heat_class(self) -> int:
@@ -139,7 +139,7 @@ class View:
             cells = np.zeros((1, 1), np.float32)
             if self.occluded is not None:
                 cells = self.occluded
-        return Heatmap(class_name, method, cells, self.seen)
+        return Heatmap(class_name, method, cells, self.input_image)
 
     def with_heat_map(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""
@@ -209,13 +209,13 @@ class Bench:
             completed["where"] = class_index(completed["where"], names)
         return completed
 
-    def base(self, settings: Settings) -> Preprocessing:
+    def faultless_preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
         return (settings["fix"] and self.fixed) or self.trained
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe, with the chosen faults in the order of the steps."""
-        preprocessing = self.base(settings)
+        preprocessing = self.faultless_preprocessing(settings)
         for step in faults.STEPS:
             if settings[step]:
                 preprocessing = faults.CATALOGUE[settings[step]].apply(preprocessing)
@@ -276,7 +276,7 @@ def positions_ahead(positions: int | None) -> int:
     return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 
-def in_time(views: Iterable[View]) -> Iterator[View]:
+def computed_in_time(views: Iterable[View]) -> Iterator[View]:
     """Compute as many views as the time allows, one at least."""
     ended = perf_counter() + SECONDS
     for view in views:

@@ -17,19 +17,19 @@ import traitlets
 from IPython.display import display, update_display
 
 from kit._arrays import Float32
-from kit._checking import instance, known, printable
+from kit._checking import instance, printable
 from kit._reporting import Progress
 from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_index, class_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis import Diagnosis
 from kit.explorer import export, page, why
-from kit.explorer.bench import Bench, View, in_time, positions_ahead
+from kit.explorer.bench import Bench, View, computed_in_time, positions_ahead
 from kit.explorer.export import Contents
 from kit.explorer.panel import panel
 from kit.explorer.protocol import BecauseReply, ExplainedReply, request_fields
-from kit.explorer.replies import Replies, note
-from kit.explorer.settings import MAIN, Settings, changed_settings, neutral
+from kit.explorer.replies import Replies, saved_note
+from kit.explorer.settings import Settings, changed_settings, neutral
 from kit.explorer.shelf import CAMERA, Shelf, Uploads
 from kit.explorer.texts import prediction_text
 from kit.images.photo import Photo, Pictures, at_least_one, each_picture, load_image
@@ -112,9 +112,9 @@ class Explorer(anywidget.AnyWidget):
         self._uploads = Uploads()
         self._replies = Replies(self)
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
-        self._asked: BecauseReply | None = None
+        self._newest_question: BecauseReply | None = None
         self.diagnosis: Diagnosis | None = None
-        self._diagnosed: Settings = {}
+        self._diagnosed_state: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
         self._tries = {
@@ -122,15 +122,15 @@ class Explorer(anywidget.AnyWidget):
         }
         names = [settings["photo"] for settings in self._tries.values()]
         # The first photo of the tries; without tries the first of all.
-        self._shown = self._compute(neutral([*names, *self._shelf][0]))
-        super().__init__(settings=self._shown.settings)
-        self._refresh()
+        self._view = self._view_of(neutral([*names, *self._shelf][0]))
+        super().__init__(settings=self._view.settings)
+        self._refresh_panel()
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
         settings = {"photo": self.settings["photo"], **changed_settings(self.settings)}
         state = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-        return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._shown)})"
+        return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._view)})"
 
     @property
     def classifier(self) -> Classifier:
@@ -142,9 +142,9 @@ class Explorer(anywidget.AnyWidget):
         """Everything that the current settings come to."""
         with self._lock:
             # The last settings failed, so what is shown belongs to those before.
-            if self.error and self._shown.settings != self.settings:
+            if self.error and self._view.settings != self.settings:
                 raise ValueError(self.error)
-            return self._shown
+            return self._view
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -193,16 +193,16 @@ class Explorer(anywidget.AnyWidget):
         photo = load_image(source, name=name)
         with self._lock:
             unique_name = self._shelf.add(photo, index, added=True)
-            self._refresh()
+            self._refresh_panel()
             self._show(unique_name)
 
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
             self._shelf.remove(name)
-            if self._diagnosed.get("photo") == name:
+            if self._diagnosed_state.get("photo") == name:
                 self.diagnosis = None
-            self._refresh()
+            self._refresh_panel()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
 
@@ -275,7 +275,7 @@ class Explorer(anywidget.AnyWidget):
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note_id = f"kit-{self.model_id}"
         self._awaits_first_page = True
-        display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
+        display(saved_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -283,7 +283,7 @@ class Explorer(anywidget.AnyWidget):
         # moved the explorer that is the main one, and the page would wait for every cell still to run.
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
-    def _refresh(self) -> None:
+    def _refresh_panel(self) -> None:
         self._panel = {
             **panel(
                 self._bench,
@@ -294,7 +294,7 @@ class Explorer(anywidget.AnyWidget):
             )
         }
 
-    def _compute(self, settings: Settings) -> View:
+    def _view_of(self, settings: Settings) -> View:
         return self._bench.view(self._shelf[settings["photo"]], settings)
 
     @traitlets.validate("settings")
@@ -314,14 +314,14 @@ class Explorer(anywidget.AnyWidget):
     def _update(self, _change: object = None) -> None:
         with self._lock:
             try:
-                self._shown = self._compute(dict(self.settings))
+                self._view = self._view_of(dict(self.settings))
                 self.error = ""
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
-                self._fail(error)
+                self._report_error(error)
             else:
-                self._replies.view(self._shown)
+                self._replies.view(self._view)
 
-    def _fail(self, error: Exception, request: str = "") -> None:
+    def _report_error(self, error: Exception, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
         self._replies.text("error", self.error, request)
 
@@ -335,7 +335,7 @@ class Explorer(anywidget.AnyWidget):
                 kind, fields = request_fields(content, buffers)
                 getattr(self, f"_take_{kind}")(**fields)
             except Exception as error:  # noqa: BLE001 - as in _update
-                self._fail(error)
+                self._report_error(error)
             finally:
                 self._replies.request = ""
 
@@ -365,27 +365,27 @@ class Explorer(anywidget.AnyWidget):
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
         if self._note_id:
-            update_display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
+            update_display(saved_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
-        view = self._shown
+        view = self._view
         if view.occluded is None:
             self._occlusion_rows = occlusion_rows(
                 self.classifier, view.tensor, view.heat_class
             )
         cells = next(self._occlusion_rows, None)
         if cells is not None:
-            self._shown = replace(view, occluded=cells)
+            self._view = replace(view, occluded=cells)
         # Until no row is left to come.
-        self._replies.where(self._shown, waits=cells is not None)
+        self._replies.where(self._view, waits=cells is not None)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
         entry = self._shelf[photo]
         entry.label = class_index(label or None, self.classifier.class_names)
         entry.reference = None  # it has the label, too
-        self._refresh()
+        self._refresh_panel()
         self._update()
 
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
@@ -394,7 +394,7 @@ class Explorer(anywidget.AnyWidget):
         views = (
             self._bench.look(self._shelf[state["photo"]], state) for state in states
         )
-        self._replies.judged(in_time(views), settings)
+        self._replies.judged(computed_in_time(views), settings)
 
     def _take_noise(self, seed: int, count: int) -> None:
         self._replies.noise(seed, count)
@@ -419,9 +419,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
-        known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
-        self._replies.ahead(in_time(map(self._compute, states)))
+        self._replies.ahead(computed_in_time(map(self._view_of, states)))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
@@ -435,7 +434,7 @@ class Explorer(anywidget.AnyWidget):
         """Say at once what each change does, and look for the cause beside the bars."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
-        changes, image_buffers = why.because(view, self._compute)
+        changes, image_buffers = why.because(view, self._view_of)
         because_reply: BecauseReply = {
             "kind": "because",
             "request": self._replies.request,
@@ -443,7 +442,7 @@ class Explorer(anywidget.AnyWidget):
         }
         self.send(because_reply, image_buffers)
         # A diagnosis that may still be running ends, since it is asked no more.
-        self._asked = because_reply
+        self._newest_question = because_reply
         self._thread.submit(self._explain, view, because_reply, image_buffers)
 
     def _explain(
@@ -453,7 +452,7 @@ class Explorer(anywidget.AnyWidget):
         image_buffers: list[bytes],
     ) -> None:
         def progress(text: str) -> None:
-            if self._asked is not because_reply:
+            if self._newest_question is not because_reply:
                 raise futures.CancelledError
             self._replies.text("asking", text, because_reply["request"])
 
@@ -468,7 +467,7 @@ class Explorer(anywidget.AnyWidget):
             ended: BecauseReply = {**because_reply, "stopped": "Stopped."}
             self.send(ended, image_buffers)
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
-            self._fail(error, because_reply["request"])
+            self._report_error(error, because_reply["request"])
         else:
             self._keep_diagnosis(diagnosis, view.settings)
             reply: ExplainedReply = {**because_reply, **explanation}
@@ -479,14 +478,14 @@ class Explorer(anywidget.AnyWidget):
             # Nothing is kept of a photo that was removed meanwhile.
             if settings["photo"] in self._shelf:
                 self.diagnosis = diagnosis
-                self._diagnosed = settings | {"where": None}
+                self._diagnosed_state = settings | {"where": None}
             best = diagnosis.best
             # While the fix is on, another one would change what the settings mean.
             if best and best.fix.preprocessing and not self.settings["fix"]:
                 self._bench = replace(self._bench, fixed=best.fix.preprocessing)
 
     def _take_stop(self) -> None:
-        self._asked = None
+        self._newest_question = None
 
     def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
@@ -494,6 +493,6 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         best = None
         # A diagnosis of another state says nothing of this one.
-        if self.diagnosis and self._diagnosed == view.settings | {"where": None}:
+        if self.diagnosis and self._diagnosed_state == view.settings | {"where": None}:
             best = self.diagnosis.best
         self._replies.text("pinned", why.pinned(self._cases, view, best))

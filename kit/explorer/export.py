@@ -252,7 +252,7 @@ def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
     }
 
 
-def states(contents: Contents, photo: str) -> list[Settings]:
+def table_settings(contents: Contents, photo: str) -> list[Settings]:
     """Return the settings that are computed for a photo; the first is untouched."""
     sliders = {
         name: np.arange(0, PARAMETERS[name].high + step / 2, step).round(6).tolist()
@@ -287,7 +287,7 @@ def _prediction_rows(
     """
     bench = contents.bench
     entry = contents.shelf[photo_name]
-    untouched_state, *changed_states = states(contents, photo_name)
+    untouched_state, *changed_states = table_settings(contents, photo_name)
     untouched = bench.look(entry, untouched_state)
 
     views = [untouched]

@@ -10,7 +10,6 @@ import numpy as np
 from ipywidgets import Widget
 
 from kit._arrays import Pixels
-from kit._checking import whole
 from kit._reporting import tag
 from kit.explorer.bench import View
 from kit.explorer.page import page_file
@@ -58,7 +57,7 @@ def padded(buffer: bytes) -> bytes:
 def chips_of_path(view: View) -> dict[str, Chip]:
     """Return what stands in each chip."""
     height, width = view.source.size
-    expected_scaling = view.base.scaling
+    expected_scaling = view.faultless_preprocessing.scaling
     perturbation_labels = [
         PARAMETERS[key].label for key in view.changed if key in PARAMETERS
     ]
@@ -100,7 +99,7 @@ def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str
     return chips
 
 
-def heat_map(view: View) -> tuple[Heat | None, bytes]:
+def heat_message(view: View) -> tuple[Heat | None, bytes]:
     """Return the heat map of a view as the page shows it, and its places: RGBA, laid over the pixels."""
     heat = view.heat
     if heat is None:
@@ -117,10 +116,10 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     return message, heat.rgba.tobytes()
 
 
-def shown(view: View) -> tuple[Shown, bytes]:
+def view_message(view: View) -> tuple[Shown, bytes]:
     """Return a view's texts and bars, and the pixels that the network sees, then the places of a heat map."""
-    heat, heat_bytes = heat_map(view)
-    model_input = view.seen
+    heat, heat_bytes = heat_message(view)
+    model_input = view.input_image
     height, width = view.source.size
     answer = answer_of(view)
     message: Shown = {
@@ -147,7 +146,7 @@ class Replies:
 
     def view(self, view: View) -> None:
         """Answer with a view."""
-        message, input_bytes = shown(view)
+        message, input_bytes = view_message(view)
         pixels, source = self._preview(view)
         buffers = [padded(input_bytes)]
         if pixels is not None:
@@ -156,12 +155,12 @@ class Replies:
 
     def ahead(self, views: Iterable[View]) -> None:
         """Answer for settings that nobody has chosen yet."""
-        messages, input_bytes = zip(*map(shown, views), strict=True)
+        messages, input_bytes = zip(*map(view_message, views), strict=True)
         self._send("ahead", padded(b"".join(input_bytes)), views=list(messages))
 
     def where(self, view: View, *, waits: bool) -> None:
         """Answer with a heat map that has grown by a row; `waits` while there are more to come."""
-        heat, heat_bytes = heat_map(view)
+        heat, heat_bytes = heat_message(view)
         if heat:
             heat["waits"] = waits
         self._send("where", padded(heat_bytes), settings=view.settings, where=heat)
@@ -174,8 +173,7 @@ class Replies:
     def noise(self, seed: int, count: int) -> None:
         """Answer with the beginning of the noise field of a seed."""
         # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
-        count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
-        field = noise_field(whole("seed", seed, 0, None), count)
+        field = noise_field(seed, min(count, 3 * LIVE_PIXELS))
         self._send("noise", field.tobytes(), seed=seed)
 
     def text(self, kind: str, text: str, request: str = "") -> None:
@@ -211,13 +209,13 @@ class Replies:
         return pixels, source
 
 
-def note(view: View) -> dict[str, Any]:
+def saved_note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
     changes = [
         change_words(key, view.settings) for key in view.changed if key != "seed"
     ]
     state = ", ".join([view.settings["photo"], *changes])
-    heat, _ = heat_map(view)
+    heat, _ = heat_message(view)
     html = (
         f"<p><strong>{escape(verdict(answer_of(view)))}</strong><br>"
         f"{escape(f'{view.bench.classifier.name}: {state}')}</p>"
@@ -226,7 +224,9 @@ def note(view: View) -> dict[str, Any]:
         html += f"<p>{escape(heat['about'])}</p>"
     html += tag(small_jpeg(view.photo.pixels, NOTE_SIDE), "The photo", "jpeg") + " "
     html += tag(
-        small_jpeg(view.with_heat_map(view.seen), NOTE_SIDE), "Model input", "jpeg"
+        small_jpeg(view.with_heat_map(view.input_image), NOTE_SIDE),
+        "Model input",
+        "jpeg",
     )
     html += f"<table>{''.join(map(_row, bars(view)))}</table><p>{LIVE}</p>"
     return {

@@ -159,7 +159,9 @@ def as_code(view: View) -> str:
     """Return the state as lines of Python, where ``kit``, ``classifier`` and ``explorer`` are there."""
     lines = []
     if view.changed.get("fix"):
-        lines.append(f"classifier = classifier.using({view.base.to_code()})")
+        lines.append(
+            f"classifier = classifier.using({view.faultless_preprocessing.to_code()})"
+        )
         lines.append("explorer = kit.Explorer(classifier, explorer.photos)")
     settings = {"photo": view.settings["photo"], **view.changed}
     settings.pop("fix", None)  # the lines above have done it

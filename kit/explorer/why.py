@@ -76,13 +76,13 @@ class Change:
     gain: float
 
 
-def spoilt(view: View) -> bool:
+def is_spoilt(view: View) -> bool:
     """Whether the changes changed the prediction for the worse, or took much of its probability."""
     helped = view.untouched.wrong and not view.wrong
-    return not helped and _worse(view.untouched, view)
+    return not helped and _is_worse(view.untouched, view)
 
 
-def _worse(before: View, after: View) -> bool:
+def _is_worse(before: View, after: View) -> bool:
     """Whether another class is predicted, or the same with much less of its probability."""
     probability_before = before.probabilities[before.top]
     probability_after = after.probabilities[before.top]
@@ -109,7 +109,9 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
         view_as_trained = compute(view.settings | without_mistakes)
     reason = _reason("")
     image_buffers: list[bytes] = []
-    if view_as_trained is not None and not (spoilt(view) and spoilt(view_as_trained)):
+    if view_as_trained is not None and not (
+        is_spoilt(view) and is_spoilt(view_as_trained)
+    ):
         reason, image_buffers = _preprocessing_reason(
             view, view_as_trained, without_mistakes
         )
@@ -140,7 +142,7 @@ def _with_pictures(
     """Put a view beside the one it is compared with in a reason, and return their images."""
     # Both tensors are read back by the preprocessing that the network expects.
     images = [
-        shot.with_heat_map(compared.base.image(shot.tensor))
+        shot.with_heat_map(compared.faultless_preprocessing.image(shot.tensor))
         for shot in (view, compared)
     ]
     reason["pictures"] = [image.shape[:2] for image in images]
@@ -164,7 +166,7 @@ def _own_changes_reason(
 ) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
     reason = _reason(_effect_of_changes(view, own_changes), WORDS["harmless"])
-    if not spoilt(view):
+    if not is_spoilt(view):
         return _with_pictures(reason, view, view.untouched, WORDS["title"])
     first = own_changes[0]
     after = first.without
@@ -187,7 +189,7 @@ def _own_changes_reason(
 
 def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
     """Say in a sentence what the changes did."""
-    if not spoilt(view):
+    if not is_spoilt(view):
         return WORDS["both"].format(
             prediction=prediction_text(view), original=prediction_text(view.untouched)
         )
@@ -211,24 +213,24 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     """
     keys = [key for key in view.changed if key != "seed"]
     singles = sorted(
-        (_without(view, (key,), compute) for key in keys),
+        (_undone(view, (key,), compute) for key in keys),
         key=lambda change: (change.restores, change.gain),
         reverse=True,
     )
-    if not spoilt(view) or len(singles) < 2 or singles[0].restores:
+    if not is_spoilt(view) or len(singles) < 2 or singles[0].restores:
         return tuple(singles)
     keys_by_effect = [key for change in singles for key in change.keys]
-    together = _without(view, tuple(keys_by_effect), compute)
+    together = _undone(view, tuple(keys_by_effect), compute)
     # Leave out whatever is not needed, what matters least first.
     for key in reversed(keys_by_effect):
         fewer = tuple(own_key for own_key in together.keys if own_key != key)
-        without_fewer = _without(view, fewer, compute)
+        without_fewer = _undone(view, fewer, compute)
         if without_fewer.restores:
             together = without_fewer
     return (together, *singles)
 
 
-def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
+def _undone(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     # Undone with them, but not named: what only steers them, such as an angle.
     steering_keys = [
         name for name, parameter in PARAMETERS.items() if parameter.of in keys
@@ -241,7 +243,7 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
         keys=keys,
         words=WORDS["and"].join(change_words(key, view.settings) for key in keys),
         without=without,
-        restores=spoilt(view) and not spoilt(without),
+        restores=is_spoilt(view) and not is_spoilt(without),
         gain=float(
             without.probabilities[target_class] - view.probabilities[target_class]
         ),
@@ -290,7 +292,7 @@ def _best_reason(
             settings_to_apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
         after = _view_with(view, fixed)
         return _preprocessing_reason(view, after, settings_to_apply)
-    in_image = None if spoilt(view) else _reason_in_image(diagnosis, view)
+    in_image = None if is_spoilt(view) else _reason_in_image(diagnosis, view)
     return answer_from_changes if in_image is None else (in_image, [])
 
 
@@ -319,7 +321,7 @@ def _preprocessing_reason(
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training; the fix is put beside."""
     sentences = contrasts(view.preprocessing, after.preprocessing)
-    advice = "" if _worse(after, view) else WORDS["same_class"]
+    advice = "" if _is_worse(after, view) else WORDS["same_class"]
     reason = _reason(" ".join(sentences.values()), advice)
     reason |= {
         "button": WORDS["fix"],

@@ -65,7 +65,7 @@ def probable_classes(
     )
 
 
-def place_of(index: int, name: str, names: Sequence[str]) -> int:
+def current_index(index: int, name: str, names: Sequence[str]) -> int:
     """Return where a class of this index and name is now: the index, where its name is gone or not unique."""
     return names.index(name) if names.count(name) == 1 else index
 
@@ -102,7 +102,7 @@ class Observed:
         # What was not kept may be anything up to that.
         before: Float32 = np.clip(np.asarray(row, np.float32), 0, LEAST_PROBABILITY)
         for index, name, probability in self.probabilities:
-            place = place_of(index, name, names)
+            place = current_index(index, name, names)
             if place >= len(row):
                 return 1.0
             before[place] = probability
@@ -112,7 +112,7 @@ class Observed:
     def renamed(self, names: Sequence[str]) -> bool:
         """Whether a class that was predicted has another name now."""
         return any(
-            name not in names[place_of(index, name, names) :][:1]
+            name not in names[current_index(index, name, names) :][:1]
             for index, name, _ in self.probabilities
         )
 
@@ -133,7 +133,7 @@ class Observed:
         return cls(
             probabilities=tuple(probabilities),
             trace=tuple(built(StepRecord, "a step", step) for step in trace),
-            preprocessing=_steps(raw.preprocessing),
+            preprocessing=_preprocessing_or_none(raw.preprocessing),
         )
 
 
@@ -230,7 +230,7 @@ class Case:
                 Perturbation, "a part of a case", perturbation
             )
             for name in ("preprocessing", "fault"):
-                values[name] = _steps(values[name])
+                values[name] = _preprocessing_or_none(values[name])
             return built(cls, "a case", values)
         except KeyError as error:
             raise ValueError(
@@ -242,11 +242,11 @@ def _plain(value: Any) -> JSONObject:
     return value.to_dict() if isinstance(value, Preprocessing) else vars(value)
 
 
-def _steps(data: Any) -> Preprocessing | None:
+def _preprocessing_or_none(data: Any) -> Preprocessing | None:
     return None if data is None else Preprocessing.from_dict(data)
 
 
-def name_for(words: str) -> str:
+def file_stem(words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
     # A Mac may write a letter and its accent apart.
     text = _BETWEEN.sub("-", normalize("NFC", words)).lower()
@@ -269,12 +269,12 @@ def case_files(folder: AnyPath) -> list[Path]:
 
 def listed(folder: Path) -> set[Path]:
     """Return the files of the cases that were pinned, which the list of a folder has."""
-    names = own_file(folder, NAMES)
+    names = file_in_folder(folder, NAMES)
     pinned = names.read_text("utf-8-sig").splitlines() if names.exists() else []
     return {folder / Path(f"{name}.json").name for name in pinned if name.strip()}
 
 
-def own_file(folder: AnyPath, relative_path: str) -> Path:
+def file_in_folder(folder: AnyPath, relative_path: str) -> Path:
     """Return a path in the folder of the cases; raises a ValueError where a link leads out of it."""
     path = Path(folder)
     for name in relative_path.split("/"):
@@ -286,8 +286,8 @@ def own_file(folder: AnyPath, relative_path: str) -> Path:
     return path
 
 
-def _contents(path: Path) -> bytes:
-    if not own_file(path.parent, path.name).is_file():
+def _case_bytes(path: Path) -> bytes:
+    if not file_in_folder(path.parent, path.name).is_file():
         raise ValueError(
             f"Expected a case, received no file; restore it, or take it out of {NAMES}"
         )
@@ -307,14 +307,14 @@ def _contents(path: Path) -> bytes:
 def read_case(path: Path) -> Case:
     """Read one case; raises a ValueError of one line."""
     try:
-        return replace(Case.from_json(_contents(path)), name=path.stem)
+        return replace(Case.from_json(_case_bytes(path)), name=path.stem)
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name}: {first_line(error)}") from error
 
 
 def photo_of(folder: AnyPath, case: Case) -> Photo:
     """Open the image of a case; raises a ValueError where it is not there, or another one."""
-    path = own_file(folder, case.picture)
+    path = file_in_folder(folder, case.picture)
     if not path.is_file():
         raise ValueError(
             f"Expected the image {case.picture}, received none; copy it there"
@@ -333,9 +333,9 @@ def write_file(target: Path, data: bytes) -> None:
         stream.write(data)
 
 
-def overwrite(path: Path, case: Case) -> None:
+def write_case(path: Path, case: Case) -> None:
     """Write a case."""
-    write_file(own_file(path.parent, path.name), case.to_json().encode())
+    write_file(file_in_folder(path.parent, path.name), case.to_json().encode())
 
 
 # Pinning
@@ -383,13 +383,15 @@ def pin(
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
     names = classifier.class_names
-    classes = _class_names(int(row.argmax()) if expected is None else expected, names)
+    classes = _expected_names(
+        int(row.argmax()) if expected is None else expected, names
+    )
     file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
     word = str(cause).replace("_", "-") or "-".join(classes[:1])
     case = Case(
-        name=name_for(name or f"{Path(opened.name).stem}-{word}"),
+        name=file_stem(name or f"{Path(opened.name).stem}-{word}"),
         picture=f"{PICTURES}/{digest[:16]}.{kind}",
         sha256=digest,
         classifier=classifier.name,
@@ -403,9 +405,9 @@ def pin(
         cause=cause,
         note=note,
     )
-    path = _added(Path(folder), case, file)
+    path = _write_new_case(Path(folder), case, file)
     listed = "".join(f"{pinned.stem}\n" for pinned in case_files(folder))
-    write_file(own_file(folder, NAMES), listed.encode())
+    write_file(file_in_folder(folder, NAMES), listed.encode())
     return path
 
 
@@ -421,14 +423,14 @@ def observe(
     return row, Observed(probabilities, trace_of(photo, perturbation, steps), steps)
 
 
-def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
+def _expected_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     labels = list(expected) if isinstance(expected, (list, tuple)) else [expected]
     return tuple(names[index] for index in known_classes(labels, names, labels))
 
 
-def _added(folder: Path, case: Case, file: bytes) -> Path:
+def _write_new_case(folder: Path, case: Case, file: bytes) -> Path:
     """Write an image, and its case under a name that is free, and return the path of the case."""
-    write_file(own_file(folder, case.picture), file)
+    write_file(file_in_folder(folder, case.picture), file)
     name = case.name
     attempt = 1
     while True:
@@ -437,7 +439,7 @@ def _added(folder: Path, case: Case, file: bytes) -> Path:
             # So that nobody takes it meanwhile.
             path.touch(exist_ok=False)
             try:
-                overwrite(path, replace(case, name=name))
+                write_case(path, replace(case, name=name))
             except BaseException:
                 path.unlink()
                 raise

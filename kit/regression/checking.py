@@ -225,7 +225,7 @@ def check_cases(
         name = Path(folder).name
         raise ValueError(f"Expected cases in {name!r}, received none; {MAKE_ONE}")
     checked = [
-        _check(classifier, path, artefacts, update=update)
+        _run_case(classifier, path, artefacts, update=update)
         for path in Steps(paths, "Cases", progress)
     ]
     result = CheckedCases(classifier.name, tuple(checked))
@@ -236,7 +236,7 @@ def check_cases(
     return result
 
 
-def _check(
+def _run_case(
     classifier: Classifier,
     path: Path,
     artefacts: AnyPath | None,
@@ -255,8 +255,8 @@ def _check(
         rerun = _Rerun(classifier=classifier, case=case, photo=photo, steps=steps)
         checked = rerun.checked()
         if checked.moved and artefacts is not None:
-            rerun.draw(Path(artefacts))
-        return rerun.accepted(checked, path) if update else checked
+            rerun.write_artefact(Path(artefacts))
+        return rerun.accept(checked, path) if update else checked
     except (OSError, TypeError, ValueError) as error:
         return Checked(path.stem, "unusable", message=first_line(error))
 
@@ -276,7 +276,7 @@ class _Rerun:
         return self.case.observed.preprocessing or self.steps
 
     @property
-    def other_weights(self) -> bool:
+    def has_other_weights(self) -> bool:
         # Earlier cases of a network in memory have none.
         return self.case.weights not in {"", self.classifier.network.digest}
 
@@ -314,10 +314,12 @@ class _Rerun:
         ):
             same_outputs = case.observed.moved(row) <= case.tolerance
             is_list = same_outputs and (renamed or changed)
-            step = "class_names" if is_list else self.step()
-            return replace(checked, state="moved", step=step, message=self.words(step))
+            step = "class_names" if is_list else self.differing_step()
+            return replace(
+                checked, state="moved", step=step, message=self.difference_words(step)
+            )
         steps = [words for _, words in self.differences]
-        notes = filter(None, [*steps, self.fault()])
+        notes = filter(None, [*steps, self.fault_words()])
         return replace(checked, message="; ".join(notes))
 
     @cached_property
@@ -325,7 +327,7 @@ class _Rerun:
         """The steps of the preprocessing that differ from before, and how, in words."""
         return list(differences(self.steps_before, self.steps, self.photo, _SIDES))
 
-    def step(self) -> str:
+    def differing_step(self) -> str:
         """Return the first step that explains why a prediction changed."""
         trace = trace_of(self.photo, self.case.perturbation, self.steps)
         if step := first_difference(trace, self.case.observed.trace):
@@ -333,19 +335,19 @@ class _Rerun:
         # The means kept of a step may be too coarse to show a setting that changed.
         for step, _ in self.differences:
             return step
-        return "weights" if self.other_weights else "engine"
+        return "weights" if self.has_other_weights else "engine"
 
-    def words(self, step: str) -> str:
+    def difference_words(self, step: str) -> str:
         """Say that a step differs, and how."""
         text = f"the {BESIDE_THE_STEPS.get(step, f'step {step!r}')} differs"
         changes = [words for name, words in self.differences if name == step]
         if changes:
             text += f" ({'; '.join(changes)})"
-        if self.other_weights and step != "weights":
+        if self.has_other_weights and step != "weights":
             text += "; the model differs, too"
         return text
 
-    def fault(self) -> str:
+    def fault_words(self) -> str:
         """Say whether the fault that a case keeps, if there is one, still goes wrong."""
         if self.case.fault is None:
             return ""
@@ -358,7 +360,7 @@ class _Rerun:
             return words
         return ""
 
-    def accepted(self, checked: Checked, path: Path) -> Checked:
+    def accept(self, checked: Checked, path: Path) -> Checked:
         """Write a case that moved, or that holds by now, with the present prediction.
 
         A new prediction is no reason to give up what was expected: pin that again.
@@ -384,11 +386,11 @@ class _Rerun:
             weights=self.classifier.network.digest,
             classifier=self.classifier.name,
         )
-        folders.overwrite(path, case)
+        folders.write_case(path, case)
         words = "" if checked.state == "fixed" else checked.message
         return replace(checked, state="accepted", message=words)
 
-    def draw(self, folder: Path) -> None:
+    def write_artefact(self, folder: Path) -> None:
         """Write what the model sees with the settings of then and of now, side by side."""
         # Settings of then may not run any more, or give other channels or sizes.
         with suppress(ValueError):

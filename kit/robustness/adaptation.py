@@ -59,7 +59,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     images = as_photos(photos)
     prior = number("prior", prior, 0)
     model = classifier.model
-    if not _norms(model):
+    if not _normalizations(model):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without"
         )
@@ -76,11 +76,13 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         model = _adapted(model, batch, prior / (prior + len(batch)))
     adapted = Classifier(model, classifier.preprocessing, classifier.class_names)
     adapted = adapted.tempered(classifier.temperature)
-    adapted.adaptation = tuple(remarks(before, adapted.class_names, prior))
+    adapted.adaptation = tuple(adaptation_remarks(before, adapted.class_names, prior))
     return adapted
 
 
-def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
+def adaptation_remarks(
+    before: Float32, names: Sequence[str], prior: float
+) -> list[str]:
     """Say on how many images the statistics rest, and what is unusual about these."""
     count, classes = before.shape
     remarks = [f"statistics of BatchNormalization estimated on {count} images"]
@@ -102,7 +104,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 
 
 @uninterrupted()
-def _adapted(model: Any, batch: Any, old: float) -> Any:
+def _adapted(model: Any, batch: Any, old_share: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
     keras = import_keras()
     adapted = copied_model(model)
@@ -111,17 +113,19 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
         axes = list(range(len(inputs.shape)))
         del axes[layer.axis]
         mean, variance = keras.ops.moments(inputs, axes)
-        layer.moving_mean.assign(old * layer.moving_mean + (1 - old) * mean)
-        layer.moving_variance.assign(old * layer.moving_variance + (1 - old) * variance)
+        layer.moving_mean.assign(old_share * layer.moving_mean + (1 - old_share) * mean)
+        layer.moving_variance.assign(
+            old_share * layer.moving_variance + (1 - old_share) * variance
+        )
         return call(inputs, **options)
 
     # One pass: what a layer receives has gone through the layers before it with their new statistics.
-    with called_through(_norms(adapted), estimating):
+    with called_through(_normalizations(adapted), estimating):
         adapted(batch, training=False)
     return adapted
 
 
-def _norms(model: Any) -> list[Any]:
+def _normalizations(model: Any) -> list[Any]:
     return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]
 
 

@@ -89,23 +89,23 @@ class Path:
     """Movement along one alteration, or along its opposite, which the training images went through.
 
     `corners`, float64 (5, quantities), is the movement at no alteration, at its three strengths and as far
-    again; `scale`, float64 (5,), the strengths there.
+    again; `corner_strengths`, float64 (5,), the strengths there.
     """
 
     alteration: Alteration
     opposite: bool
     corners: Float64
-    scale: Float64
+    corner_strengths: Float64
 
     @cached_property
-    def moved(self) -> Float64:
+    def movements(self) -> Float64:
         """Movement at `POINTS`: float64 (points, quantities)."""
-        return self._at(POINTS)
+        return self._movements_at(POINTS)
 
     @cached_property
     def strengths(self) -> Float64:
         """Strengths at `POINTS`: float64 (points,)."""
-        return np.asarray(np.interp(POINTS, _CORNERS, self.scale))
+        return np.asarray(np.interp(POINTS, _CORNERS, self.corner_strengths))
 
     @property
     def quantity(self) -> Condition:
@@ -117,11 +117,11 @@ class Path:
         """Which quantities may speak for the alteration: bool (quantities,)."""
         return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
 
-    def _at(self, points: Float64) -> Float64:
+    def _movements_at(self, points: Float64) -> Float64:
         line = scipy.interpolate.make_interp_spline(_CORNERS, self.corners, k=1)
         return np.asarray(line(points))
 
-    def along(self, movement: Float64) -> bool:
+    def moves_like(self, movement: Float64) -> bool:
         """Return whether a quantity that speaks for the alteration has moved the way that this does."""
         return bool((self.corners[-2] * movement > 0)[self.about].any())
 
@@ -130,30 +130,33 @@ class Path:
         strength = float(self.strengths[place])
         return Explanation(self.alteration.name, self.opposite, strength)
 
-    def in_light(self, factors: Float64) -> Float64:
+    def movements_in_light(self, factors: Float64) -> Float64:
         """Movement by noise on images whose light was changed first: (factors, points, quantities).
 
         Noise on an image of half the light is to everything in it what noise of twice the deviation is to the
         image itself. What is measured in levels is left out.
         """
         deviations = self.strengths / factors[:, None]
-        moved = self._at(np.interp(deviations, self.scale, _CORNERS))
-        return np.where(_LEVELS, self.moved, moved)
+        moved = self._movements_at(
+            np.interp(deviations, self.corner_strengths, _CORNERS)
+        )
+        return np.where(_LEVELS, self.movements, moved)
 
 
-def combined(first: Path, second: Path, base: Float64) -> Float64:
+def combined_movements(first: Path, second: Path, training_means: Float64) -> Float64:
     """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
 
-    ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
-    Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
-    nothing.
+    ``training_means``, float64 (quantities,), are on the scale of `Condition.scaled`. Movements add, but
+    noise is added to what light has become, and what is no logarithm cannot fall below nothing.
     """
-    by_second = second.moved
+    by_second = second.movements
     # Of the two, light is the first of `ALTERATIONS`; it has no opposite, which is never paired with it.
     if first.quantity.group == "light" and second.quantity.group == "noise":
-        by_second = second.in_light(first.strengths)
-    total = first.moved[:, None] + by_second
-    return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
+        by_second = second.movements_in_light(first.strengths)
+    total = first.movements[:, None] + by_second
+    return np.where(
+        _LINEAR & (training_means > 0), np.maximum(total, -training_means), total
+    )
 
 
 def paths(response: Float64) -> tuple[Path, ...]:
@@ -170,10 +173,26 @@ def paths(response: Float64) -> tuple[Path, ...]:
         *_, strong, strongest = alteration.strengths
         # Factors and qualities that fall have an end; those that rise go on.
         farthest = max(strongest, 2 * strongest - strong)
-        scale = np.array([alteration.neutral, *alteration.strengths, farthest])
-        ways.append(Path(alteration, opposite=False, corners=corners, scale=scale))
+        corner_strengths = np.array(
+            [alteration.neutral, *alteration.strengths, farthest]
+        )
+        ways.append(
+            Path(
+                alteration,
+                opposite=False,
+                corners=corners,
+                corner_strengths=corner_strengths,
+            )
+        )
         if alteration.opposite:
-            ways.append(Path(alteration, opposite=True, corners=-corners, scale=scale))
+            ways.append(
+                Path(
+                    alteration,
+                    opposite=True,
+                    corners=-corners,
+                    corner_strengths=corner_strengths,
+                )
+            )
     return tuple(ways)
 
 
@@ -181,26 +200,26 @@ class NearestPaths(NamedTuple):
     """One alteration, or two, where they come nearest to a movement.
 
     `explanations` say how strong they are there, `about`, bool (quantities,), which quantities may speak for
-    them, and `apart`, float64 (alterations, quantities), what each does alone. `distance` is the squared
-    distance of Mahalanobis that is left of the movement, and `moved`, float64 (quantities,), the movement
-    that goes with them together.
+    them, and `single_movements`, float64 (alterations, quantities), what each does alone. `distance` is the
+    squared distance of Mahalanobis that is left of the movement, and `joint_movement`, float64 (quantities,),
+    the movement that goes with them together.
     """
 
     explanations: tuple[Explanation, ...]
     about: Bools
-    apart: Float64
+    single_movements: Float64
     distance: float
-    moved: Float64
+    joint_movement: Float64
 
     @property
     def size(self) -> Float64:
         """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
-        return np.asarray(np.abs(self.apart).sum(axis=0))
+        return np.asarray(np.abs(self.single_movements).sum(axis=0))
 
-    def unsettled(self, movement: Float64, limit: Float64) -> Bools:
+    def out_of_reach(self, movement: Float64, limit: Float64) -> Bools:
         """Return which quantities are farther than a limit from all that this may do: bool (quantities,)."""
         # What two alterations do need not add: of black corners, either leaves none.
-        ends = (*self.apart, self.moved)
+        ends = (*self.single_movements, self.joint_movement)
         reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
         return (np.abs(movement - reached) > limit) & ~self.about
 
@@ -210,14 +229,14 @@ class _Remainder:
     """What is left of a movement once `explained` is subtracted.
 
     Of each quantity: the `movement` that is left, the `size` of all movements so far, whether or not they
-    cancel, whether it is `unexplained`, and its mean among the training images (`base`). `covariance` is that
-    of the means, and `measured` the number of quantities that both sides have.
+    cancel, whether it is `unexplained`, and `training_means`. `covariance` is that of the means, and
+    `measured` the number of quantities that both sides have.
     """
 
     movement: Float64
     size: Float64
     unexplained: Bools
-    base: Float64
+    training_means: Float64
     covariance: Float64
     measured: int
     explained: tuple[Explanation, ...] = ()
@@ -235,27 +254,31 @@ class _Remainder:
     def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> NearestPaths | None:
         nearest = []
         for candidate in candidates:
-            moved = candidate[0].moved
+            moved = candidate[0].movements
             if len(candidate) == 2:
-                moved = combined(candidate[0], candidate[1], self.base)
+                moved = combined_movements(
+                    candidate[0], candidate[1], self.training_means
+                )
             distances = self._distances(moved)
             places = np.unravel_index(distances.argmin(), distances.shape)
             at_places = list(zip(candidate, map(int, places), strict=True))
             point = NearestPaths(
                 explanations=tuple(path.explained(place) for path, place in at_places),
                 about=np.any([path.about for path in candidate], axis=0),
-                apart=np.stack([path.moved[place] for path, place in at_places]),
+                single_movements=np.stack(
+                    [path.movements[place] for path, place in at_places]
+                ),
                 distance=float(distances[places]),
-                moved=moved[places].copy(),
+                joint_movement=moved[places].copy(),
             )
             nearest.append(point)
         return min(nearest, key=lambda point: point.distance, default=None)
 
-    def _unsettled(self, step: NearestPaths) -> Bools:
+    def _unexplained_after(self, step: NearestPaths) -> Bools:
         """Return which quantities stay unexplained behind a step: bool (quantities,)."""
         chance = 3 * np.sqrt(np.diag(self.covariance))
         limit = np.maximum(chance, _RELATIVE_MISS * (self.size + step.size))
-        return self.unexplained & step.unsettled(self.movement, limit)
+        return self.unexplained & step.out_of_reach(self.movement, limit)
 
     def step(self, candidates: Sequence[Path]) -> "_Remainder | None":
         """Subtract the nearest alteration, or the nearest pair; None where that explains too little."""
@@ -269,7 +292,7 @@ class _Remainder:
         if single is None or single.distance > most * unmoved:
             return None
         far = single.distance > _FAR * self.measured
-        if not self.explained and (far or self._unsettled(single).any()):
+        if not self.explained and (far or self._unexplained_after(single).any()):
             # One that the photos went through and one that the training images did are no pair.
             pairs = (
                 (first, second)
@@ -283,14 +306,14 @@ class _Remainder:
         return self._without(single)
 
     def _without(self, step: NearestPaths) -> "_Remainder":
-        alone = self._distances(step.apart)
+        alone = self._distances(step.single_movements)
         order = np.argsort(alone, kind="stable")
         explained = [step.explanations[index] for index in order]
         return replace(
             self,
-            movement=self.movement - step.moved,
+            movement=self.movement - step.joint_movement,
             size=self.size + step.size,
-            unexplained=self._unsettled(step),
+            unexplained=self._unexplained_after(step),
             explained=(*self.explained, *explained),
         )
 
@@ -310,20 +333,22 @@ def explanations(
     """
     training = scaled_rows(statistics.rows)
     theirs = scaled_rows(photos)
-    base = mean_known(training)
-    movement = mean_known(theirs) - base
+    training_means = mean_known(training)
+    movement = mean_known(theirs) - training_means
     measured = ~np.isnan(movement)
     variance = np.where(measured, np.square(RESOLUTION), _UNKNOWN_VARIANCE)
     remainder = _Remainder(
         movement=np.nan_to_num(movement),
         size=np.abs(np.nan_to_num(movement)),
         unexplained=shifted,
-        base=np.nan_to_num(base),
+        training_means=np.nan_to_num(training_means),
         covariance=_covariance(training) + _covariance(theirs) + np.diag(variance),
         measured=int(measured.sum()),
     )
     candidates = [
-        path for path in paths(statistics.response) if path.along(remainder.movement)
+        path
+        for path in paths(statistics.response)
+        if path.moves_like(remainder.movement)
     ]
     while (following := remainder.step(candidates)) is not None:
         remainder = following

@@ -69,12 +69,14 @@ class QuantityShift:
 def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities); what differs has the verdict ``"follows"``."""
     sides = training, photos
-    ours, theirs = (np.rint(scaled_rows(side) / RESOLUTION) for side in sides)
+    training_steps, photo_steps = (
+        np.rint(scaled_rows(side) / RESOLUTION) for side in sides
+    )
     counts = [np.count_nonzero(~np.isnan(side), axis=0) for side in sides]
     # Of quantities that nothing was measured of, or one and the same value.
     with catch_warnings(action="ignore"):
         test = scipy.stats.mannwhitneyu(
-            theirs, ours, method="asymptotic", nan_policy="omit"
+            photo_steps, training_steps, method="asymptotic", nan_policy="omit"
         )
         middles = [
             np.where(_BINARY, np.nanmean(side, axis=0), np.nanmedian(side, axis=0))
@@ -138,7 +140,7 @@ class AnswerShift:
     @property
     def changes(self) -> Float64:
         """Share of photos less that of training images predicted as each class: float64 (classes,)."""
-        return _changes(np.array([self.training, self.photos]))
+        return _share_differences(np.array([self.training, self.photos]))
 
     @property
     def distance(self) -> float:
@@ -155,7 +157,7 @@ class AnswerShift:
         )
 
 
-def _changes(counts: Int64) -> Float64:
+def _share_differences(counts: Int64) -> Float64:
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     return np.asarray(shares[..., 1, :] - shares[..., 0, :])
 
@@ -173,7 +175,7 @@ def compared_answers(
     drawn = scipy.stats.random_table(counts.sum(axis=1), total).rvs(
         _RANDOM_TABLES, random_state=_SEED
     )
-    changes = _changes(np.concatenate([counts[None], drawn]))
+    changes = _share_differences(np.concatenate([counts[None], drawn]))
     # With these sums fixed, chi-squared is this but for a factor.
     squares = (changes**2 / np.maximum(total, 1)).sum(axis=-1)
     p_value = float((squares >= squares[0] * (1 - 1e-12)).mean())
@@ -186,16 +188,16 @@ def compared_answers(
     )
 
 
-def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
+def with_equal_classes(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
     """Choose as many images as possible such that each class is predicted equally often on both sides.
 
     Takes indices of classes, int64 (images,), in random order; returns bool (images,) for each side.
     """
     sides = training, photos
-    ours, theirs = (np.zeros(len(side), bool) for side in sides)
+    chosen_training, chosen_photos = (np.zeros(len(side), bool) for side in sides)
     for label in np.intersect1d(training, photos):
         our_places, their_places = (np.flatnonzero(side == label) for side in sides)
         count = min(len(our_places), len(their_places))
-        ours[our_places[:count]] = True
-        theirs[their_places[:count]] = True
-    return ours, theirs
+        chosen_training[our_places[:count]] = True
+        chosen_photos[their_places[:count]] = True
+    return chosen_training, chosen_photos

@@ -46,7 +46,7 @@ class Gaussian:
         return np.asarray((whitened**2).mean(axis=1))
 
 
-def distances(
+def layer_divergences(
     moments: Float64, first_layers: FirstLayers, constant: float = 0.0
 ) -> Float64:
     """Kullback-Leibler divergence of the statistics on some images from those of training.
@@ -69,8 +69,8 @@ def distances(
     training_variances = first_layers.variances
     if training_means is None or training_variances is None:
         profile = np.mean(cast("Float64", first_layers.profile), axis=0)
-        training_means, _, training_variances = split(profile, widths)
-    means, _, variances = split(moments, widths)
+        training_means, _, training_variances = split_moments(profile, widths)
+    means, _, variances = split_moments(moments, widths)
     variances = variances + first_layers.epsilon
     expected = training_variances + first_layers.epsilon
     squares = (variances + (means - training_means) ** 2) / expected
@@ -87,7 +87,7 @@ def distances(
     return np.stack(layers, axis=-1)
 
 
-def split(
+def split_moments(
     moments: Float64, widths: tuple[int, ...]
 ) -> tuple[Float64, Float64, Float64]:
     """Return the means, mean squares and variances of all layers' channels, each float64 (..., sum(widths)).
@@ -146,8 +146,8 @@ class Profile:
 
         The limit comes from leaving out a fifth of the images at a time.
         """
-        floors = _floors(profile, widths)
-        rows = _rows(profile, features, widths, floors)
+        floors = _variance_floors(profile, widths)
+        rows = _profile_rows(profile, features, widths, floors)
         distances = []
         # Neighbours may be copies of one image: they are left out together.
         for part in np.array_split(np.arange(len(rows)), _PARTS):
@@ -171,16 +171,16 @@ class Profile:
         (N, K), those of `tensor_features`, None where the profile has none.
         """
         return self.gaussian.distances(
-            _rows(moments, features, self.widths, self.floors)
+            _profile_rows(moments, features, self.widths, self.floors)
         )
 
 
-def _rows(
+def _profile_rows(
     moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64
 ) -> Float64:
     # Means, logarithms of standard deviations, and features. The logarithm makes an image without any
     # contrast as unusual as it is: by its variance, it is near the mean of all.
-    means, _, variances = split(moments, widths)
+    means, _, variances = split_moments(moments, widths)
     varied = ~np.isnan(floors)
     deviations = np.log(variances[:, varied] + floors[varied]) / 2
     blocks = [means, deviations]
@@ -189,8 +189,8 @@ def _rows(
     return np.concatenate(blocks, axis=1)
 
 
-def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
-    _, squares, variances = split(profile, widths)
+def _variance_floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
+    _, squares, variances = split_moments(profile, widths)
     variance = variances.mean(axis=0)
     constant = variance <= _ROUNDING * squares.mean(axis=0)
     return np.where(constant, np.nan, _CONTRAST * variance)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from kit.robustness.differences import (
     FEWEST,
     AnswerShift,
     QuantityShift,
-    alike,
     compared_answers,
     quantity_shifts,
+    with_equal_classes,
 )
 
 MOST = 1000
@@ -42,6 +42,9 @@ LARGE_EXAMPLES = 64
 _SMALL_PIXELS = 1 << 22
 
 _SEED = 0
+
+Findings: TypeAlias = tuple[QuantityShift, ...]
+"""One for each quantity, the most important first."""
 
 _PREDICTIONS = {
     "other_classes": "other classes",
@@ -69,7 +72,7 @@ class Shift(Result):
         How often each class is predicted; None without a classifier or the training images themselves.
     """
 
-    findings: tuple[QuantityShift, ...]
+    findings: Findings
     training: int
     photos: int
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -77,7 +80,7 @@ class Shift(Result):
     answers: AnswerShift | None = None
 
     @property
-    def shifted(self) -> tuple[QuantityShift, ...]:
+    def shifted(self) -> Findings:
         """The findings with this verdict, the most important first."""
         return tuple(
             finding for finding in self.findings if finding.verdict == "shifted"
@@ -97,7 +100,7 @@ class Shift(Result):
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
         head = "quantity", "training", "photos", "delta", "p", "verdict"
-        return Table(head, map(_cells, self.findings), "<>>>><")
+        return Table(head, map(_table_row, self.findings), "<>>>><")
 
     def _report(self) -> Iterable[str | Result]:
         names = [QUANTITIES[finding.quantity].label for finding in self.shifted]
@@ -131,7 +134,7 @@ class Shift(Result):
     __repr__ = Result.__str__
 
 
-def _cells(finding: QuantityShift) -> tuple[str, ...]:
+def _table_row(finding: QuantityShift) -> tuple[str, ...]:
     return (
         QUANTITIES[finding.quantity].label,
         _amount(finding.training),
@@ -218,7 +221,7 @@ def judged_shifts(
     classifier: Classifier | None,
     *,
     progress: Progress = False,
-) -> tuple[tuple[QuantityShift, ...], AnswerShift | None, tuple[str, ...]]:
+) -> tuple[Findings, AnswerShift | None, tuple[str, ...]]:
     """Separate other images from other classes; what `shift` does once everything is measured and predicted.
 
     Other classes are other images too: T-shirts are brighter than shoes. So where the predictions differ,
@@ -226,21 +229,22 @@ def judged_shifts(
     they do when they are tried. What no quantity measures, such as a turn, looks like other classes. Returns
     the findings, the predictions and the notes of a `Shift`.
     """
-    quantities = findings(statistics, photos.rows)
+    quantities = ranked_findings(statistics, photos.rows)
     if classifier is None:
         return quantities, None, ()
 
-    def predicted_again(
-        quantities: tuple[QuantityShift, ...],
-    ) -> tuple[QuantityShift, ...]:
+    def predicted_again(quantities: Findings) -> Findings:
         """Let each cause say how many predictions it changes."""
-        with_changes = []
-        for finding in Steps(quantities, "Predicting changed images", progress):
-            cause = finding.explanation
-            if cause is not None:
-                cause = asked_about(classifier, cause, examples, photos.photos)
-            with_changes.append(replace(finding, explanation=cause))
-        return tuple(with_changes)
+        return tuple(
+            replace(
+                finding,
+                explanation=finding.explanation
+                and with_changed_share(
+                    classifier, finding.explanation, examples, photos.photos
+                ),
+            )
+            for finding in Steps(quantities, "Predicting changed images", progress)
+        )
 
     if statistics.answers is None:
         note = "predictions are not compared: that takes the training images themselves"
@@ -249,20 +253,20 @@ def judged_shifts(
     answers = compared_answers(statistics.answers, photos.answers, names)
     if answers.verdict != "follows":
         return predicted_again(quantities), answers, ()
-    ours, theirs = alike(statistics.answers, photos.answers)
+    ours, theirs = with_equal_classes(statistics.answers, photos.answers)
     count = int(theirs.sum())
     notes = []
     if count >= FEWEST:
         training = replace(statistics, rows=statistics.rows[ours])
-        within = findings(training, photos.rows[theirs])
+        within = ranked_findings(training, photos.rows[theirs])
         # What is shifted by other classes alone is not shifted within them.
-        if not _shifted(quantities) <= _shifted(within):
+        if not _shifted_names(quantities) <= _shifted_names(within):
             quantities = within
             notes.append(
                 f"compared are {count} photos with as many training images of the same predicted classes"
             )
     quantities = predicted_again(quantities)
-    if _accounted(answers, quantities):
+    if _explains_answers(answers, quantities):
         return quantities, answers, tuple(notes)
     if count < FEWEST:
         notes.append(
@@ -275,11 +279,13 @@ def judged_shifts(
     return quantities, replace(answers, verdict="other_classes"), tuple(notes)
 
 
-def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:
+def _shifted_names(quantities: Sequence[QuantityShift]) -> set[str]:
     return {finding.quantity for finding in quantities if finding.verdict == "shifted"}
 
 
-def _accounted(answers: AnswerShift, quantities: Sequence[QuantityShift]) -> bool:
+def _explains_answers(
+    answers: AnswerShift, quantities: Sequence[QuantityShift]
+) -> bool:
     """Whether alterations change as many predictions as differ, or are too strong to say how many."""
     causes = [finding.explanation for finding in quantities if finding.explanation]
     changed = answers.chance + sum(cause.changed for cause in causes)
@@ -289,7 +295,7 @@ def _accounted(answers: AnswerShift, quantities: Sequence[QuantityShift]) -> boo
     )
 
 
-def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift, ...]:
+def ranked_findings(statistics: InputStatistics, rows: Float64) -> Findings:
     """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
     compared = quantity_shifts(statistics.rows, rows)
     differing = np.array([finding.verdict == "follows" for finding in compared])
@@ -311,7 +317,7 @@ def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift,
     return tuple(sorted(ranked, key=rank))
 
 
-def asked_about(
+def with_changed_share(
     classifier: Classifier,
     cause: Explanation,
     training: Sequence[Photo],
@@ -380,7 +386,7 @@ def shift(
         classifier = training
     if classifier is not None and classifier.preprocessing is None:
         classifier = None
-    source = _source(training, classifier)
+    source = _statistics_or_pictures(training, classifier)
     known = source.rows if isinstance(source, InputStatistics) else source
     pictures = at_least_one(each_picture(photos))
     result = Shift(findings=(), training=len(known), photos=len(pictures))
@@ -409,7 +415,7 @@ def shift(
     return replace(result, findings=quantities, notes=notes, answers=answers)
 
 
-def _source(
+def _statistics_or_pictures(
     training: Classifier | InputStatistics | Pictures, classifier: Classifier | None
 ) -> InputStatistics | tuple[Picture, ...]:
     if isinstance(training, InputStatistics):

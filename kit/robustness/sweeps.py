@@ -69,7 +69,7 @@ class Sweep(Rows):
     labels
         int64, shape (photos,): right classes, -1 for none.
     rows
-        What was predicted, as `unread` has it, of shape (photos, perturbations).
+        What was predicted, as `unpredicted_rows` has it, of shape (photos, perturbations).
     model
         What predicted: the digest of its network, its class names and its preprocessing.
     """
@@ -207,7 +207,7 @@ def blocks(photos: int, perturbations: int) -> Iterator[tuple[slice, slice]]:
         yield slice(first, first + together), slice(start, start + BLOCK_ROWS)
 
 
-def expand(
+def axes_and_perturbations(
     perturbations: Perturbation | Iterable[Perturbation] | Grid,
 ) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
     """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed."""
@@ -281,7 +281,7 @@ def run_tasks(
             future.cancel()
 
 
-def unread(photos: int, perturbations: int, ranks: int) -> Array:
+def unpredicted_rows(photos: int, perturbations: int, ranks: int) -> Array:
     """Return rows (photos, perturbations) in which nothing is predicted yet.
 
     A row has ``label_probability`` (NaN without a label), ``probabilities`` and ``classes`` of the `ranks`
@@ -303,11 +303,11 @@ _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 
 
 def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
-    """Predict every image under every perturbation, each image decoded once: rows as `unread` has them."""
+    """Predict every image under every perturbation, each image decoded once: as `unpredicted_rows` has it."""
     pictures, perturbations, labels = block
     predict, lanes = classifier.network.side_by_side(classifier.name)
     count = len(perturbations)
-    rows = unread(len(pictures), count, ranks)
+    rows = unpredicted_rows(len(pictures), count, ranks)
     in_order = rows.reshape(-1)
 
     def predict_part(cells: Sequence[_Cell]) -> None:
@@ -328,7 +328,7 @@ def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
                 in_order[place] = own, probabilities[best], best, ""
 
     decoding = known_preprocessing(classifier).decoding
-    cells = _cells(block, decoding, in_order["error"])
+    cells = _opened_cells(block, decoding, in_order["error"])
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
@@ -337,7 +337,7 @@ def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
     return rows
 
 
-def _cells(block: Block, decoding: Decoding, errors: Array) -> Iterator[_Cell]:
+def _opened_cells(block: Block, decoding: Decoding, errors: Array) -> Iterator[_Cell]:
     pictures, perturbations, _ = block
     count = len(perturbations)
     for number, picture in enumerate(pictures):
@@ -366,13 +366,13 @@ def run_sweep(
 
     `labels` are int64 (pictures,), -1 for none; `ranks` is how many of the most probable classes are kept.
     """
-    axes, changes = expand(perturbations)
+    axes, changes = axes_and_perturbations(perturbations)
     swept = Sweep(
         photos=tuple(picture.name for picture in pictures),
         perturbations=changes,
         axes=axes,
         labels=labels,
-        rows=unread(len(pictures), len(changes), ranks),
+        rows=unpredicted_rows(len(pictures), len(changes), ranks),
         model={
             "network": classifier.network.digest,
             "class_names": classifier.class_names,

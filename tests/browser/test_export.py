@@ -148,7 +148,7 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     shown.put("noise", 30)
     shown.press("Why?")
     explorer.settings = {"noise": 30}
-    answer, _ = why.because(explorer.view, explorer._compute)
+    answer, _ = why.because(explorer.view, explorer._view_of)
     # The last digit may be another one with weights of 16 bits.
     sentence = answer["headline"].rsplit(", ", 1)[0]
     shown.root.locator(".kit-headline").get_by_text(sentence).wait_for()
@@ -163,7 +163,7 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     shown.root.get_by_text("Yellow areas support").wait_for()
     heat = kit.heatmap(classifier.using(explorer.preprocessing), cat)
     explorer.settings = {"channels": "channels_swapped", "where": -1}
-    seen = explorer.view.with_heat_map(explorer.view.seen).astype(float)
+    seen = explorer.view.with_heat_map(explorer.view.input_image).astype(float)
     assert heat is not None
     shown.state()
     assert np.abs(shown.pixels(1) - seen).mean() < 2
@@ -275,7 +275,7 @@ def test_names_with_markup_stay_text(fashion, tmp_path, opened, monkeypatch, lar
     assert [bar["name"] for bar in shown.state()["bars"]] == names
     assert shown.page.locator("b, img:not([src^='blob:'])").count() == 0
     assert MARKUP in shown.page.inner_text("footer")
-    np.testing.assert_array_equal(shown.pixels(1), explorer.view.seen)
+    np.testing.assert_array_equal(shown.pixels(1), explorer.view.input_image)
     shown.root.locator(".kit-mark").first.click()
     shown.root.get_by_placeholder("Type a class").fill("boot")
     shown.page.keyboard.press("Enter")

@@ -15,7 +15,7 @@ from kit.diagnosis.image_causes import (
     remedy,
 )
 from kit.perturbation.conditions import IMAGE_CAUSES
-from kit.robustness.profile import split
+from kit.robustness.profile import split_moments
 from tests.diagnosis import indices, named
 
 PHOTOS = samples.photos("photographs")
@@ -80,7 +80,7 @@ def test_a_property_that_training_images_have_is_not_named(cause):
         [CLASSIFIER.tensor(SEVERE[cause].apply(photo)) for photo in PHOTOS[:12]]
     )
     moments = layers.measure(tensors).mean(axis=0).astype(np.float64)
-    means, _, variances = split(moments, layers.widths)
+    means, _, variances = split_moments(moments, layers.widths)
     likewise = replace(layers, means=means, variances=variances)
     said = [
         {one.cause: one.verdict for one in findings}[cause]

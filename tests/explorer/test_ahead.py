@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.explorer.bench import POSITIONS, VARIABLE, in_time, positions_ahead
+from kit.explorer.bench import POSITIONS, VARIABLE, computed_in_time, positions_ahead
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
 
@@ -32,7 +32,7 @@ def test_nonsense_is_refused_with_the_name_of_where_it_stands(
 
 def test_one_reply_takes_no_longer_than_a_hand_would_notice(look):
     wanted = [neutral("cat.jpg") | {"noise": place} for place in range(1, 101)]
-    assert list(in_time([])) == []
-    found = list(in_time(map(look.at, wanted)))
+    assert list(computed_in_time([])) == []
+    found = list(computed_in_time(map(look.at, wanted)))
     assert 1 <= len(found) < len(wanted)
     assert [view.settings for view in found] == wanted[: len(found)]

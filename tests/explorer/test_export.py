@@ -182,7 +182,7 @@ def test_a_network_beyond_a_limit_of_pages_is_refused(
 
 def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(bench):
     try_ = {"polarity": "inverted", "brightness": 0.31, "noise": 3.0}
-    found = export.states(contents_of(bench, **try_), "cat.jpg")
+    found = export.table_settings(contents_of(bench, **try_), "cat.jpg")
     assert found[0] == neutral("cat.jpg")
     changed = [
         {key: value for key, value in each.items() if value != found[0][key]}

@@ -84,13 +84,13 @@ def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
 
 def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espresso):
     steps = classifier.preprocessing.steps(espresso)
-    np.testing.assert_array_equal(look().seen, steps["resize"])
+    np.testing.assert_array_equal(look().input_image, steps["resize"])
     mapped = look(where=-1)
-    dark = mapped.seen // 2
+    dark = mapped.input_image // 2
     over = replace(mapped.heat, picture=dark).overlay
     np.testing.assert_array_equal(mapped.with_heat_map(dark), over)
     # A level x counts as 128 x + 127 for a network that expects (x - 127) / 128: all but black is white.
-    assert (look(scaling="missing_scaling").seen == 255).mean() > 0.9
+    assert (look(scaling="missing_scaling").input_image == 255).mean() > 0.9
 
 
 def test_a_share_that_rounds_to_none_or_to_all_of_it_is_marked(look):

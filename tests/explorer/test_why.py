@@ -63,7 +63,7 @@ def test_a_probability_that_falls_by_a_fifth_or_to_its_half_is_spoilt():
             for share in shares
         )
         view.untouched = untouched
-        assert why.spoilt(view) == is_spoilt
+        assert why.is_spoilt(view) == is_spoilt
 
 
 # -- the cause
@@ -148,7 +148,7 @@ def concluded(explorer, right):
     view = explorer.view
     named = Finding("wrong_range", "named", "Seen.", fix=Fix("", "", right))
     diagnosis = Diagnosis((named,), "n", 1, preprocessing=view.preprocessing)
-    own = why.because(view, explorer._compute)
+    own = why.because(view, explorer._view_of)
     return why.explanation(diagnosis, view, own)[0]
 
 
@@ -208,7 +208,7 @@ def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_f
 ):
     in_use = wrong.preprocessing
     wrong.settings = {"photo": "espresso.jpg", "filter": "filter_nearest"}
-    own, _ = why.because(wrong.view, wrong._compute)
+    own, _ = why.because(wrong.view, wrong._view_of)
     assert "trained" not in own["headline"], "nobody knows that yet"
     because = concluded(wrong, in_use)
     assert because["headline"] == (

@@ -17,7 +17,7 @@ import kit
 from kit import samples
 from kit.explorer import export, page
 from kit.explorer.bench import Bench, Entry
-from kit.explorer.replies import shown
+from kit.explorer.replies import view_message
 from kit.explorer.settings import neutral
 from kit.explorer.shelf import Shelf
 from kit.explorer.why import because
@@ -249,7 +249,7 @@ def said():
     for keys, label in product(PROBABILITIES, (None, 282)):
         changed = dict(CHANGES[name] for name in keys)
         view = look(start | changed)
-        message, _ = shown(view)
+        message, _ = view_message(view)
         changes, _ = because(view, look)
         states.append(
             {

@@ -255,7 +255,7 @@ FILE_NAMES = [
 
 @pytest.mark.parametrize(("words", "name"), FILE_NAMES)
 def test_names_are_good_for_files_everywhere(words, name):
-    assert folders.name_for(words) == name
+    assert folders.file_stem(words) == name
 
 
 def test_a_photo_of_a_phone_is_pinned_without_place_and_owner(tmp_path, fashion):

@@ -34,7 +34,7 @@ def inverted(fashion):
 def edited(folder, **changes):
     """Change the one case of a folder."""
     (path,) = folders.case_files(folder)
-    folders.overwrite(path, replace(folders.read_case(path), **changes))
+    folders.write_case(path, replace(folders.read_case(path), **changes))
 
 
 def test_what_did_not_change_holds(pinned, classifier):
@@ -90,7 +90,7 @@ def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classif
     assert {one.message for one in moved(cases, other).moved} == {told}
     for path in folders.case_files(cases):
         case = folders.read_case(path)
-        folders.overwrite(
+        folders.write_case(
             path, replace(case, observed=replace(case.observed, preprocessing=None))
         )
     assert {one.message for one in moved(cases, other).moved} == {
@@ -319,7 +319,9 @@ def test_then_and_now_lie_side_by_side(boot, fashion, inverted, tmp_path):
 
 def test_what_cannot_lie_side_by_side_leaves_no_artefact(boot, classifier, tmp_path):
     case = folders.read_case(boot / "one.json")
-    folders.overwrite(boot / "two.json", replace(case, picture=f"pictures/{'a' * 300}"))
+    folders.write_case(
+        boot / "two.json", replace(case, picture=f"pictures/{'a' * 300}")
+    )
     (boot / "cases.txt").write_text("one\ntwo\n")
     result = moved(boot, classifier, artefacts=tmp_path / "kept")
     assert [one.state for one in result.cases] == ["moved", "unusable"]

@@ -5,7 +5,7 @@ import pytest
 
 from kit import adapt, samples
 from kit.classifier.classifier import Classifier
-from kit.robustness.adaptation import MOST_VALUES, remarks
+from kit.robustness.adaptation import MOST_VALUES, adaptation_remarks
 from tests import networks
 from tests.networks import GREY, imported_keras
 
@@ -77,7 +77,9 @@ def test_remarks_count_pictures_classes_and_answers():
         rows = np.eye(classes, dtype=np.float32)[
             np.repeat(np.arange(len(counts)), counts)
         ]
-        return remarks(rows, [f"class {place}" for place in range(classes)], prior)
+        return adaptation_remarks(
+            rows, [f"class {place}" for place in range(classes)], prior
+        )
 
     first = "statistics of BatchNormalization estimated on 16 images"
     assert printable([12, 4], 3) == [first]  # three quarters of one answer

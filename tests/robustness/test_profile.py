@@ -8,7 +8,7 @@ from scipy.spatial.distance import mahalanobis
 
 import kit
 from kit.classifier.first_layers import FirstLayers
-from kit.robustness.profile import Gaussian, Profile, distances, split
+from kit.robustness.profile import Gaussian, Profile, layer_divergences, split_moments
 
 KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsilon=0.0)
 
@@ -35,23 +35,25 @@ def moments(mean, deviation):
 def test_distance_is_the_divergence_of_normal_distributions_averaged_over_channels():
     # First: mean 3 instead of 1, variance 4: (3 - 1)**2 / 4 / 2 = 0.5. Second: variance e instead of 1.
     moments = np.array([3.0, 0.0, 13.0, np.e])
-    np.testing.assert_allclose(distances(moments, KNOWN), [(0.5 + (np.e - 2) / 2) / 2])
+    np.testing.assert_allclose(
+        layer_divergences(moments, KNOWN), [(0.5 + (np.e - 2) / 2) / 2]
+    )
 
 
 def test_layers_that_were_constant_in_training_count_by_what_is_added():
     constant = replace(KNOWN, variances=np.zeros(2), epsilon=1.0)
-    assert distances(np.array([3.0, 0, 9, 0]), constant, 0.1) == [1]
+    assert layer_divergences(np.array([3.0, 0, 9, 0]), constant, 0.1) == [1]
     # Of the three that varied, one has a mean of 2 instead of 0, and a variance of 1 + 1: 2**2 / 2 / 2.
     few = FirstLayers(b"", (4,), np.zeros(4), np.array([0.0, 1, 1, 9]), epsilon=1.0)
     moments = np.array([5.0, 2, 0, 0, 25, 5, 1, 9])
-    assert distances(moments, few, 0.5) == pytest.approx(1 / 3)
+    assert layer_divergences(moments, few, 0.5) == pytest.approx(1 / 3)
 
 
 def test_a_profile_takes_the_place_of_moving_averages():
     profile = np.array([[0.0, 0, 5, 1], [0, 0, 5, 1], [3, 0, 5, 1]])
     layers = replace(KNOWN, means=None, variances=None, profile=profile)
     mean = np.array([1.0, 0, 5, 1])
-    np.testing.assert_allclose(distances(mean, layers), [0.0], atol=1e-12)
+    np.testing.assert_allclose(layer_divergences(mean, layers), [0.0], atol=1e-12)
 
 
 def test_distance_is_mahalanobis_over_the_values_that_vary():
@@ -79,7 +81,7 @@ def test_contrast_counts_by_its_logarithm():
     deviations = np.exp(random.normal(0, 0.2, 200))
     known = Profile.of(moments(random.normal(0, 1, 200), deviations), None, (1,))
     # Rounding leaves less than nothing of a variance.
-    assert split(np.array([3.0, 8.9]), (1,))[2] == 0
+    assert split_moments(np.array([3.0, 8.9]), (1,))[2] == 0
     # Twice and half the usual contrast lie equally far from it.
     twice, half, usual = known.distances(moments([0, 0, 0], [2, 0.5, 1]), None)
     assert twice == pytest.approx(half, rel=0.15)

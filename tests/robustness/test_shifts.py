@@ -17,17 +17,22 @@ from kit.robustness.attribution import (
     Explanation,
     NearestPaths,
     _Remainder,
-    combined,
+    combined_movements,
     paths,
 )
 from kit.robustness.differences import (
     AnswerShift,
     QuantityShift,
-    alike,
     compared_answers,
     quantity_shifts,
+    with_equal_classes,
 )
-from kit.robustness.shifts import Shift, asked_about, findings, judged_shifts
+from kit.robustness.shifts import (
+    Shift,
+    judged_shifts,
+    ranked_findings,
+    with_changed_share,
+)
 from tests.pictures import file_of
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
@@ -49,7 +54,7 @@ def by_quantity(found):
 
 
 def found_in(photos):
-    return by_quantity(findings(STATISTICS, measured_rows(photos)))
+    return by_quantity(ranked_findings(STATISTICS, measured_rows(photos)))
 
 
 def ranked(photos):
@@ -133,14 +138,16 @@ def test_of_white_pixels_no_more_than_all_can_go():
     path, *_ = paths_of("paler", "highlights", [-0.1, -0.2, -0.3])
     base, white = np.zeros(len(QUANTITIES)), column("highlights")
     base[white] = 0.12
-    assert combined(path, path, base)[AT_TWO, AT_TWO, white] == -0.12
+    assert combined_movements(path, path, base)[AT_TWO, AT_TWO, white] == -0.12
 
 
 def test_noise_is_more_in_less_light_and_as_much_in_another_colour():
     noisy, _ = paths_of("noisy", "sharpness", [2, 8, 25])
     for name, expected in (("darker", 8 / 0.6), ("cooler", 8)):
         (other,) = paths_of(name, "tint", [0, 0, 0])
-        moved = combined(other, noisy, np.zeros(len(QUANTITIES)))[AT_TWO, AT_TWO]
+        moved = combined_movements(other, noisy, np.zeros(len(QUANTITIES)))[
+            AT_TWO, AT_TWO
+        ]
         assert moved[column("sharpness")] == pytest.approx(expected)
 
 
@@ -148,40 +155,43 @@ def test_two_alterations_explain_all_between_what_either_does_and_what_both_do()
     first, _ = paths_of("noisy", "tint", [1, 2, 3])
     (second,) = paths_of("darker", "tint", [0.5, 1, 1.5])
     # Beyond the strongest, noise goes on; light does not fall below nothing.
-    assert (first.scale[-1], second.scale[-1]) == (42, 0.3)
+    assert (first.corner_strengths[-1], second.corner_strengths[-1]) == (42, 0.3)
     movement = np.zeros(len(QUANTITIES))
     step = NearestPaths(
         explanations=(),
         about=first.about | second.about,
-        apart=np.stack([first.moved[AT_TWO], second.moved[AT_TWO]]),
+        single_movements=np.stack([first.movements[AT_TWO], second.movements[AT_TWO]]),
         distance=0.0,
-        moved=1.5 * first.moved[AT_TWO],
+        joint_movement=1.5 * first.movements[AT_TWO],
     )
     for movement[column("tint")] in (0.5, 1, 2, 3, 3.5):
         outside = movement.sum() not in {1, 2, 3}
-        assert step.unsettled(movement, np.full_like(movement, 0.1)).any() == outside
+        assert step.out_of_reach(movement, np.full_like(movement, 0.1)).any() == outside
 
 
 def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
     for quantity, speaks in (("noise", True), ("colour_noise", True), ("tint", False)):
         path, opposite = paths_of("noisy", quantity, [1, 2, 3])
         movement = path.corners[1]
-        assert (path.along(movement), path.along(-movement)) == (speaks, False)
+        assert (path.moves_like(movement), path.moves_like(-movement)) == (
+            speaks,
+            False,
+        )
         assert (path.opposite, opposite.opposite) == (False, True)
-        assert opposite.along(-movement) == speaks
+        assert opposite.moves_like(-movement) == speaks
     # Whether or not they cancel.
-    apart = np.stack([path.moved[4], opposite.moved[4]])
-    pair = NearestPaths((), path.about, apart, distance=0, moved=0 * movement)
-    np.testing.assert_array_equal(pair.size, 2 * np.abs(path.moved[4]))
+    apart = np.stack([path.movements[4], opposite.movements[4]])
+    pair = NearestPaths((), path.about, apart, distance=0, joint_movement=0 * movement)
+    np.testing.assert_array_equal(pair.size, 2 * np.abs(path.movements[4]))
     # Judged at the strongest that was measured: as far again, 2 and 3 and 1 would be -1.
     path, _ = paths_of("noisy", "noise", [2, 3, 1])
-    assert path.along(path.corners[1])
+    assert path.moves_like(path.corners[1])
 
 
 def test_two_alterations_at_once_are_about_two_quantities():
     kinds = ("noisy", "noise"), ("grainy", "colour_noise")
     pair = [paths_of(*kind, [1, 2, 3])[0] for kind in kinds]
-    movement = pair[0].moved[AT_TWO] + pair[1].moved[AT_TWO]
+    movement = pair[0].movements[AT_TWO] + pair[1].movements[AT_TWO]
     chance = np.eye(len(movement))
     left = _Remainder(movement, movement, movement > 0, 0 * movement, chance, 1)
     assert len(left.step(pair).explained) == 1
@@ -191,7 +201,7 @@ def test_of_two_explanations_of_a_quantity_the_first_counts(monkeypatch):
     causes = [explained(name, 2) for name in ("noisy", "darker", "brighter")]
     nothing = np.zeros(len(QUANTITIES), bool)
     monkeypatch.setattr(shifts, "explanations", lambda *_: (causes, nothing))
-    found = findings(STATISTICS, STATISTICS.rows)
+    found = ranked_findings(STATISTICS, STATISTICS.rows)
     assert [one.explanation for one in found[:3]] == [*causes[:2], None]
 
 
@@ -305,13 +315,13 @@ def test_photos_are_brought_back_no_farther_than_threefold_or_altered_once_more(
         ("brighter", 9, "this is undone", {"brightness": 1 / 3}),
         ("blurred", 3, again, {"blur": 3}),
     ]:
-        cause = asked_about(CLASSIFIER, explained(name, strength), (), dark)
+        cause = with_changed_share(CLASSIFIER, explained(name, strength), (), dark)
         after = [kit.Perturbation(**does).apply(photo) for photo in dark]
         changed = (answers(dark) != answers(after)).mean()
         assert (cause.changed, cause.count, cause.tried) == (changed, 60, tried)
     # What training images went through cannot be done to them again.
     blurred = explained("blurred", 3, opposite=True)
-    cause = asked_about(CLASSIFIER, blurred, CLOTHES[:40], dark)
+    cause = with_changed_share(CLASSIFIER, blurred, CLOTHES[:40], dark)
     found = cause.changed, cause.count, cause.tried
     assert found == (changed, 60, "this is undone")
 
@@ -320,17 +330,17 @@ def test_predictions_are_accounted_for_by_what_changes_them_and_by_chance():
     # 10 % of the images get another class.
     answers = AnswerShift((50, 50), (60, 40), ("a", "b"), chance=0.05)
     finding = found_in(CLOTHES[:20])["brightness"]
-    assert not shifts._accounted(answers, [finding])
+    assert not shifts._explains_answers(answers, [finding])
     for strength, changed, accounted in [(0.5, 0.06, 1), (0.5, 0.04, 0), (0.3, 0, 1)]:
         cause = Explanation("darker", False, strength, changed)
         findings = replace(finding, explanation=cause), finding
-        assert shifts._accounted(answers, findings) == accounted
+        assert shifts._explains_answers(answers, findings) == accounted
 
 
 def test_what_is_no_factor_is_not_undone_by_one_over_it(monkeypatch):
     darker = replace(ALTERATIONS["darker"], neutral=0)
     monkeypatch.setitem(ALTERATIONS, "darker", darker)
-    cause = asked_about(CLASSIFIER, explained("darker", 0.5), (), CLOTHES[:1])
+    cause = with_changed_share(CLASSIFIER, explained("darker", 0.5), (), CLOTHES[:1])
     assert cause.tried.endswith("once more")
 
 
@@ -463,7 +473,7 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
 
 def test_as_many_pictures_as_possible_are_alike_in_their_answers():
     ours, theirs = np.repeat([0, 1, 2], (100, 3, 10)), np.repeat([0, 1, 3], (50, 5, 7))
-    one, other = alike(ours, theirs)
+    one, other = with_equal_classes(ours, theirs)
     assert (
         np.bincount(ours[one]).tolist()
         == np.bincount(theirs[other]).tolist()

@@ -11,7 +11,7 @@ from kit import samples
 from kit.images.photo import Picture
 from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
-from kit.robustness.sweeps import Sweep, unread
+from kit.robustness.sweeps import Sweep, unpredicted_rows
 from tests import networks
 
 swept = kit.sweep
@@ -84,7 +84,7 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
 
 
 def test_a_sweep_by_hand():
-    rows = unread(4, 3, ranks=1)
+    rows = unpredicted_rows(4, 3, ranks=1)
     rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [1, -1, -1], [1, 1, -1]]
     read = rows["classes"] >= 0
     rows["probabilities"][read] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.3, 0.1]
