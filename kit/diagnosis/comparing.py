@@ -128,14 +128,7 @@ def compare(
     check_first(first)
     names = first.class_names
     opened = as_photos(photos)
-    used = known_preprocessing(first)
-    first_form = _Form(
-        first.name,
-        partial(_calibrated, first),
-        order=np.arange(len(names)),
-        class_names=names,
-        preprocessing=used,
-    )
+    first_form = _form_of_first(first)
     second_form = _form_of_second(first_form, second, len(opened))
     truth = label_indices(labels, names, opened)
     steps = Steps(opened, "Comparing", progress)
@@ -154,6 +147,7 @@ def compare(
         after=after.probabilities[most_changed],
     )
     cause = search.likely_cause(changes)
+    used = first_form.preprocessing
     other = second_form.preprocessing
     of_pillow = (pillow_words(used, other, photo) for photo in search.photos)
     return Compared(
@@ -187,6 +181,16 @@ def _movers(
         )
         for place in places.tolist()
         if changes[place] > 0
+    )
+
+
+def _form_of_first(first: Classifier) -> _Form:
+    return _Form(
+        first.name,
+        partial(_calibrated, first),
+        order=np.arange(len(first.class_names)),
+        class_names=first.class_names,
+        preprocessing=known_preprocessing(first),
     )
 
 
