@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
-from math import inf, prod, sqrt
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from kit.preprocessing.calling import (
     Function,
     call,
     image_of,
+    in_shape,
     numpy_of,
     tensor_shape,
     why_unusable,
@@ -44,12 +45,10 @@ from kit.preprocessing.matching import (
     levels_apart,
     match,
     sources_of,
-    unconverted,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
-from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, SCALINGS, affine
+from kit.preprocessing.scaling import SCALINGS, affine
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -77,6 +76,7 @@ _ONE_PHOTO_NOTE = (
 )
 _SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
 _STEPS = [operation.name for operation in PIPELINE]
+_TENSOR_NOTE = "it is a tensor, made of the file, so decoding is compared"
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
@@ -135,40 +135,11 @@ def _tensors_as_called(
 
 
 def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
-    """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
-    form = TENSOR
-    count = prod(tensor_shape(expected, photo))
-    value_bytes, remainder = divmod(array.nbytes, count)
-    is_of_floats = not remainder and value_bytes in {2, 4, 8}
-    # Floats whose bytes, or halves as uint16, were read as numbers.
-    is_other_count = array.ndim == 1 and array.size != count
-    are_halves = array.dtype == np.uint16 and array.max(initial=0) > 255
-    if array.dtype.kind in "buif" and is_of_floats and (is_other_count or are_halves):
-        array = np.ravel(array).view(f"f{value_bytes}")
-        form = f"{TENSOR} whose bytes were read as {array.dtype}"
-    # A flat buffer.
-    if array.size == max(array.shape, default=0):
-        size = expected.size or photo.size
-        # Of another size in the same proportions, or of other pixels.
-        scale = sqrt(array.size / count)
-        sides = tuple(min(max(1, round(side * scale)), LARGEST_SIDE) for side in size)
-        shape = tensor_shape(expected.replace(size=sides), photo)
-        if prod(shape) == array.size:
-            array = array.reshape(shape)
-        elif not array.size % prod(size):
-            array = array.reshape(*size, -1)
+    array = in_shape(array, tensor_shape(expected, photo))
     problem = why_unusable(array)
-    is_unlike = array.dtype.kind == "f" and not _fits_an_image(array)
-    if is_unlike and _fits_an_image(array.byteswap()):
-        problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
-    return Called(array, given_as=form)
-
-
-def _fits_an_image(array: Array) -> bool:
-    # By its largest value; the limits themselves are no float16.
-    return 1 / LARGEST < float(np.abs(array).max(initial=0)) < LARGEST
+    return Called(array, given_as=TENSOR)
 
 
 def _read(
@@ -199,10 +170,6 @@ def _read(
             several = [*same_shape, *others]
     matched = match(expected, several, decoded=decoded)
     reading = _unless_rounded(expected, several, matched, decoded=decoded)
-    # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
-    rival = reading.pipeline if callable(code) else expected
-    if levels_apart(rival, several) > AGREEING_LEVELS:
-        reading = unconverted(expected, same_shape) or reading
     # Beside what is strange, no pipeline says how much is left.
     levels = reading.levels_off
     if not reading.unexplained:
@@ -338,8 +305,8 @@ def _place_of(difference: Difference) -> int:
 
 
 def _note_of_kind(called: Called) -> str:
-    if called.given_as.startswith(TENSOR):
-        return f"it is {called.given_as}, made of the file, so decoding is compared"
+    if called.given_as == TENSOR:
+        return _TENSOR_NOTE
     return _PIXELS_NOTE if called.given_as in ARRAYS else _FILE_NOTE
 
 
@@ -361,9 +328,7 @@ def _causes(
     # A function that reads the file itself may have another decoder.
     same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     for step, words in reading.unexplained.items():
-        # Files of several kinds are read in several ways.
-        if step != "decode" or levels > same_levels:
-            causes.append(Difference(step, words, effect(tensor, result)))
+        causes.append(Difference(step, words, effect(tensor, result)))
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"

@@ -284,7 +284,7 @@ def _image_or_problem(
         return None, problem.removesuffix(": "), lines
     finally:
         _recording.reset(token)
-    arrays = [_in_shape(array, expected_shape) for array in recording.arrays or arrays]
+    arrays = [in_shape(array, expected_shape) for array in recording.arrays or arrays]
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
@@ -312,7 +312,7 @@ def _lines_reached(error: BaseException) -> list[int]:
     ]
 
 
-def _in_shape(array: Array, expected_shape: tuple[int, ...]) -> Array:
+def in_shape(array: Array, expected_shape: tuple[int, ...]) -> Array:
     """Return a flat array of as many values as the network takes in the network's shape."""
     is_flat = array.size == max(array.shape, default=0) == prod(expected_shape)
     return array.reshape(expected_shape) if is_flat else array

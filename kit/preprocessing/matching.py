@@ -9,7 +9,6 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64
-from kit.images.opening import first_frame
 from kit.images.photo import Photo
 from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
@@ -62,8 +61,6 @@ from kit.preprocessing.scaling import affine, same_line
 UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of the fine detail of two images, from which on one is the other.
 LEAST_CORRELATION = 0.2
-# Of the spread of values in a file, which is left where a result was made of them as they are.
-UNCONVERTED_LEFT_SHARE = 0.02
 # Pixels over which an image is averaged to tell its fine detail.
 DETAIL_PIXELS = 1.0
 # Pixels a side over which fine grain is averaged.
@@ -81,11 +78,9 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     {"matte": None},
 )
 # Where one of these is unexplained, values are no line of levels that could be compared.
-_VALUE_STEPS = {"decode", "channels", "scaling", "cast"}
+_VALUE_STEPS = {"channels", "scaling", "cast"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
 FEW_WHOLE_VALUES = 16
-# Of Pillow, whose values are those of RGB, or no whole numbers.
-_UNCHANGED_MODES = {"RGB", "RGBA", "L", "LA", "1", "F"}
 _TINY = 1e-9
 
 
@@ -240,31 +235,6 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         return levels_apart(reading.pipeline, samples)
 
     return min(first, second, key=levels_left)
-
-
-def unconverted(expected: Pipeline, samples: Sequence[Probe]) -> Reading | None:
-    """Return a reading by which the values of files became colours as they are; None where it is not so."""
-    raw, words = zip(*map(_unconverted, samples), strict=True)
-    if max(words):
-        # Colours that differ could be fitted to anything.
-        pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
-        limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
-        if levels_apart(pipeline, raw) <= limit:
-            return Reading(pipeline, unexplained={"decode": max(words)})
-    return None
-
-
-def _unconverted(sample: Probe) -> tuple[Probe, str]:
-    """Return a probe of the values in its file, and words for them, where they are not those of RGB."""
-    photo = sample.photo
-    if photo.notes and photo.file:
-        image, _ = first_frame(photo.file, photo.name, [])
-        if image.mode not in _UNCHANGED_MODES:
-            values = np.atleast_3d(np.asarray(image).astype(np.uint8))
-            raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
-            words = f"file: its {image.mode} values converted to RGB here, not there"
-            return Probe(raw, sample.result), words
-    return sample, ""
 
 
 def _is_in_steps(pipeline: Pipeline, sample: Probe, values: Float64) -> bool:
