@@ -45,6 +45,7 @@ from kit.preprocessing.matching import (
     levels_apart,
     match,
     sources_of,
+    unconverted_reading,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
@@ -156,11 +157,12 @@ def _read(
             return Reading(expected, unexplained=unexplained)
     decoded = given_as in ARRAYS
     first = probes[0]
-    matched = [
+    same_shape = [
         probe
         for probe in probes[:PHOTOS_READ]
         if probe.result.shape == first.result.shape
     ]
+    matched = same_shape
     if caller is not None:
         others = _probe_of_another_image(expected, caller, given_as, first)
         # Of one value in each channel more is to be said than that it is always the same.
@@ -170,13 +172,33 @@ def _read(
         # The other image has no file, whose levels of 16 bits the function may take as they are.
         sources = sources_of(expected, first.photo, decoded=decoded)
         if not any(source.pipeline.decoding.depth == "clip" for source in sources):
-            matched += others
+            matched = [*same_shape, *others]
     nearest = match(expected, matched, decoded=decoded)
     reading = _expected_if_rounded(expected, matched, nearest, decoded=decoded)
+    # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
+    rival = expected if caller is None else reading.pipeline
+    if levels_apart(rival, matched) > AGREEING_LEVELS:
+        reading = unconverted_reading(expected, same_shape) or reading
+    if "tensor" in reading.unexplained:
+        return _reading_of_other_photo(expected, same_shape) or reading
     if reading.unexplained:
         # Beside what is strange, no pipeline says how much is left.
         return reading
     return replace(reading, levels_off=levels_apart(reading.pipeline, probes))
+
+
+def _reading_of_other_photo(
+    expected: Pipeline, probes: Sequence[Probe]
+) -> Reading | None:
+    """Say which other photo the first result shows; None where it shows none."""
+    first, *others = probes
+    for other in others:
+        shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
+        if shown.levels_off <= DECODER_LEVELS:
+            words = f"{other.photo.name} in place of {first.photo.name} there"
+            words = f"content: {words}, as of files in another order"
+            return Reading(expected, unexplained={"tensor": words})
+    return None
 
 
 def _probe_of_another_image(
@@ -317,15 +339,15 @@ def _differences(
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = probe
     differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
-    for step, words in reading.unexplained.items():
-        differences.append(Difference(step, words, effect(tensor, result)))
-    if reading.unexplained:
-        return differences
     levels = levels_apart(reading.pipeline, [probe])
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
     same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
-    if levels > same_levels:
+    for step, words in reading.unexplained.items():
+        # Files of several kinds are read in several ways.
+        if step != "decode" or levels > same_levels:
+            differences.append(Difference(step, words, effect(tensor, result)))
+    if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"
         if levels < inf:

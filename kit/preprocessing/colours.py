@@ -56,10 +56,15 @@ FEW_VALUES = 6
 CUT_OFF_LEVELS = 32
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
+# Of the pixels around an image, from which on they have several colours.
+STRANGE_PIXELS_SHARE = 0.2
 
 _TINY = 1e-9
 _ANY_COLOURS = (
     "another colour space or contrast, such as HSV, LAB, equalised or pixel by pixel,"
+)
+_SEVERAL_FILLS = (
+    "fill: one colour here, several there, as from mirrored or repeated edges"
 )
 
 
@@ -233,16 +238,20 @@ def with_scaling(expected: Pipeline, pipeline: Pipeline) -> Pipeline:
 
 def with_fill(
     pipeline: Pipeline, line: Line, channels: str, values_around: Float64
-) -> Pipeline:
-    """Return a pipeline that fills up as results around a photo do."""
+) -> tuple[Pipeline, WordsByStep]:
+    """Return a pipeline that fills up as results around a photo do, and in words what no fill does."""
     if not len(values_around):
-        return pipeline
-    fill_levels = np.median((values_around - line.offset) / line.slope, axis=0)
+        return pipeline, {}
+    levels = (values_around - line.offset) / line.slope
+    fill_levels = np.median(levels, axis=0)
+    is_other_colour = np.abs(levels - fill_levels).max(axis=-1) > STRANGE_LEVELS
+    if is_other_colour.mean() > STRANGE_PIXELS_SHARE:
+        return pipeline, {"resize": _SEVERAL_FILLS}
     # Red, green and blue, in whichever order results have them.
     fill = restore_channels(fill_levels.round().clip(0, 255), channels).astype(int)
     if np.abs(fill - pipeline.fill).max() > 1.5 + line.levels_off:
         pipeline = pipeline.replace(fill=tuple(fill.tolist()))
-    return pipeline
+    return pipeline, {}
 
 
 def slope_and_offset(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float64]:

@@ -33,7 +33,7 @@ ROWS_PER_COMPARED = 2
 
 
 class Probe(NamedTuple):
-    """A photo, and what was made of it: (H, W, C) or (C, H, W)."""
+    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where a buffer ends before it does."""
 
     photo: Photo
     result: Float64
@@ -114,14 +114,16 @@ def pixels_of(
     window = window_of(part.pipeline, photo) if part.window is None else part.window
     every = slice(None, None, step)
     is_inside = _is_inside(window, photo.size, result.shape[:2])[every, every]
+    has_values = np.isfinite(result[every, every, 0])
     image = resized_part(part, photo).astype(float)
     levels, values = (
         scipy.ndimage.uniform_filter(pixels, (averaged_pixels, averaged_pixels, 1))[
             every, every
         ]
-        for pixels in (image, result)
+        for pixels in (image, np.nan_to_num(result))
     )
-    return Pixels(levels[is_inside], values[is_inside], values[~is_inside])
+    is_shown = is_inside & has_values
+    return Pixels(levels[is_shown], values[is_shown], values[~is_inside & has_values])
 
 
 def _is_inside(window: Window, source: Size, size: Size) -> Array:
@@ -211,6 +213,8 @@ def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
     note = ""
     if np.array_equal(np.diff(window)[:, 0], size):
         note = ", not resized,"
+    elif pixels_apart(window, window_of(expected, photo), size) < 1:
+        note = ", as with align_corners or without half-pixel centres,"
     inner = window.clip(0, np.transpose([photo.size]))
     # What lies beyond the photo is a border, in pixels of the result.
     borders = np.abs(window - inner) / np.diff(window) * np.transpose([size])

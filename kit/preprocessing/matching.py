@@ -1,6 +1,6 @@
 """The pipeline that comes nearest to tensors which other code made of photos."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
@@ -9,7 +9,9 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64
+from kit.images.opening import first_frame
 from kit.images.photo import Photo
+from kit.preprocessing.buffers import Ordered, each_order
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
@@ -23,7 +25,7 @@ from kit.preprocessing.colours import (
     with_fill,
     with_scaling,
 )
-from kit.preprocessing.comparison import SCRAMBLED, TURNS, four_digits
+from kit.preprocessing.comparison import four_digits
 from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
@@ -37,7 +39,6 @@ from kit.preprocessing.fitting import (
     window_words,
 )
 from kit.preprocessing.pipeline import (
-    LAYOUTS,
     PIPELINE,
     TO_SIZE,
     TO_TENSOR,
@@ -61,6 +62,8 @@ from kit.preprocessing.scaling import affine, same_line
 UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of the fine detail of two images, from which on one is the other.
 LEAST_CORRELATION = 0.2
+# Of the spread of values in a file, which is left where a result was made of them as they are.
+UNCONVERTED_LEFT_SHARE = 0.02
 # Pixels over which an image is averaged to tell its fine detail.
 DETAIL_PIXELS = 1.0
 # Pixels a side over which fine grain is averaged.
@@ -81,6 +84,8 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
 _VALUE_STEPS = {"channels", "scaling", "cast"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
 FEW_WHOLE_VALUES = 16
+# Of Pillow, whose values are those of RGB, or no whole numbers.
+_UNCHANGED_MODES = {"RGB", "RGBA", "L", "LA", "1", "F"}
 _TINY = 1e-9
 
 
@@ -164,43 +169,22 @@ def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Sour
     return [*by_pixels.values()]
 
 
-class _Ordered(NamedTuple):
-    """An image (H, W, C) from values in one order: that of a layout, or else `order` says which."""
-
-    image: Float64
-    layout: str
-    order: str = ""
-
-
-def _each_order(result: Float64) -> Iterator[_Ordered]:
-    """Yield the images that a result (H, W, C) or (C, H, W) may be, the most usual first."""
-    first_length, _, last_length = result.shape
-    is_channels_first = first_length in {1, 3} and last_length not in {1, 3}
-    layout = "channels_first" if is_channels_first else "channels_last"
-    image = np.moveaxis(result, 0, -1) if is_channels_first else result
-    for order, undo in {**TURNS, **SCRAMBLED}.items():
-        if order in LAYOUTS and not is_channels_first:
-            yield _Ordered(undo(image), layout=order)
-        else:
-            yield _Ordered(undo(image), layout, order)
-
-
 class _Origin(NamedTuple):
     """Which part of a photo, read in one way, a result shows once its values are in order."""
 
     placed: Placed
     source: _Source
     content: Content
-    ordered: _Ordered
+    ordered: Ordered
 
     @property
     def unexplained_share(self) -> float:
-        """Share of the spread that is unexplained, more where the order is unusual."""
-        ratio = UNEXPLAINED_RATIO if self.ordered.order else 1
+        """Share of the spread that is unexplained, more for each order that is unusual."""
+        ratio = float(UNEXPLAINED_RATIO ** len(self.ordered.orders))
         return self.placed.unexplained_share * ratio
 
 
-def _origin_by_fits(source: _Source, ordered: _Ordered) -> _Origin:
+def _origin_by_fits(source: _Source, ordered: Ordered) -> _Origin:
     """Find which fit shows the part of a photo that a result shows."""
     content = Content(ordered.image)
     pipeline = source.pipeline
@@ -212,7 +196,7 @@ def _origin_by_fits(source: _Source, ordered: _Ordered) -> _Origin:
 def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright, turned or scrambled."""
     origins: list[_Origin] = []
-    for ordered in _each_order(result):
+    for ordered in each_order(result):
         origins += [_origin_by_fits(source, ordered) for source in sources]
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
@@ -225,7 +209,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     origins += [
         origin._replace(placed=origin.content.anywhere(origin.source.photo))
         for origin in origins
-        if origin.source is sources[0]
+        if origin.source is sources[0] and len(origin.ordered.orders) <= 1
     ]
     return min(origins, key=BY_UNEXPLAINED_SHARE)
 
@@ -253,6 +237,32 @@ def match(expected: Pipeline, probes: Sequence[Probe], *, decoded: bool) -> Read
         return levels_apart(reading.pipeline, probes)
 
     return min(first, second, key=levels_left)
+
+
+def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading | None:
+    """Return a reading by which the values of files became colours as they are; None where it is not so."""
+    raw_probes, words = zip(*map(_unconverted_probe, probes), strict=True)
+    if max(words):
+        # Colours that differ could be fitted to anything.
+        matched = match(expected, raw_probes, decoded=True).pipeline
+        pipeline = with_scaling(expected, matched)
+        spreads = (photo.pixels.std() for photo, _ in raw_probes)
+        if levels_apart(pipeline, raw_probes) <= UNCONVERTED_LEFT_SHARE * min(spreads):
+            return Reading(pipeline, unexplained={"decode": max(words)})
+    return None
+
+
+def _unconverted_probe(probe: Probe) -> tuple[Probe, str]:
+    """Return a probe of the values in its file and words for them; itself and none where they are RGB."""
+    photo = probe.photo
+    if photo.notes and photo.file:
+        image, _ = first_frame(photo.file, photo.name, [])
+        if image.mode not in _UNCHANGED_MODES:
+            values = np.atleast_3d(np.asarray(image).astype(np.uint8))
+            raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
+            words = f"file: its {image.mode} values converted to RGB here, not there"
+            return Probe(raw, probe.result), words
+    return probe, ""
 
 
 def _rises_in_steps(pipeline: Pipeline, probe: Probe, distinct_values: Float64) -> bool:
@@ -346,7 +356,7 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     least_share = min(unexplained_share(levels, values), colours.unexplained_share)
     pipeline = part.pipeline
     unexplained = _placement_words(origin, part)
-    if ordered.order and pipeline.size != expected.size:
+    if ordered.orders and pipeline.size != expected.size:
         # Turned, sides that the network takes are no other size.
         pipeline = expected_so_decoded
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
@@ -358,7 +368,9 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
             f"{colours.step}: {expected_here} here, {colours.words} there"
         )
     if colours.line and not unexplained:
-        pipeline = with_fill(pipeline, colours.line, colours.channels, values_around)
+        pipeline, unexplained = with_fill(
+            pipeline, colours.line, colours.channels, values_around
+        )
     pipeline = with_colours(expected_so_decoded, pipeline, colours).replace(
         layout=ordered.layout
     )
@@ -367,9 +379,13 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
 
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     """Say in which order values are or which part is shown, where no pipeline does so."""
-    if origin.ordered.order:
-        return {"layout": f"image: as it is here, {origin.ordered.order} there"}
     source = origin.source
+    orders = origin.ordered.orders
+    if orders:
+        words = f"as it is here, {' and '.join(orders)} there"
+        if orders[0].startswith(f"rows of {source.photo.size[1]} "):
+            words = "resized here, cut off after as many values there"
+        return {"layout": f"image: {words}"}
     words = window_words(source.pipeline, part, source.photo)
     return {"resize": words} if words else {}
 
@@ -377,7 +393,8 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
 def _unrelated_reading(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
     """Say how much a result (H, W, C) is like a photo that does not explain it."""
     expected = expected.replace(size=nearest.size)
-    grey = probe.result.mean(axis=-1)
+    # Where a buffer ends early, there is no number.
+    grey = np.nan_to_num(probe.result).mean(axis=-1)
     images = (run(TO_SIZE, entry, probe.photo) for entry in (expected, nearest))
     likeness = max(
         abs(correlation(detail_of(image.mean(axis=-1)), detail_of(grey)))

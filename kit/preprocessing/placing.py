@@ -92,12 +92,13 @@ def unexplained_share(levels: Float64, values: Float64) -> float:
 
 
 class Content:
-    """An image (H, W, C) between borders of one colour, in cells.
+    """An image (H, W, C) between borders of one colour, in cells; rows and columns of NaN are borders, too.
 
     `size` is that of the whole image.
     """
 
     def __init__(self, image: Float64) -> None:
+        image = np.nan_to_num(image)
         self.size: Size = image.shape[:2]
         self._content_edges = np.array(
             [_edges_of_content(image, axis) for axis in (1, 0)]

@@ -238,6 +238,16 @@ def test_two_photos_tell_a_scaling_from_one_by_each_image():
         assert ("one photo cannot tell this scaling" in notes) == (count == 1)
 
 
+def test_tensors_in_another_order_than_the_photos_are_told():
+    tensors = [SQUASHED.apply(photo) for photo in PHOTOS]
+    found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS, tensors[::-1])
+    first, middle, last = (comparison.differences for comparison in found.comparisons)
+    assert first == last
+    assert middle == ()
+    swapped = f"{PHOTOS[2].name} in place of {PHOTOS[0].name}"
+    assert first == (f"content: {swapped} there, as of files in another order",)
+
+
 def blurred(pixels):
     return scaled(cv2.blur(pixels, (9, 9)))
 

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from kit.images.opening import Decoding
 from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
+from kit.preprocessing.buffers import each_order
 from kit.preprocessing.calling import call
+from kit.preprocessing.comparison import relative_distance
 from kit.preprocessing.fitting import Probe
 from kit.preprocessing.matching import levels_apart
 from kit.preprocessing.scaling import Scaling
@@ -643,9 +645,15 @@ def test_a_rare_step_is_read_from_a_tensor(changes, step):
         assert comparison.differences == here.compare(there, CAT).differences
 
 
-def test_what_is_darker_than_black_around_a_photo_is_filled_with_black():
-    small = resized(CAT.pixels, size=(224, 149)) / 127.5 - 1
-    darker = cv2.copyMakeBorder(small, 38, 37, 0, 0, 0, value=[-2] * 3)
+def test_borders_of_several_colours_are_named():
+    boxed = KERAS.replace(fit="letterbox")
+    small = resized(CAT.pixels, size=(224, 149))
+    mirrored = cv2.copyMakeBorder(small, 38, 37, 0, 0, cv2.BORDER_REFLECT)
+    (words,) = boxed.compare(mirrored / 127.5 - 1, CAT).differences
+    fills = "one colour here, several there, as from mirrored or repeated edges"
+    assert words == f"fill: {fills}"
+    # No fill is darker than black.
+    darker = cv2.copyMakeBorder(small / 127.5 - 1, 38, 37, 0, 0, 0, value=[-2] * 3)
     assert "letterbox on (0, 0, 0) there" in str(YOLO.compare(darker, CAT))
 
 
@@ -688,10 +696,45 @@ def test_a_tensor_shows_how_its_file_was_decoded():
     assert ignored.compare(KERAS.apply, photo).equal
 
 
-def test_channels_of_argb_are_named():
-    argb = np.dstack([np.full((224, 224), 255), resized(CAT.pixels)[..., :2]])
-    (words,) = KERAS.compare(argb / 127.5 - 1, CAT).differences
-    assert words == "channels: rgb here, a constant, r, g there"
+def in_rows(pixels, count):
+    """Lay rows of pixels out in longer ones, as a camera does, and read as many values as there should be."""
+    rows = np.zeros((224, count, pixels.shape[2]), np.float32)
+    rows[:, :224] = pixels
+    return rows.ravel()[: 224 * 224 * 3].reshape(224, 224, 3)
+
+
+RGBA = np.dstack([resized(CAT.pixels), np.full((224, 224), 255)])
+RGB = RGBA[..., :3]
+SCRAMBLED = [
+    (
+        in_rows(RGBA[:, ::-1], 232),
+        "image: as it is here, rows of 232 RGBA pixels and mirrored left to right there",
+    ),
+    (
+        CAT.pixels.ravel()[: RGB.size].reshape(RGB.shape),
+        "image: resized here, cut off after as many values there",
+    ),
+    (RGBA[..., [3, 0, 1]], "channels: rgb here, a constant, r, g there"),
+]
+
+
+@pytest.mark.parametrize(("levels", "words"), SCRAMBLED)
+def test_the_order_of_values_in_memory_is_named(levels, words):
+    assert KERAS.compare(levels / 127.5 - 1, CAT).differences == (words,)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "columns", "kind", "rows"),
+    [(RGB, 240, "RGB", 209), (RGBA, 232, "RGBA", 162)],
+)
+def test_of_longer_rows_whole_ones_are_cut_and_nothing_is_known_of_the_rest(
+    pixels, columns, kind, rows
+):
+    images = {each.orders: each.image for each in each_order(in_rows(pixels, columns))}
+    image = images[f"rows of {columns} {kind} pixels",]
+    np.testing.assert_array_equal(image[:rows], RGB[:rows])
+    assert np.isnan(image[rows:]).all()
+    assert len(image) == 224
 
 
 def test_levels_as_16_bits_are_numbers_as_they_are():
@@ -735,16 +778,46 @@ def test_what_one_photo_hides_is_read_from_another():
     assert "to 200 of 300 " in reading.unexplained["resize"]
 
 
-def test_a_file_that_was_converted_is_named_where_a_difference_may_come_from_that(
-    tmp_path,
-):
+def test_a_file_that_is_read_as_if_it_were_rgb_is_named(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(CAT.pixels).quantize(64).save(path)
+    levels = np.dstack([np.asarray(Image.open(path))] * 3)
+    tensor = resized(levels, 0) / 127.5 - 1
+    differences = KERAS.compare(tensor, load_image(path)).differences
+    words = "file: its {} values converted to RGB here, not there"
+    assert words.format("P") in differences
+    # Pillow makes cyan of red by taking it from 255.
     path = tmp_path / "photo.tif"
     Image.fromarray(CAT.pixels).convert("CMYK").save(path)
     photo = load_image(path)
     three = lambda path: resized(np.asarray(Image.open(path))[..., :3]) / 127.5 - 1
+    for code in (three, three(path)):
+        assert KERAS.compare(code, photo).differences == (words.format("CMYK"),)
+    tensors = [three(path), KERAS.apply(CAT) + 1e-3]
+    reading = black_box.read(KERAS, tensors, [photo, CAT])
+    of_rgb = reading, reading.called[1], CAT, relative_distance
+    assert black_box.comparison_with_code(KERAS, *of_rgb).equal
+    negative = lambda path: 1 - resized(load_image(path).pixels) / 127.5
+    (polarity,) = KERAS.compare(negative, photo).differences
+    assert polarity == "polarity: as it is here, inverted there"
     unlike = KERAS.compare(lambda path: three(path) ** 3, photo)
     note = "they may differ where the file is read; here: CMYK converted to RGB"
     assert unlike.notes[1] == note
+
+
+def test_corners_that_are_aligned_are_named():
+    # The centres of the first and the last pixel are those of the photo.
+    photo = load_image(CAT_FILE.with_name("castle.jpg"))
+    height, width, _ = photo.pixels.shape
+    rows, columns = np.linspace(0, height - 1, 224), np.linspace(0, width - 1, 224)
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    channels = np.moveaxis(photo.pixels.astype(float), -1, 0)
+    aligned = [map_coordinates(channel, grid, order=1) for channel in channels]
+    here = KERAS.replace(filter="tf_bilinear")
+    (words,) = here.compare(np.stack(aligned, -1) / 127.5 - 1, photo).differences
+    assert words.endswith(
+        ", as with align_corners or without half-pixel centres, there"
+    )
 
 
 def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():

@@ -1,0 +1,86 @@
+"""How the values of an image may lie in memory, and how the image may lie in them."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from kit._arrays import Float64
+from kit.preprocessing.comparison import SCRAMBLED, TURNS
+from kit.preprocessing.pipeline import LAYOUTS
+from kit.preprocessing.resizing import LARGEST_SIDE
+
+KINDS_OF_PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
+"""By the count of their values."""
+LEAST_ROWS = 8
+"""As many rows a buffer has at least."""
+LEAST_PIXELS = 16
+"""As many pixels a row has at least, beyond what is like a pixel for being beside it."""
+
+
+class Ordered(NamedTuple):
+    """An image (H, W, C) from values in one order, NaN where there is none: that of a layout.
+
+    Where it is none of a layout, `orders` say how values lie in memory and how the image is turned.
+    """
+
+    image: Float64
+    layout: str
+    orders: tuple[str, ...] = ()
+
+
+def each_order(result: Float64) -> Iterator[Ordered]:
+    """Yield the images that a result (H, W, C) or (C, H, W) may be, the most usual first."""
+    is_channels_first = (
+        result.shape[0] in KINDS_OF_PIXELS and result.shape[2] not in KINDS_OF_PIXELS
+    )
+    layout = "channels_first" if is_channels_first else "channels_last"
+    image = np.moveaxis(result, 0, -1) if is_channels_first else result
+    for order, ordered in _each_memory_order(image, result.ravel()):
+        for turn, undo in TURNS.items():
+            orders = tuple(filter(None, (order, turn)))
+            if len(orders) == 1 and orders[0] in LAYOUTS and not is_channels_first:
+                yield Ordered(undo(ordered), layout=orders[0])
+            else:
+                yield Ordered(undo(ordered), layout, orders)
+
+
+def _each_memory_order(
+    image: Float64, values: Float64
+) -> Iterator[tuple[str, Float64]]:
+    """Yield words and images for each way in which values may lie, none for the usual one."""
+    yield "", image
+    for order, undo in SCRAMBLED.items():
+        yield order, undo(image)
+    height, width, _ = image.shape
+    for pixel_values in (image.shape[2], 4):
+        if values.size // LEAST_ROWS <= LEAST_PIXELS * pixel_values:
+            continue
+        row_values = _likeliest_row_values(values, pixel_values)
+        if row_values == image[0].size:
+            continue
+        rows = np.resize(values, (values.size // row_values, row_values))
+        # Without what fills up each row behind its last pixel.
+        whole_pixels = rows[:, : row_values // pixel_values * pixel_values]
+        pixels = whole_pixels.reshape(len(rows), -1, pixel_values)
+        if pixels.shape[1] >= width:
+            # As large as it should be, as far as there are rows.
+            pixels = pixels[:height, :width]
+        if pixel_values == 4:
+            # Opacity is the same everywhere, mostly.
+            varies = np.ptp(pixels, axis=(0, 1)) > 0
+            pixels = pixels[..., varies | ~varies.any()]
+        missing = height - len(pixels) if pixels.shape[1] == width else 0
+        pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
+        kind = KINDS_OF_PIXELS[pixel_values]
+        yield f"rows of {row_values / pixel_values:g} {kind} pixels", pixels
+
+
+def _likeliest_row_values(buffer: Float64, pixel_values: int) -> int:
+    """Return after how many values, which make a row, a buffer is most like itself."""
+    # The correlation of the buffer with itself, moved by each length.
+    spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)
+    longest = min(buffer.size // LEAST_ROWS, LARGEST_SIDE * pixel_values)
+    lengths = np.arange(LEAST_PIXELS * pixel_values, longest)
+    products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
+    return int(lengths[np.argmax(products / (buffer.size - lengths))])
