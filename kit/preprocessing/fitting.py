@@ -13,6 +13,7 @@ from kit.preprocessing.pipeline import TO_SIZE, Pipeline, fit_words, run
 from kit.preprocessing.placing import (
     BY_UNEXPLAINED_SHARE,
     SAME_LEVELS,
+    UNEXPLAINED_RATIO,
     Window,
     first_as_good,
     pixels_apart,
@@ -30,6 +31,8 @@ ROUNDED_SHARE = 1 / 28
 NEAR_PIXELS = 10
 # Of so many rows and columns one is looked at to compare fits and filters.
 ROWS_PER_COMPARED = 2
+# Sides to which images are usually shrunk beforehand.
+THUMBNAIL_SIDES = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
 
 
 class Probe(NamedTuple):
@@ -81,7 +84,7 @@ def each_fit(
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
     # Channels, scaling and layout are read and set afterwards.
-    sized = expected.replace(size=size, invert=False, cast=None)
+    sized = expected.replace(size=size, thumbnail=None, invert=False, cast=None)
     for fit in dict.fromkeys((expected.fit, *FITS)):
         for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
             yield sized.replace(fit=fit, crop_fraction=fraction)
@@ -178,7 +181,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
         nearest, photo, window
     ):
         return Part(nearest, window)
-    return part
+    return _with_thumbnail(part, probe)
 
 
 def _leaves_at_most(levels: float, part: Part, photo: Photo) -> bool:
@@ -197,9 +200,26 @@ def _with_best_filter(part: Part, probe: Probe) -> Part:
     if _leaves_at_most(SAME_LEVELS, part, probe.photo):
         return part
     filtered = (part.pipeline.replace(filter=name) for name in FILTERS)
-    parts = (_measured(part._replace(pipeline=entry), probe) for entry in filtered)
-    best = min(parts, key=BY_UNEXPLAINED_SHARE)
-    if _leaves_at_most(DECODER_LEVELS, best, probe.photo):
+    return _with_better_pipeline(part, filtered, probe, enough_levels=DECODER_LEVELS)
+
+
+def _with_thumbnail(part: Part, probe: Probe) -> Part:
+    """Return a part of an image that was shrunk first, if that makes a result."""
+    is_explained = _leaves_at_most(DECODER_LEVELS, part, probe.photo)
+    if part.window is not None or is_explained:
+        return part
+    shrunk = (part.pipeline.replace(thumbnail=(side, side)) for side in THUMBNAIL_SIDES)
+    enough_levels = UNEXPLAINED_RATIO * SAME_LEVELS
+    return _with_better_pipeline(part, shrunk, probe, enough_levels=enough_levels)
+
+
+def _with_better_pipeline(
+    part: Part, pipelines: Iterable[Pipeline], probe: Probe, enough_levels: float
+) -> Part:
+    """Return a part as another pipeline shows it, if that leaves little and much less."""
+    measured = (_measured(part._replace(pipeline=entry), probe) for entry in pipelines)
+    best = min(measured, key=BY_UNEXPLAINED_SHARE)
+    if _leaves_at_most(enough_levels, best, probe.photo):
         return first_as_good([part, best])
     return part
 

@@ -37,11 +37,12 @@ FITS = [
     {"fit": "squash_crop", "crop_fraction": 0.875},
     {"fit": "letterbox_corner", "filter": "lanczos"},
     {"size": (40, 60), "filter": "tf_bilinear"},
+    {"thumbnail": (32, 32)},
 ]
 
 
 @pytest.mark.parametrize("changes", FITS)
-def test_a_part_is_read_as_the_fit_and_the_filter_that_show_it(changes):
+def test_a_part_is_read_as_the_fit_the_filter_and_the_thumbnail_that_show_it(changes):
     here = Preprocessing(48)
     there = here.replace(**changes)
     probe = Probe(CAT, run(TO_SIZE, there, CAT).astype(float))
