@@ -13,7 +13,7 @@ from kit.classifier.classifier import Classifier, check_first, known_preprocessi
 from kit.classifier.engines import finite, fitted
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Code, compared, read
+from kit.preprocessing.black_box import Code, comparison_with_code, read
 from kit.preprocessing.calling import image_of, numpy_of, with_names
 from kit.preprocessing.colours import AGREEING_LEVELS
 from kit.preprocessing.comparison import Comparison
@@ -181,7 +181,7 @@ def _checkup(
     if len(class_pairs) == len(photos):
         changed = float(np.diff(class_pairs).any(axis=1).mean())
     comparisons = [
-        compared(expected, reading, called, photo, effect)
+        comparison_with_code(expected, reading, called, photo, effect)
         for called, photo in calls_and_photos
     ]
     preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
@@ -214,8 +214,10 @@ def stand_in(
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
-    if AGREEING_LEVELS < reading.levels < np.inf:
-        headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
+    if AGREEING_LEVELS < reading.levels_off < np.inf:
+        headline += (
+            f" {reading.levels_off:.2g} levels (root mean square) are unexplained"
+        )
     return nearest, headline
 
 

@@ -14,11 +14,11 @@ from kit._checking import built, guiding, instance, parsed
 from kit._reporting import changed
 from kit.images.opening import Decoding
 from kit.images.photo import Source, load_image
-from kit.preprocessing.black_box import Code, compared, read
+from kit.preprocessing.black_box import Code, comparison_with_code, read
 from kit.preprocessing.comparison import (
     Comparison,
     arrays_by_step,
-    compare_values,
+    compare_pipelines,
     relative_distance,
 )
 from kit.preprocessing.configs import fields_for, read_configs
@@ -167,14 +167,16 @@ class Preprocessing(Pipeline):
         opened = None if photo is None else load_image(photo)
         # Two values are compared field by field; a photo only adds what the fields do to it.
         if isinstance(other, Preprocessing):
-            return compare_values(self, other, opened)
+            return compare_pipelines(self, other, opened)
         if opened is None or not (callable(other) or hasattr(other, "__array__")):
             expected = "a Preprocessing, or a function or tensor and a photo"
             raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
         # Of other code all that is known is what it makes of the photo.
         decoded = opened.decoded(self.decoding)
         reading = read(self, other, [decoded])
-        return compared(self, reading, reading.called[0], decoded, relative_distance)
+        return comparison_with_code(
+            self, reading, reading.called[0], decoded, relative_distance
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
-from math import inf, prod, sqrt
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from kit.preprocessing.calling import (
     image_of,
     numpy_of,
     tensor_shape,
+    unflattened,
     why_unusable,
 )
 from kit.preprocessing.colours import (
@@ -44,17 +45,16 @@ from kit.preprocessing.matching import (
     levels_apart,
     match,
     sources_of,
-    unconverted,
+    unconverted_reading,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
-from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, SCALINGS, affine
+from kit.preprocessing.scaling import SCALINGS, affine
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
-_Calls = Callable[..., Called]
-"""A function, called by `call` on a photo and how it is given."""
+_Caller = Callable[..., Called]
+"""Calls a person's function, as `call` does, on a photo that is given in one form."""
 
 PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
@@ -77,6 +77,7 @@ _ONE_PHOTO_NOTE = (
 )
 _SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
 _STEPS = [operation.name for operation in PIPELINE]
+_TENSOR_NOTE = "it is a tensor, made of the file, so decoding is compared"
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
@@ -84,34 +85,35 @@ def read(
     expected: Pipeline,
     code: Code,
     photos: Sequence[Photo],
-    numbers: Callable[[Any], Array] = numpy_of,
+    to_array: Callable[[Any], Array] = numpy_of,
 ) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what a tensor, or what
-    a function returns, stands for.
+    Tensors are one, or one for each photo, else a ValueError is raised; `to_array` returns what a tensor, or
+    what a function returns, stands for.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
+    caller: _Caller | None = None
     if callable(code):
-        code = partial(call, code, expected=expected, numbers=numbers)
-        called = _called_on_each(code, photos)
+        caller = partial(call, code, expected=expected, to_array=to_array)
+        called = _called_on_each(caller, photos)
     else:
-        called = _tensors_as_called(expected, code, photos, numbers)
-    samples = _probes(expected, photos, called)
-    if not samples:
+        called = _tensors_as_called(expected, code, photos, to_array)
+    probes = _probes(expected, photos, called)
+    if not probes:
         return Reading(expected, inf, called=called)
     # Where a call failed, it is empty.
     given_as = max(outcome.given_as for outcome in called)
     # The least square first, on which fits differ most.
-    samples.sort(key=lambda sample: min(sample.photo.size) / max(sample.photo.size))
-    return replace(_read(expected, code, given_as, samples), called=called)
+    probes.sort(key=lambda probe: min(probe.photo.size) / max(probe.photo.size))
+    return replace(_read(expected, caller, given_as, probes), called=called)
 
 
-def _called_on_each(calls: _Calls, photos: Sequence[Photo]) -> tuple[Called, ...]:
-    first = calls(photos[0])
+def _called_on_each(caller: _Caller, photos: Sequence[Photo]) -> tuple[Called, ...]:
+    first = caller(photos[0])
     # They are given what the first one took; where it failed, each is given every form.
-    others = (calls(photo, first.given_as) for photo in photos[1:])
+    others = (caller(photo, first.given_as) for photo in photos[1:])
     return first, *others
 
 
@@ -119,7 +121,7 @@ def _tensors_as_called(
     expected: Pipeline,
     code: Any,
     photos: Sequence[Photo],
-    numbers: Callable[[Any], Array],
+    to_array: Callable[[Any], Array],
 ) -> tuple[Called, ...]:
     # A list of numbers is a tensor itself.
     is_list = isinstance(code, list | tuple)
@@ -130,65 +132,39 @@ def _tensors_as_called(
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
     pairs = zip(photos, tensors, strict=True)
     return tuple(
-        _tensor_as_called(expected, photo, numbers(tensor)) for photo, tensor in pairs
+        _tensor_as_called(expected, photo, to_array(tensor)) for photo, tensor in pairs
     )
 
 
 def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
-    """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
-    form = TENSOR
-    count = prod(tensor_shape(expected, photo))
-    value_bytes, remainder = divmod(array.nbytes, count)
-    is_of_floats = not remainder and value_bytes in {2, 4, 8}
-    # Floats whose bytes, or halves as uint16, were read as numbers.
-    is_other_count = array.ndim == 1 and array.size != count
-    are_halves = array.dtype == np.uint16 and array.max(initial=0) > 255
-    if array.dtype.kind in "buif" and is_of_floats and (is_other_count or are_halves):
-        array = np.ravel(array).view(f"f{value_bytes}")
-        form = f"{TENSOR} whose bytes were read as {array.dtype}"
-    # A flat buffer.
-    if array.size == max(array.shape, default=0):
-        size = expected.size or photo.size
-        # Of another size in the same proportions, or of other pixels.
-        scale = sqrt(array.size / count)
-        sides = tuple(min(max(1, round(side * scale)), LARGEST_SIDE) for side in size)
-        shape = tensor_shape(expected.replace(size=sides), photo)
-        if prod(shape) == array.size:
-            array = array.reshape(shape)
-        elif not array.size % prod(size):
-            array = array.reshape(*size, -1)
+    array = unflattened(array, tensor_shape(expected, photo))
     problem = why_unusable(array)
-    is_unlike = array.dtype.kind == "f" and not _fits_an_image(array)
-    if is_unlike and _fits_an_image(array.byteswap()):
-        problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
-    return Called(array, given_as=form)
-
-
-def _fits_an_image(array: Array) -> bool:
-    # By its largest value; the limits themselves are no float16.
-    return 1 / LARGEST < float(np.abs(array).max(initial=0)) < LARGEST
+    return Called(array, given_as=TENSOR)
 
 
 def _read(
-    expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
+    expected: Pipeline,
+    caller: _Caller | None,
+    given_as: str,
+    probes: Sequence[Probe],
 ) -> Reading:
     """Read the tensors of photos and, of a function, what it makes of the same again."""
-    if callable(code):
-        unexplained = _unsteady_words(expected, code, given_as, samples)
+    if caller is not None:
+        unexplained = _unsteady_words(expected, caller, given_as, probes)
         if unexplained:
             return Reading(expected, unexplained=unexplained)
     decoded = given_as in ARRAYS
-    first = samples[0]
+    first = probes[0]
     same_shape = [
-        sample
-        for sample in samples[:PHOTOS_READ]
-        if sample.result.shape == first.result.shape
+        probe
+        for probe in probes[:PHOTOS_READ]
+        if probe.result.shape == first.result.shape
     ]
-    several = same_shape
-    if callable(code):
-        others = _other_image(expected, code, given_as, first)
+    matched = same_shape
+    if caller is not None:
+        others = _probe_of_another_image(expected, caller, given_as, first)
         # Of one value in each channel more is to be said than that it is always the same.
         is_same = any(np.array_equal(other.result, first.result) for other in others)
         if is_same and np.ptp(first.result, axis=(0, 1)).any():
@@ -196,37 +172,44 @@ def _read(
         # The other image has no file, whose levels of 16 bits the function may take as they are.
         sources = sources_of(expected, first.photo, decoded=decoded)
         if not any(source.pipeline.decoding.depth == "clip" for source in sources):
-            several = [*same_shape, *others]
-    matched = match(expected, several, decoded=decoded)
-    reading = _unless_rounded(expected, several, matched, decoded=decoded)
+            matched = [*same_shape, *others]
+    nearest = match(expected, matched, decoded=decoded)
+    reading = _expected_if_rounded(expected, matched, nearest, decoded=decoded)
     # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
-    rival = reading.pipeline if callable(code) else expected
-    if levels_apart(rival, several) > AGREEING_LEVELS:
-        reading = unconverted(expected, same_shape) or reading
-    # Beside what is strange, no pipeline says how much is left.
-    levels = reading.levels_off
-    if not reading.unexplained:
-        levels = levels_apart(reading.pipeline, samples)
-    reading = replace(reading, levels=levels)
-    # A photo that is recognised is no other one.
-    for other in same_shape[1:] if "tensor" in reading.unexplained else ():
+    rival = expected if caller is None else reading.pipeline
+    if levels_apart(rival, matched) > AGREEING_LEVELS:
+        reading = unconverted_reading(expected, same_shape) or reading
+    if "tensor" in reading.unexplained:
+        return _reading_of_other_photo(expected, same_shape) or reading
+    if reading.unexplained:
+        # Beside what is strange, no pipeline says how much is left.
+        return reading
+    return replace(reading, levels_off=levels_apart(reading.pipeline, probes))
+
+
+def _reading_of_other_photo(
+    expected: Pipeline, probes: Sequence[Probe]
+) -> Reading | None:
+    """Say which other photo the first result shows; None where it shows none."""
+    first, *others = probes
+    for other in others:
         shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
         if shown.levels_off <= DECODER_LEVELS:
             words = f"{other.photo.name} in place of {first.photo.name} there"
             words = f"content: {words}, as of files in another order"
             return Reading(expected, unexplained={"tensor": words})
-    return reading
+    return None
 
 
-def _other_image(
-    expected: Pipeline, calls: _Calls, given_as: str, sample: Probe
+def _probe_of_another_image(
+    expected: Pipeline, caller: _Caller, given_as: str, probe: Probe
 ) -> list[Probe]:
     """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
     # Upside down, since a black and white image is the same if it is scaled by itself.
-    photo = Photo(sample.photo.pixels[::-1] // np.uint8(2))
-    again = calls(photo, given_as)
-    probes = _probes(expected, [photo], [again])
-    return [probe for probe in probes if probe.result.shape == sample.result.shape]
+    photo = Photo(probe.photo.pixels[::-1] // np.uint8(2))
+    called = caller(photo, given_as)
+    others = _probes(expected, [photo], [called])
+    return [other for other in others if other.result.shape == probe.result.shape]
 
 
 def _probes(
@@ -240,13 +223,13 @@ def _probes(
     ]
 
 
-def _unless_rounded(
-    expected: Pipeline, samples: Sequence[Probe], reading: Reading, *, decoded: bool
+def _expected_if_rounded(
+    expected: Pipeline, probes: Sequence[Probe], reading: Reading, *, decoded: bool
 ) -> Reading:
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
     # What rounding makes of another decoding is no other scaling.
     expected = expected.replace(decoding=reading.pipeline.decoding)
-    levels = levels_apart(expected, samples)
+    levels = levels_apart(expected, probes)
     slope, expected_slope = (
         affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)
     )
@@ -260,33 +243,33 @@ def _unless_rounded(
         return Reading(expected)
     if levels > AGREEING_LEVELS:
         return reading
-    coloured = expected.replace(
+    with_its_colours = expected.replace(
         channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
     )
-    if UNEXPLAINED_RATIO * levels_apart(coloured, samples) < levels:
-        return Reading(coloured)
+    if UNEXPLAINED_RATIO * levels_apart(with_its_colours, probes) < levels:
+        return Reading(with_its_colours)
     return Reading(expected)
 
 
 def _unsteady_words(
-    expected: Pipeline, calls: _Calls, given_as: str, samples: Sequence[Probe]
+    expected: Pipeline, caller: _Caller, given_as: str, probes: Sequence[Probe]
 ) -> WordsByStep:
     """Call a function again, last of all, since it may fail from some call on."""
-    for sample in islice(cycle(samples), CALLS_REPEATED):
-        again = calls(sample.photo, given_as)
+    for probe in islice(cycle(probes), CALLS_REPEATED):
+        again = caller(probe.photo, given_as)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
         image = image_of(again.tensor, expected)
-        tolerance = SAME_RANGE_SHARE * np.ptp(sample.result)
-        if image.shape != sample.result.shape or not np.allclose(
-            image, sample.result, atol=tolerance
+        tolerance = SAME_RANGE_SHARE * np.ptp(probe.result)
+        if image.shape != probe.result.shape or not np.allclose(
+            image, probe.result, atol=tolerance
         ):
             words = "is random, two calls on one image return different tensors"
             return {"function": f"code: {words}"}
     return {}
 
 
-def compared(
+def comparison_with_code(
     expected: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect
 ) -> Comparison:
     """Compare a preprocessing with what a function made of a photo that is decoded as the preprocessing does.
@@ -296,74 +279,74 @@ def compared(
     if called.tensor is None:
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
-    sample = Probe(photo, image_of(called.tensor, expected))
+    probe = Probe(photo, image_of(called.tensor, expected))
     tensor = run(PIPELINE, expected, photo)[0]
     whole_difference = StepDifference.of(
-        "tensor", tensor, sample.result.astype(called.tensor.dtype)
+        "tensor", tensor, probe.result.astype(called.tensor.dtype)
     )
-    causes: list[Difference] = []
-    notes = [_note_of_kind(called)]
+    differences: list[Difference] = []
+    notes = [_note_on_decoding(called)]
     if whole_difference.differs or "function" in reading.unexplained:
-        causes = _causes(expected, reading, sample, tensor, effect)
-        is_colours = any(cause.step == "channels" for cause in causes)
+        differences = _differences(expected, reading, probe, tensor, effect)
+        is_colours = any(difference.step == "channels" for difference in differences)
         if called.given_as in ARRAYS and is_colours:
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
-        if reading.exact or not causes:
-            subject = "what is listed above" if causes else "this preprocessing"
-            levels = levels_apart(reading.pipeline, [sample])
+        if reading.exact or not differences:
+            subject = "what is listed above" if differences else "this preprocessing"
+            levels = levels_apart(reading.pipeline, [probe])
             remainder = f" to within {levels:.2f} levels (root mean square)"
             notes.append(
                 f"{subject} reproduces the result{remainder if levels >= 0.005 else ''}"
             )
-            if _fits_one_photo_alone(reading, expected):
+            if _is_fitted_to_one_photo(reading, expected):
                 notes.append(_ONE_PHOTO_NOTE)
         elif photo.file and called.given_as not in ARRAYS and photo.notes:
             conversions = ", ".join(photo.notes)
             notes.append(f"they may differ where the file is read; here: {conversions}")
-        if reading.unexplained and DECODER_LEVELS < reading.levels < inf:
-            remainder = f"{reading.levels:.2f} levels (root mean square)"
+        if reading.unexplained and DECODER_LEVELS < reading.levels_off < inf:
+            remainder = f"{reading.levels_off:.2f} levels (root mean square)"
             notes.append(f"what is listed above leaves {remainder} unexplained")
     return Comparison.on(
-        causes,
-        first_step=min(causes, key=_place_of).step if causes else None,
+        differences,
+        first_step=min(differences, key=_step_index).step if differences else None,
         steps=(whole_difference,),
         photo=photo.name,
         notes=tuple(notes),
     )
 
 
-def _place_of(difference: Difference) -> int:
+def _step_index(difference: Difference) -> int:
     """Return where its step stands in the pipeline; behind all of them, where it is none."""
     return [*_STEPS, difference.step].index(difference.step)
 
 
-def _note_of_kind(called: Called) -> str:
-    if called.given_as.startswith(TENSOR):
-        return f"it is {called.given_as}, made of the file, so decoding is compared"
+def _note_on_decoding(called: Called) -> str:
+    if called.given_as == TENSOR:
+        return _TENSOR_NOTE
     return _PIXELS_NOTE if called.given_as in ARRAYS else _FILE_NOTE
 
 
-def _fits_one_photo_alone(reading: Reading, expected: Pipeline) -> bool:
+def _is_fitted_to_one_photo(reading: Reading, expected: Pipeline) -> bool:
     """Whether the scaling was fitted to one photo, by whose values it may as well have been scaled."""
     scaling = reading.pipeline.scaling
     is_fitted = len(scaling) == 1 and scaling not in SCALINGS.values()
     return is_fitted and scaling != expected.scaling and len(reading.called) == 1
 
 
-def _causes(
-    expected: Pipeline, reading: Reading, sample: Probe, tensor: Array, effect: Effect
+def _differences(
+    expected: Pipeline, reading: Reading, probe: Probe, tensor: Array, effect: Effect
 ) -> list[Difference]:
     """Return the steps that differ on one photo, and what they leave unexplained."""
-    photo, result = sample
-    causes = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
-    levels = levels_apart(reading.pipeline, [sample])
+    photo, result = probe
+    differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
+    levels = levels_apart(reading.pipeline, [probe])
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
     same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     for step, words in reading.unexplained.items():
         # Files of several kinds are read in several ways.
         if step != "decode" or levels > same_levels:
-            causes.append(Difference(step, words, effect(tensor, result)))
+            differences.append(Difference(step, words, effect(tensor, result)))
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"
@@ -374,19 +357,24 @@ def _causes(
             remainder = f"{levels:.2f} levels (root mean square) are unexplained"
             words = f"values: {remainder}, {departure_words(image, own_image)}"
         # A step that is named explains more than what is left.
-        least = min([effect(nearest, result), *(cause.effect for cause in causes)])
-        causes.append(Difference("tensor", words, least))
-    return causes
+        least = min(
+            [
+                effect(nearest, result),
+                *(difference.effect for difference in differences),
+            ]
+        )
+        differences.append(Difference("tensor", words, least))
+    return differences
 
 
 def departure_words(image: Float64, result: Float64) -> str:
     """Say what kind of difference there is between an image and a result, both in levels (H, W)."""
     difference = result - image
     difference -= difference.mean()
-    detail_share = correlation(detail_of(image), difference)
-    if detail_share <= -DETAILED_CORRELATION:
+    detail_correlation = correlation(detail_of(image), difference)
+    if detail_correlation <= -DETAILED_CORRELATION:
         return "for want of fine detail, as after a blur, a smaller size, JPEG or another filter"
-    if detail_share >= DETAILED_CORRELATION:
+    if detail_correlation >= DETAILED_CORRELATION:
         return "of more fine detail, as after sharpening, more local contrast or another filter"
     averaged = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
     if np.std(averaged) <= GRAIN_SMOOTHED_SHARE * np.std(difference):

@@ -18,10 +18,10 @@ LEAST_PIXELS = 16
 """As many pixels a row has at least, beyond what is like a pixel for being beside it."""
 
 
-class Buffer(NamedTuple):
-    """An image (H, W, C) as it is in one order of values, NaN where there is none, with its layout.
+class Ordered(NamedTuple):
+    """An image (H, W, C) from values in one order, NaN where there is none: that of a layout.
 
-    `orders` say what else it is.
+    Where it is none of a layout, `orders` say how values lie in memory and how the image is turned.
     """
 
     image: Float64
@@ -29,24 +29,26 @@ class Buffer(NamedTuple):
     orders: tuple[str, ...] = ()
 
 
-def buffers(result: Float64) -> Iterator[Buffer]:
+def each_order(result: Float64) -> Iterator[Ordered]:
     """Yield the images that a result (H, W, C) or (C, H, W) may be, the most usual first."""
     is_channels_first = (
         result.shape[0] in KINDS_OF_PIXELS and result.shape[2] not in KINDS_OF_PIXELS
     )
     layout = "channels_first" if is_channels_first else "channels_last"
     image = np.moveaxis(result, 0, -1) if is_channels_first else result
-    for order, pixels in _in_memory(image, result.ravel()):
+    for order, ordered in _each_memory_order(image, result.ravel()):
         for turn, undo in TURNS.items():
-            words = tuple(filter(None, (order, turn)))
-            if len(words) == 1 and words[0] in LAYOUTS and not is_channels_first:
-                yield Buffer(undo(pixels), layout=words[0])
+            orders = tuple(filter(None, (order, turn)))
+            if len(orders) == 1 and orders[0] in LAYOUTS and not is_channels_first:
+                yield Ordered(undo(ordered), layout=orders[0])
             else:
-                yield Buffer(undo(pixels), layout, words)
+                yield Ordered(undo(ordered), layout, orders)
 
 
-def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]:
-    """Yield words and images for each way in which values may lie."""
+def _each_memory_order(
+    image: Float64, values: Float64
+) -> Iterator[tuple[str, Float64]]:
+    """Yield words and images for each way in which values may lie, none for the usual one."""
     yield "", image
     for order, undo in SCRAMBLED.items():
         yield order, undo(image)
@@ -54,13 +56,13 @@ def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]
     for pixel_values in (image.shape[2], 4):
         if values.size // LEAST_ROWS <= LEAST_PIXELS * pixel_values:
             continue
-        row_values = _row_length(values, pixel_values)
+        row_values = _likeliest_row_values(values, pixel_values)
         if row_values == image[0].size:
             continue
         rows = np.resize(values, (values.size // row_values, row_values))
         # Without what fills up each row behind its last pixel.
-        whole = rows[:, : row_values // pixel_values * pixel_values]
-        pixels = whole.reshape(len(rows), -1, pixel_values)
+        whole_pixels = rows[:, : row_values // pixel_values * pixel_values]
+        pixels = whole_pixels.reshape(len(rows), -1, pixel_values)
         if pixels.shape[1] >= width:
             # As large as it should be, as far as there are rows.
             pixels = pixels[:height, :width]
@@ -74,7 +76,7 @@ def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]
         yield f"rows of {row_values / pixel_values:g} {kind} pixels", pixels
 
 
-def _row_length(buffer: Float64, pixel_values: int) -> int:
+def _likeliest_row_values(buffer: Float64, pixel_values: int) -> int:
     """Return after how many values, which make a row, a buffer is most like itself."""
     # The correlation of the buffer with itself, moved by each length.
     spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)

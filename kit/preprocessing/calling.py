@@ -80,12 +80,12 @@ class Recorder:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in {"shape", "input_shape"}:
-            return _current().shape
+            return _current_recording().shape
         return _INPUT_PROPERTIES.get(name, self)
 
     def __getitem__(self, name: Any) -> Any:
         if name == "shape":
-            return np.array(_current().shape)
+            return np.array(_current_recording().shape)
         return _INPUT_PROPERTIES.get(name, self) if isinstance(name, str) else self
 
     def __setitem__(self, place: Any, value: Any) -> None:
@@ -95,7 +95,7 @@ class Recorder:
         """Keep the first image, and end the code."""
         for array in _arrays_in((*values, *options.values())):
             if array.dtype.kind in "buif" and array.size >= LEAST_SIDE_PIXELS**2:
-                _current().arrays.append(array)
+                _current_recording().arrays.append(array)
                 raise _Recorded
         return self
 
@@ -125,7 +125,7 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-def _current() -> _Recording:
+def _current_recording() -> _Recording:
     recording = _recording.get(None)
     if recording is None:
         expected = "a recorder in a function that is checked"
@@ -136,24 +136,26 @@ def _current() -> _Recording:
 
 
 @contextmanager
-def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
+def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     """Let values take the place of a function's arguments and variables; yield what takes an image.
 
     Variables are those of its object, if it is a method, or global. Raises a TypeError for another name.
     """
-    if not names:
+    if not replacements:
         yield function
         return
     parameters = signature(function).parameters
     # What is no argument is a variable, of the object or else global.
-    variables = dict(names)
-    arguments = {name: variables.pop(name) for name in parameters if name in names}
+    variables = dict(replacements)
+    arguments = {
+        name: variables.pop(name) for name in parameters if name in replacements
+    }
     scope = getattr(getattr(function, "__self__", function), "__dict__", {})
     if not variables.keys() <= scope.keys():
         scope = getattr(unwrap(function), "__globals__", {})
     if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
-        raise TypeError(f"Expected {expected}, received {', '.join(names)}")
+        raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
     image_parameter = next(name for name in parameters if name not in arguments)
 
     @wraps(function)
@@ -192,12 +194,12 @@ def call(
     photo: Photo,
     given_as: str = "",
     expected: Pipeline | None = None,
-    numbers: Callable[[Any], Array] = numpy_of,
+    to_array: Callable[[Any], Array] = numpy_of,
 ) -> Called:
     """Call a function on whatever it takes: pixels, a batch of them, a path, a Pillow image, or bytes.
 
     The file has the contents that the photo was decoded from, or is a PNG of its pixels. Of several arrays
-    that it returns, the one counts that fits what is expected; `numbers` says what it stands for.
+    that it returns, the one counts that fits what is expected; `to_array` returns what it stands for.
     """
     shape = tensor_shape(expected or Pipeline(), photo)
     first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
@@ -209,15 +211,15 @@ def call(
         for form in forms:
             if form not in ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
-            image, problem, lines = _image_or_problem(
+            image, problem, lines_reached = _image_or_problem(
                 function, _FORMS[form](photo, path), shape
             )
             if not problem:
-                return Called(numbers(image), given_as=form)
+                return Called(to_array(image), given_as=form)
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reason = f"{problem} (given {form})"
-            reasons_by_problem.setdefault(problem, (lines, reason))
+            reasons_by_problem.setdefault(problem, (lines_reached, reason))
     # The form with which it came furthest is most likely what it takes.
     furthest_first = sorted(
         reasons_by_problem.values(), key=itemgetter(0), reverse=True
@@ -278,13 +280,15 @@ def _image_or_problem(
         arrays = []
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
         message = " ".join(str(error).split())[:120]
-        lines = _lines_reached(error)
-        where = f" in line {lines[-1]}" if lines else ""
+        lines_reached = _lines_reached(error)
+        where = f" in line {lines_reached[-1]}" if lines_reached else ""
         problem = f"raised {type(error).__name__}{where}: {message}"
-        return None, problem.removesuffix(": "), lines
+        return None, problem.removesuffix(": "), lines_reached
     finally:
         _recording.reset(token)
-    arrays = [_in_shape(array, expected_shape) for array in recording.arrays or arrays]
+    arrays = [
+        unflattened(array, expected_shape) for array in recording.arrays or arrays
+    ]
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
@@ -312,13 +316,13 @@ def _lines_reached(error: BaseException) -> list[int]:
     ]
 
 
-def _in_shape(array: Array, expected_shape: tuple[int, ...]) -> Array:
+def unflattened(array: Array, expected_shape: tuple[int, ...]) -> Array:
     """Return a flat array of as many values as the network takes in the network's shape."""
     is_flat = array.size == max(array.shape, default=0) == prod(expected_shape)
     return array.reshape(expected_shape) if is_flat else array
 
 
-_NO_SERIES = Recorder, str, bytes, list, tuple
+_NOT_SERIES = Recorder, str, bytes, list, tuple
 
 
 def _arrays_in(value: Any) -> Iterator[Array]:
@@ -326,7 +330,7 @@ def _arrays_in(value: Any) -> Iterator[Array]:
     if isinstance(value, Mapping):
         value = tuple(value.values())
     elif isinstance(value, Iterable) and not (
-        hasattr(value, "__array__") or isinstance(value, _NO_SERIES)
+        hasattr(value, "__array__") or isinstance(value, _NOT_SERIES)
     ):
         # The first of those that a generator or a data set makes; it may make them for ever.
         value = tuple(islice(value, 1))

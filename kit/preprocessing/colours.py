@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kit._arrays import Float64
-from kit.preprocessing.comparison import short
+from kit.preprocessing.comparison import four_digits
 from kit.preprocessing.pipeline import (
     CHANNELS,
     Changes,
@@ -34,7 +34,7 @@ from kit.preprocessing.scaling import (
 AGREEING_LEVELS = 1.0
 # Of the spread of an image, which is unexplained by a part of a photo that it shows without doubt.
 UNDOUBTED_UNEXPLAINED_SHARE = 0.14
-# Of all channels' parts in one, from which on it is the largest alone.
+# Of all channels' shares in one, from which on it is the largest alone.
 MAIN_CHANNEL_SHARE = 0.9
 # Of the largest spread of a channel, up to which one is the same everywhere.
 CONSTANT_SPREAD_SHARE = 0.01
@@ -100,38 +100,40 @@ def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     """Return the simplest way from levels (N, 3) to results (N, C)."""
     # The order that is expected comes first.
     curves = [
-        _curved(ordered(levels, order), values, order)
+        _curved_colours(in_channel_order(levels, order), values, order)
         for order in dict.fromkeys((expected.channels, *CHANNELS))
-        if ordered(levels[:1], order).shape[1] == values.shape[1]
+        if in_channel_order(levels[:1], order).shape[1] == values.shape[1]
     ]
     curve = first_as_good([curves[0], min(curves, key=BY_UNEXPLAINED_SHARE)])
     ways = [
-        _straight(levels, values, curve.channels),
+        _straight_colours(levels, values, curve.channels),
         curve,
-        _mixed(levels, values),
+        _mixed_colours(levels, values),
         Colours(unexplained_share(levels, values), words=_ANY_COLOURS),
     ]
-    return first_as_good(ways, enough=SAME_LEVELS / (levels.std() + _TINY))
+    return first_as_good(ways, enough_share=SAME_LEVELS / (levels.std() + _TINY))
 
 
 def smoothed_colours_of(
     expected: Pipeline, rough: Colours, levels: Float64, values: Float64
 ) -> Colours:
     """Return how colours become results where fine detail, which may be missing, is averaged."""
-    smooth = colours_of(expected, levels, values)
-    if smooth.line is None or rough.line is None:
-        return smooth
+    smoothed = colours_of(expected, levels, values)
+    if smoothed.line is None or rough.line is None:
+        return smoothed
     # A blur flattens the line, too.
-    levels_off = max(smooth.line.levels_off, rough.line.levels_off / UNEXPLAINED_RATIO)
-    return smooth._replace(line=smooth.line._replace(levels_off=levels_off))
+    levels_off = max(
+        smoothed.line.levels_off, rough.line.levels_off / UNEXPLAINED_RATIO
+    )
+    return smoothed._replace(line=smoothed.line._replace(levels_off=levels_off))
 
 
-def ordered(levels: Float64, channels: str) -> Float64:
+def in_channel_order(levels: Float64, channels: str) -> Float64:
     """Return levels (..., 3) in an order of channels, (..., C)."""
     return np.asarray(order_channels(levels.astype(np.float32), channels), float)
 
 
-def _mixed(levels: Float64, values: Float64) -> Colours:
+def _mixed_colours(levels: Float64, values: Float64) -> Colours:
     """Make each channel of the results a sum of all channels."""
     columns = np.c_[levels, np.ones(len(levels))]
     # (4, C): how much of red, green and blue is in each channel of the results, and what is added.
@@ -142,24 +144,24 @@ def _mixed(levels: Float64, values: Float64) -> Colours:
     error_share = float(error / (np.sqrt(np.mean(spreads**2)) + _TINY))
     if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
         return Colours(error_share, words=_ANY_COLOURS)
-    parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
+    channel_shares = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
     is_constant = spreads <= CONSTANT_SPREAD_SHARE * spreads.max()
-    main_channels = np.array([*"rgb"])[parts.argmax(axis=0)]
+    main_channels = np.array([*"rgb"])[channel_shares.argmax(axis=0)]
     names = np.where(is_constant, "a constant", main_channels)
     words = (", " if is_constant.any() else "").join(names)
-    is_mixture = (parts.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
+    is_mixture = (channel_shares.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
     if words in CHANNELS or np.any(is_mixture):
         words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
-        if np.ptp(parts, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
+        if np.ptp(channel_shares, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
             words = "one mixture of them, such as their mean,"
     # A grey level is in all channels.
     line = Line(weights.sum(axis=0), factors[3], error_share * float(levels.std()))
     return Colours(error_share, line, words=words)
 
 
-def _straight(levels: Float64, values: Float64, channels: str) -> Colours:
+def _straight_colours(levels: Float64, values: Float64, channels: str) -> Colours:
     """Make each channel of the results a line of its level."""
-    line = _fitted_line(ordered(levels, channels), values)
+    line = _fitted_line(in_channel_order(levels, channels), values)
     share = line.levels_off / (float(levels.std()) + _TINY)
     return Colours(share, line, channels)
 
@@ -175,32 +177,32 @@ def _fitted_line(levels: Float64, values: Float64) -> Line:
     return Line(slope, offset, float(np.sqrt(np.mean(errors**2))))
 
 
-def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
+def _curved_colours(levels: Float64, values: Float64, channels: str) -> Colours:
     """Make each channel of the results any function of its level; both are (N, C)."""
-    by_level = np.take_along_axis(values, levels.argsort(axis=0), axis=0)
-    rises = np.diff(by_level, axis=0)
+    values_by_level = np.take_along_axis(values, levels.argsort(axis=0), axis=0)
+    differences = np.diff(values_by_level, axis=0)
     spread = np.std(values - values.mean(axis=0)) + _TINY
     # The difference of two numbers varies by the root of 2 more than each.
-    error_share = float(np.std(rises) / spread / np.sqrt(2))
+    error_share = float(np.std(differences) / spread / np.sqrt(2))
     curve = Colours(error_share, channels=channels, step="cast")
     count = max(len(np.unique(channel)) for channel in values.T)
     # One value alone is no image, so the others lie beside this part of it.
     if 1 < count <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
         return curve._replace(words=few_levels_words(count, np.unique(values)))
     ends = values.min(), values.max()
-    is_whole = ~np.isin(values, ends).any(axis=1)
-    if is_whole.mean() >= LEAST_WHOLE_SHARE:
-        line = _fitted_line(levels[is_whole], values[is_whole])
+    is_between_ends = ~np.isin(values, ends).any(axis=1)
+    if is_between_ends.mean() >= LEAST_WHOLE_SHARE:
+        line = _fitted_line(levels[is_between_ends], values[is_between_ends])
         levels_off = np.abs(levels - (values - line.offset) / line.slope)
         names = [
-            short(end)
+            four_digits(end)
             for end in ends
             if levels_off[values == end].max() >= CUT_OFF_LEVELS
         ]
         if names and line.levels_off <= ROUGH_LEVELS:
             return curve._replace(line=line, words=f"cut off at {' and '.join(names)}")
     words = "a curve, such as gamma, contrast or equalisation,"
-    if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
+    if np.abs(differences).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
     return curve._replace(step="scaling", words=words)
 
@@ -209,7 +211,7 @@ def few_levels_words(count: int, values: Float64) -> str:
     """Say how many levels a channel has, and which values all of them have if they are few."""
     words = f"only {count} levels"
     if count <= FEW_VALUES:
-        words += f": {', '.join(map(short, values))},"
+        words += f": {', '.join(map(four_digits, values))},"
     return words
 
 
@@ -252,7 +254,7 @@ def with_fill(
     return pipeline, {}
 
 
-def line_of(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float64]:
+def slope_and_offset(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float64]:
     """Return slope and offset of what becomes of levels that are inverted or not, and then scaled."""
     slope, offset = affine(scaling)
     return (-slope, 255 * slope + offset) if invert else (slope, offset)
@@ -268,17 +270,23 @@ def _scaling_of_line(expected: Pipeline, line: Line) -> Changes:
         return as_expected
     tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
     undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
-    single = [expected.scaling, *SCALINGS.values(), undivided]
-    double = [first + second for first in single for second in single]
-    scalings = [scaling for scaling in single + double if fits(scaling, slope.size)]
+    single_scalings = [expected.scaling, *SCALINGS.values(), undivided]
+    double_scalings = [
+        first + second for first in single_scalings for second in single_scalings
+    ]
+    scalings = [
+        scaling
+        for scaling in single_scalings + double_scalings
+        if fits(scaling, slope.size)
+    ]
     for invert in (expected.invert, not expected.invert):
         for scaling in scalings:
-            named_line = line_of(scaling, invert=invert)
+            named_line = slope_and_offset(scaling, invert=invert)
             if same_line(named_line, (slope, offset), tolerance):
                 return {"invert": invert, "scaling": scaling}
     if levels_off > ROUGH_LEVELS:
         return as_expected
-    expected_slope, _ = line_of(expected.scaling, invert=expected.invert)
+    expected_slope, _ = slope_and_offset(expected.scaling, invert=expected.invert)
     invert = expected.invert != bool(np.all(slope * expected_slope < 0))
     if invert:
         slope, offset = -slope, 255 * slope + offset

@@ -83,14 +83,14 @@ class StepDifference:
         if self.difference == 0:
             return "equal"
         # How much is rounded off depends on the processor, so the figure stays out of notebooks.
-        return short(self.difference) if self.differs else "equal up to rounding"
+        return four_digits(self.difference) if self.differs else "equal up to rounding"
 
 
 def _summary(array: Array) -> str:
-    return f"{array.dtype} {array.shape}, {short(array.min())}..{short(array.max())}"
+    return f"{array.dtype} {array.shape}, {four_digits(array.min())}..{four_digits(array.max())}"
 
 
-def short(value: float) -> str:
+def four_digits(value: float) -> str:
     """Return a number with four digits and a true minus sign."""
     return f"{value:.4g}".replace("-", MINUS)
 
@@ -203,7 +203,7 @@ def arrays_by_step(p: "Pipeline", photo: Photo) -> dict[str, Array]:
     return arrays
 
 
-def compare_values(
+def compare_pipelines(
     expected: Pipeline, actual: Pipeline, photo: Photo | None
 ) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
@@ -212,7 +212,7 @@ def compare_values(
         return Comparison(words)
     expected_arrays = arrays_by_step(expected, photo)
     actual_arrays = arrays_by_step(actual, photo)
-    figures = tuple(
+    step_differences = tuple(
         StepDifference.of(
             operation.name,
             expected_arrays[operation.name],
@@ -221,10 +221,11 @@ def compare_values(
         for operation in PIPELINE
         if not (operation.skipped(expected) and operation.skipped(actual))
     )
+    differing_steps = (step.name for step in step_differences if step.differs)
     return Comparison.on(
         differences_with_effects(expected, actual, photo, relative_distance),
-        first_step=next((figure.name for figure in figures if figure.differs), None),
-        steps=figures,
+        first_step=next(differing_steps, None),
+        steps=step_differences,
         photo=photo.name,
     )
 

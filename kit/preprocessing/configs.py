@@ -141,7 +141,7 @@ def _require(condition: object, received: str) -> None:
         )
 
 
-def _keras_hub(content: Content) -> Fields:
+def _keras_hub_fields(content: Content) -> Fields:
     config = content["config"].get("image_converter", content)["config"]
     for setting in config:
         known("setting", setting, _CONVERTER_SETTINGS)
@@ -178,7 +178,7 @@ _TIMM_DEFAULTS: Content = {
 }
 
 
-def _timm(content: Content) -> Fields:
+def _timm_fields(content: Content) -> Fields:
     settings = content.get("pretrained_cfg", content)
     config = _TIMM_DEFAULTS | {
         key: value for key, value in settings.items() if value is not None
@@ -214,50 +214,54 @@ _STEPS_READ = {
 }
 
 
-def _hugging_face(content: Content) -> Fields:
+def _hugging_face_fields(content: Content) -> Fields:
     processor = str(
         content.get("image_processor_type") or content.get("feature_extractor_type")
     )
-    steps_on = {
+    active_steps = {
         key
         for key, value in content.items()
         if value and re.match("do_|rescale_offset", key)
     }
-    unread = sorted(steps_on - _STEPS_READ)
+    unread = sorted(active_steps - _STEPS_READ)
     if processor.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     _require(not unread, ", ".join(unread))
     mean = content.get("image_mean")
     std = content.get("image_std")
-    normalize = content.get("do_normalize", mean is not None)
+    is_normalized = content.get("do_normalize", mean is not None)
     _require(
-        not normalize or None not in (mean, std),
+        not is_normalized or None not in (mean, std),
         "do_normalize without image_mean or image_std",
     )
     divisor = 1.0
-    if content.get("do_rescale", normalize):
+    if content.get("do_rescale", is_normalized):
         divisor = 1 / content.get("rescale_factor", 1 / 255)
-    scaling = Scaling(divisor, mean, std) if normalize else Scaling(divisor)
+    scaling = Scaling(divisor, mean, std) if is_normalized else Scaling(divisor)
     fields: Fields = {
         "layout": "channels_first",
         "size": None,
         "scaling": simplest((scaling,)),
     }
-    crop = _sides(content["crop_size"]) if content.get("do_center_crop") else None
+    crop_size = (
+        _height_and_width(content["crop_size"])
+        if content.get("do_center_crop")
+        else None
+    )
     # Without resizing, the size stays None.
     if not content.get("do_resize", "size" in content):
-        _require(crop is None, "a crop alone, which depends on the photo")
+        _require(crop_size is None, "a crop alone, which depends on the photo")
         return fields
     resample = Image.Resampling(content.get("resample", Image.Resampling.BILINEAR))
-    window = _window_of_size(content.get("size"), crop, processor)
+    window = _window_of_resized(content.get("size"), crop_size, processor)
     return fields | window | {"filter": resample.name.lower()}
 
 
-def _window_of_size(size: Any, crop: Size | None, processor: str) -> Fields:
+def _window_of_resized(size: Any, crop_size: Size | None, processor: str) -> Fields:
     # A bare number is both sides, but the shorter one for CLIP.
     if isinstance(size, int) and processor.startswith("CLIP"):
         size = {"shortest_edge": size}
-    elif isinstance(size, int) and crop is None:
+    elif isinstance(size, int) and crop_size is None:
         size = {"height": size, "width": size}
     is_known = isinstance(size, Mapping) and set(size) in (
         {"shortest_edge"},
@@ -266,18 +270,20 @@ def _window_of_size(size: Any, crop: Size | None, processor: str) -> Fields:
     _require(is_known, f"size {size}")
     squashed = "height" in size
     # Resized to a shortest edge, a photo has room for a square of it.
-    resized_height, resized_width = _sides(size if squashed else size["shortest_edge"])
-    _require(squashed or crop, "shortest_edge alone: the photo decides the size")
-    height, width = crop or (resized_height, resized_width)
+    resized_height, resized_width = _height_and_width(
+        size if squashed else size["shortest_edge"]
+    )
+    _require(squashed or crop_size, "shortest_edge alone: the photo decides the size")
+    height, width = crop_size or (resized_height, resized_width)
     # One fraction is all that a Preprocessing has for both sides.
     is_fraction = (
         height <= resized_height and height * resized_width == width * resized_height
     )
-    _require(is_fraction, f"crop_size {crop} of {resized_height, resized_width}")
+    _require(is_fraction, f"crop_size {crop_size} of {resized_height, resized_width}")
     return _window_fields((height, width), height / resized_height, squashed=squashed)
 
 
-def _sides(size: Any) -> Size:
+def _height_and_width(size: Any) -> Size:
     # A number stands for both sides.
     if isinstance(size, Mapping):
         return size["height"], size["width"]
@@ -288,7 +294,7 @@ _KERAS_MODES = {"tf": "mobilenet", "torch": "densenet", "caffe": "resnet"}
 """Of `preprocess_input`, and a family that is scaled so."""
 
 
-def _torchvision(text: str) -> Fields:
+def _torchvision_fields(text: str) -> Fields:
     """Read what transforms of torchvision, timm or open_clip are printed as, as Hugging Face names it."""
     # The text becomes Python that is parsed, not run; what is printed with an address, such as the function
     # _convert_to_rgb, is left out.
@@ -301,7 +307,7 @@ def _torchvision(text: str) -> Fields:
         _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
         content |= _TRANSFORMS[name](options)
     channels = content.pop("channels", "rgb")
-    return _hugging_face(content) | {"channels": channels}
+    return _hugging_face_fields(content) | {"channels": channels}
 
 
 def _transforms(node: Any) -> Iterator[tuple[str, Options]]:
@@ -371,7 +377,7 @@ _TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
 
 # By which keys each format is recognized, and what reads it.
 _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Content], Fields]]] = {
-    "KerasHub": (("class_name",), _keras_hub),
+    "KerasHub": (("class_name",), _keras_hub_fields),
     "Hugging Face": (
         (
             "do_resize",
@@ -380,9 +386,9 @@ _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Content], Fields]]] = {
             "image_processor_type",
             "feature_extractor_type",
         ),
-        _hugging_face,
+        _hugging_face_fields,
     ),
-    "timm": (("pretrained_cfg", "input_size"), _timm),
+    "timm": (("pretrained_cfg", "input_size"), _timm_fields),
 }
 
 
@@ -420,7 +426,7 @@ def read_configs(config: Any) -> Fields:
     received = f"an object with {list(content)[:6]}"
     try:
         if isinstance(content, str):
-            return _torchvision(content)
+            return _torchvision_fields(content)
         for keys, read in _READERS.values():
             if any(key in content for key in keys):
                 return read(content)

@@ -57,11 +57,11 @@ def _fault(name: str, cause: str, title: str, edit: Edit) -> Fault:
     return Fault(name, cause, step, title, edit)
 
 
-def _set(**changes: Any) -> Edit:
+def _setting(**changes: Any) -> Edit:
     return lambda _: changes
 
 
-def _decode(**changes: Any) -> Edit:
+def _decoding(**changes: Any) -> Edit:
     return lambda preprocessing: decoding_changes(preprocessing, **changes)
 
 
@@ -111,65 +111,70 @@ _FAULTS = tuple(
     _fault(*row)
     for row in (
         # The loader shows the pixels as the sensor stored them; phones then deliver images on their side.
-        ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
+        ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decoding(exif=False)),
         # convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.
         (
             "alpha_dropped",
             "alpha_matte",
             "dropped, hidden colour shows",
-            _decode(matte=None),
+            _decoding(matte=None),
         ),
         # Transparent pixels are put on black while the training images had another background.
-        ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
+        ("alpha_black", "alpha_matte", "on black", _decoding(matte=(0, 0, 0))),
         # A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.
-        ("depth_clipped", "bit_depth", "clipped at 255", _decode(depth="clip")),
+        ("depth_clipped", "bit_depth", "clipped at 255", _decoding(depth="clip")),
         # The image went through a thumbnail a quarter of the network's size and was enlarged again.
         ("small_before", "target_size", "to a quarter first", _thumbnail),
         # Keras's load_img resizes without a filter unless you set one.
-        ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
+        ("filter_nearest", "resize_filter", "nearest", _setting(filter="nearest")),
         # Pillow's and torchvision's filter where training used another.
         (
             "filter_bilinear",
             "resize_filter",
             "bilinear, antialiased",
-            _set(filter="bilinear"),
+            _setting(filter="bilinear"),
         ),
         # Pillow's default filter where training used another.
         (
             "filter_bicubic",
             "resize_filter",
             "bicubic, antialiased",
-            _set(filter="bicubic"),
+            _setting(filter="bicubic"),
         ),
         # tf.image.resize and Keras's dataset loaders do not antialias by default.
         (
             "filter_tf_bilinear",
             "resize_filter",
             "bilinear, not antialiased",
-            _set(filter="tf_bilinear"),
+            _setting(filter="tf_bilinear"),
         ),
         # The image is resized to a square without regard to its aspect ratio.
-        ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
+        (
+            "fit_squash",
+            "resize_fit",
+            "squashed",
+            _setting(fit="squash", crop_fraction=1.0),
+        ),
         # The centre is cropped without the margin that training cut away.
         (
             "fit_crop_all",
             "resize_fit",
             "largest centred crop",
-            _set(fit="crop", crop_fraction=1.0),
+            _setting(fit="crop", crop_fraction=1.0),
         ),
         # An ImageNet evaluation crop is applied to a network that was trained on whole images.
         (
             "fit_crop_margin",
             "resize_fit",
             "centred crop of 87.5 %",
-            _set(fit="crop", crop_fraction=0.875),
+            _setting(fit="crop", crop_fraction=0.875),
         ),
         # The image is padded to a square as object detectors do.
         (
             "fit_letterbox",
             "resize_fit",
             "letterboxed on black",
-            _set(fit="letterbox", crop_fraction=1.0),
+            _setting(fit="letterbox", crop_fraction=1.0),
         ),
         # OpenCV reads BGR and the network wants RGB, or the other way round.
         (
@@ -188,13 +193,13 @@ _FAULTS = tuple(
             lambda p: {"invert": not p.invert},
         ),
         # The training code scales the pixels; the code that predicts does not.
-        ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
+        ("missing_scaling", "missing_scaling", "left out", _setting(scaling=())),
         # The loader or a Rescaling layer scales, and your code scales again.
         ("double_scaling", "double_scaling", "done twice", _scale_twice),
         # The pixels are divided by 255 out of habit.
-        ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
+        ("range_0_1", "wrong_range", "to 0..1", _setting(scaling="0..1")),
         # The preprocess_input of another model family.
-        ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
+        ("range_minus1_1", "wrong_range", "to −1..1", _setting(scaling="-1..1")),
         # The code divides by 255 and forgets to normalise.
         (
             "missing_mean_std",
@@ -217,7 +222,12 @@ _FAULTS = tuple(
             _if_colour(scaling="caffe"),
         ),
         # Scaled values are stored as whole numbers, and nearly all of them become 0.
-        ("cast_to_uint8", "dtype_cast", "to uint8 after scaling", _set(cast="uint8")),
+        (
+            "cast_to_uint8",
+            "dtype_cast",
+            "to uint8 after scaling",
+            _setting(cast="uint8"),
+        ),
         # Column-major data, EMNIST's files, or a wrong axis order in transpose.
         (
             "transposed",

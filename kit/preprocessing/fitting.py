@@ -8,7 +8,7 @@ import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64, Levels
 from kit.images.photo import Photo
-from kit.preprocessing.comparison import short
+from kit.preprocessing.comparison import four_digits
 from kit.preprocessing.pipeline import TO_SIZE, Pipeline, fit_words, run
 from kit.preprocessing.placing import (
     BY_UNEXPLAINED_SHARE,
@@ -33,7 +33,6 @@ NEAR_PIXELS = 10
 ROWS_PER_COMPARED = 2
 # Sides to which images are usually shrunk beforehand.
 THUMBNAIL_SIDES = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
-_TINY = 1e-9
 
 
 class Probe(NamedTuple):
@@ -44,7 +43,10 @@ class Probe(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a pipeline shows of a photo, or another part of it, and what that leaves unexplained."""
+    """What a pipeline shows of a photo, or else `window`, another part of it.
+
+    `unexplained_share` is what that leaves unexplained; 0 where it was not measured.
+    """
 
     pipeline: Pipeline
     window: Window | None = None
@@ -64,8 +66,8 @@ def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     size = pipeline.size or photo.size
     # Filled up first or last, the same part is shown, up to rounding.
     same_fit = pipeline.fit.replace("pad", "letterbox")
-    rows_and_columns = axes(photo.size, size, same_fit, pipeline.crop_fraction)
-    pairs = zip(rows_and_columns, size, strict=True)
+    by_axis = axes(photo.size, size, same_fit, pipeline.crop_fraction)
+    pairs = zip(by_axis, size, strict=True)
     return np.array([axis.edges(side) for axis, side in pairs])
 
 
@@ -107,47 +109,52 @@ def resized_part(part: Part, photo: Photo) -> Levels:
     )
 
 
-def pixels_of(part: Part, sample: Probe, step: int = 1, averaged: int = 1) -> Pixels:
+def pixels_of(
+    part: Part, probe: Probe, step: int = 1, averaged_pixels: int = 1
+) -> Pixels:
     """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
-    photo, result = sample
+    photo, result = probe
     window = window_of(part.pipeline, photo) if part.window is None else part.window
     every = slice(None, None, step)
-    is_inside = _inside(window, photo.size, result.shape[:2])[every, every]
-    is_compared = np.isfinite(result[every, every, 0])
+    is_inside = _is_inside(window, photo.size, result.shape[:2])[every, every]
+    has_values = np.isfinite(result[every, every, 0])
     image = resized_part(part, photo).astype(float)
     levels, values = (
-        scipy.ndimage.uniform_filter(pixels, (averaged, averaged, 1))[every, every]
+        scipy.ndimage.uniform_filter(pixels, (averaged_pixels, averaged_pixels, 1))[
+            every, every
+        ]
         for pixels in (image, np.nan_to_num(result))
     )
-    is_shown = is_inside & is_compared
-    return Pixels(levels[is_shown], values[is_shown], values[~is_inside & is_compared])
+    is_shown = is_inside & has_values
+    return Pixels(levels[is_shown], values[is_shown], values[~is_inside & has_values])
 
 
-def _inside(window: Window, source: Size, size: Size) -> Array:
+def _is_inside(window: Window, source: Size, size: Size) -> Array:
     """Return which pixels of an image (H, W) lie in the photo, bool."""
-    rows_and_columns: list[Array] = []
+    by_axis: list[Array] = []
     for (first, end), length, side in zip(window, source, size, strict=True):
         centres = first + (end - first) * (np.arange(side) + 0.5) / side
-        rows_and_columns.append((centres > 0) & (centres < length))
-    return np.logical_and.outer(*rows_and_columns)
+        by_axis.append((centres > 0) & (centres < length))
+    return np.logical_and.outer(*by_axis)
 
 
-def fitting_part(expected: Pipeline, window: Window, sample: Probe) -> Part:
+def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     """Return the fit and the filter that show about a part of a photo, and this part if no fit does."""
-    photo, result = sample
+    photo, result = probe
     size = result.shape[:2]
     is_whole = expected.size is None and photo.size == size
-    share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
-    fractions = expected.crop_fraction, 0.875, round(share, 2), round(share, 3)
+    shown_share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
+    rounded_shares = round(shown_share, 2), round(shown_share, 3)
+    fractions = expected.crop_fraction, 0.875, *rounded_shares
     fits = [*each_fit(expected, None if is_whole else size, fractions)]
-    as_expected = _judged(Part(fits[0]), sample)
+    as_expected = _measured(Part(fits[0]), probe)
     # What is not resized has no fit and no filter.
-    if is_whole or as_expected.unexplained_share <= _share_of(SAME_LEVELS, photo):
+    if is_whole or _leaves_at_most(SAME_LEVELS, as_expected, photo):
         return as_expected
 
-    cut = window.round()
-    if np.array_equal(np.diff(cut)[:, 0], size):
-        window = cut
+    is_cut_out = np.array_equal(np.diff(window.round())[:, 0], size)
+    if is_cut_out:
+        window = window.round()
 
     def distance(fit: Pipeline) -> float:
         # Those that differ by rounding come in their order, the expected one first.
@@ -157,61 +164,64 @@ def fitting_part(expected: Pipeline, window: Window, sample: Probe) -> Part:
     near = [fit for fit in sorted(fits, key=distance) if distance(fit) <= NEAR_PIXELS]
     parts: list[Part] = []
     if fits[0] in near:
-        parts.append(_with_best_filter(as_expected, sample))
-        if parts[0].unexplained_share <= _share_of(DECODER_LEVELS, photo):
+        parts.append(_with_best_filter(as_expected, probe))
+        if _leaves_at_most(DECODER_LEVELS, parts[0], photo):
             return parts[0]
-    of_window = _with_best_filter(_judged(Part(fits[0], window), sample), sample)
-    is_near = of_window.unexplained_share <= _share_of(DECODER_LEVELS, photo)
-    if window is cut and is_near:
-        return of_window
-    name = of_window.pipeline.filter
-    parts += [_judged(Part(fit.replace(filter=name)), sample) for fit in near]
-    parts.append(of_window)
-    part = _with_best_filter(first_as_good(parts), sample)
-    usual = (near or fits)[0].replace(filter=part.pipeline.filter)
-    is_usual = part.window is None and part.pipeline == usual
-    is_exact = part.unexplained_share <= _share_of(SAME_LEVELS, photo)
-    if not (is_usual or is_exact) and is_same_but_for_rounding(usual, photo, window):
-        return Part(usual, window)
-    return _with_thumbnail(part, sample)
+    window_part = _with_best_filter(_measured(Part(fits[0], window), probe), probe)
+    if is_cut_out and _leaves_at_most(DECODER_LEVELS, window_part, photo):
+        return window_part
+    best_filter = window_part.pipeline.filter
+    parts += [_measured(Part(fit.replace(filter=best_filter)), probe) for fit in near]
+    parts.append(window_part)
+    part = _with_best_filter(first_as_good(parts), probe)
+    nearest = (near or fits)[0].replace(filter=part.pipeline.filter)
+    is_nearest = part.window is None and part.pipeline == nearest
+    is_exact = _leaves_at_most(SAME_LEVELS, part, photo)
+    if not (is_nearest or is_exact) and is_same_but_for_rounding(
+        nearest, photo, window
+    ):
+        return Part(nearest, window)
+    return _with_thumbnail(part, probe)
 
 
-def _share_of(levels: float, photo: Photo) -> float:
-    """Return a root mean square in levels as a share of the spread of a photo."""
-    return levels / (float(photo.pixels.std()) + _TINY)
+def _leaves_at_most(levels: float, part: Part, photo: Photo) -> bool:
+    """Whether what is unexplained is so many levels of the photo, root mean square."""
+    return part.unexplained_share * float(photo.pixels.std()) <= levels
 
 
-def _judged(part: Part, sample: Probe) -> Part:
-    levels, values, _ = pixels_of(part, sample, step=ROWS_PER_COMPARED)
+def _measured(part: Part, probe: Probe) -> Part:
+    """Return a part with the share that it leaves unexplained of some rows and columns."""
+    levels, values, _ = pixels_of(part, probe, step=ROWS_PER_COMPARED)
     return part._replace(unexplained_share=unexplained_share(levels, values))
 
 
-def _with_best_filter(part: Part, sample: Probe) -> Part:
+def _with_best_filter(part: Part, probe: Probe) -> Part:
     """Return a part as another filter shows it, if that leaves no more than a decoder and much less."""
-    if part.unexplained_share <= _share_of(SAME_LEVELS, sample.photo):
+    if _leaves_at_most(SAME_LEVELS, part, probe.photo):
         return part
     filtered = (part.pipeline.replace(filter=name) for name in FILTERS)
-    return _unless_better(part, filtered, sample, enough_levels=DECODER_LEVELS)
+    return _with_better_pipeline(part, filtered, probe, enough_levels=DECODER_LEVELS)
 
 
-def _with_thumbnail(part: Part, sample: Probe) -> Part:
+def _with_thumbnail(part: Part, probe: Probe) -> Part:
     """Return a part of an image that was shrunk first, if that makes a result."""
-    is_explained = part.unexplained_share <= _share_of(DECODER_LEVELS, sample.photo)
+    is_explained = _leaves_at_most(DECODER_LEVELS, part, probe.photo)
     if part.window is not None or is_explained:
         return part
     shrunk = (part.pipeline.replace(thumbnail=(side, side)) for side in THUMBNAIL_SIDES)
     enough_levels = UNEXPLAINED_RATIO * SAME_LEVELS
-    return _unless_better(part, shrunk, sample, enough_levels=enough_levels)
+    return _with_better_pipeline(part, shrunk, probe, enough_levels=enough_levels)
 
 
-def _unless_better(
-    part: Part, pipelines: Iterable[Pipeline], sample: Probe, enough_levels: float
+def _with_better_pipeline(
+    part: Part, pipelines: Iterable[Pipeline], probe: Probe, enough_levels: float
 ) -> Part:
     """Return a part as another pipeline shows it, if that leaves little and much less."""
-    judged = (_judged(part._replace(pipeline=entry), sample) for entry in pipelines)
-    best = min(judged, key=BY_UNEXPLAINED_SHARE)
-    limit = _share_of(enough_levels, sample.photo)
-    return first_as_good([part, best]) if best.unexplained_share <= limit else part
+    measured = (_measured(part._replace(pipeline=entry), probe) for entry in pipelines)
+    best = min(measured, key=BY_UNEXPLAINED_SHARE)
+    if _leaves_at_most(enough_levels, best, probe.photo):
+        return first_as_good([part, best])
+    return part
 
 
 def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
@@ -232,7 +242,8 @@ def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
     if widths.any():
         window = inner
         note = note or ", drawn smaller,"
-        note += f" with a border of {', '.join(map(short, widths))} pixels above, below, left and right,"
+        numbers = ", ".join(map(four_digits, widths))
+        note += f" with a border of {numbers} pixels above, below, left and right,"
     rows, columns = (
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)

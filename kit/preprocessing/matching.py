@@ -12,7 +12,7 @@ from kit._arrays import Array, Float64
 from kit._reporting import Steps
 from kit.images.opening import first_frame
 from kit.images.photo import Photo
-from kit.preprocessing.buffers import Buffer, buffers
+from kit.preprocessing.buffers import Ordered, each_order
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
@@ -20,13 +20,13 @@ from kit.preprocessing.colours import (
     UNDOUBTED_UNEXPLAINED_SHARE,
     colours_of,
     few_levels_words,
-    line_of,
+    slope_and_offset,
     smoothed_colours_of,
     with_colours,
     with_fill,
     with_scaling,
 )
-from kit.preprocessing.comparison import short
+from kit.preprocessing.comparison import four_digits
 from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
@@ -82,7 +82,7 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     {"matte": None},
 )
 # Where one of these is unexplained, values are no line of levels that could be compared.
-_VALUE_STEPS = {"decode", "channels", "scaling", "cast"}
+_VALUE_STEPS = {"channels", "scaling", "cast"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
 FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
@@ -96,17 +96,14 @@ class Reading:
 
     Attributes
     ----------
-    pipeline, levels
-        The one that comes nearest, and the root mean square that is left, in 8-bit levels; `levels_off` where
-        something is unexplained.
-    levels_off
-        Likewise, of what the part of the photo and its colours leave, whether a pipeline does so or not.
+    pipeline, levels_off
+        The one that comes nearest, and the root mean square that is left, in 8-bit levels: where something is
+        unexplained, what the part of the photo and its colours leave, whether a pipeline does so or not.
     unexplained, called
         Words for what no pipeline does, by step; what the code returned for each photo.
     """
 
     pipeline: Pipeline
-    levels: float = 0.0
     levels_off: float = 0.0
     unexplained: Mapping[str, str] = field(default_factory=dict)
     called: tuple[Called, ...] = ()
@@ -114,34 +111,34 @@ class Reading:
     @property
     def exact(self) -> bool:
         """Whether the pipeline does what the code does."""
-        return self.levels <= AGREEING_LEVELS and not self.unexplained
+        return self.levels_off <= AGREEING_LEVELS and not self.unexplained
 
 
-def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
+def levels_apart(pipeline: Pipeline, probes: Iterable[Probe]) -> float:
     """Return the largest root mean square in levels, between a pipeline and what was made of a photo.
 
     Where a fit rounds sides, any of its roundings will do.
     """
-    return max(_sample_levels_apart(pipeline, sample) for sample in samples)
+    return max(_probe_levels_apart(pipeline, probe) for probe in probes)
 
 
-def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
-    tensor = run(PIPELINE, pipeline, sample.photo)[0]
-    if tensor.shape != sample.result.shape:
+def _probe_levels_apart(pipeline: Pipeline, probe: Probe) -> float:
+    tensor = run(PIPELINE, pipeline, probe.photo)[0]
+    if tensor.shape != probe.result.shape:
         return inf
-    levels = _in_levels(pipeline, tensor, sample.result)
+    levels = _rms_levels(pipeline, tensor, probe.result)
     if levels <= SAME_LEVELS:
         return levels
-    photo = sample.photo.decoded(pipeline.decoding)
-    content = Content(arrange_back(sample.result, pipeline.layout))
+    photo = probe.photo.decoded(pipeline.decoding)
+    content = Content(arrange_back(probe.result, pipeline.layout))
     _, window = content.refined(photo, window_of(pipeline, photo))
     if not is_same_but_for_rounding(pipeline, photo, window):
         return levels
     tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
-    return min(levels, _in_levels(pipeline, tensor, sample.result))
+    return min(levels, _rms_levels(pipeline, tensor, probe.result))
 
 
-def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
+def _rms_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     """Return the root mean square of the difference of two tensors, in the unit before scaling."""
     slope, _ = affine(pipeline.scaling)
     distance = np.sqrt(np.mean((tensor - result) ** 2))
@@ -179,29 +176,30 @@ class _Origin(NamedTuple):
     placed: Placed
     source: _Source
     content: Content
-    buffer: Buffer
+    ordered: Ordered
 
     @property
     def unexplained_share(self) -> float:
-        """Share of the spread that is unexplained, more for each thing that is unusual."""
-        ratio = float(UNEXPLAINED_RATIO ** len(self.buffer.orders))
+        """Share of the spread that is unexplained, more for each order that is unusual."""
+        ratio = float(UNEXPLAINED_RATIO ** len(self.ordered.orders))
         return self.placed.unexplained_share * ratio
 
 
-def _placed(source: _Source, buffer: Buffer) -> _Origin:
+def _origin_by_fits(source: _Source, ordered: Ordered) -> _Origin:
     """Find which fit shows the part of a photo that a result shows."""
-    content = Content(buffer.image)
+    content = Content(ordered.image)
     pipeline = source.pipeline
     fits = each_fit(pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0))
     windows = (window_of(fit, source.photo) for fit in fits)
-    return _Origin(content.best(source.photo, windows), source, content, buffer)
+    return _Origin(content.best(source.photo, windows), source, content, ordered)
 
 
 def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright, turned or scrambled."""
     origins: list[_Origin] = []
-    for buffer in Steps(buffers(result), "Trying orders of values", progress=True):
-        origins += [_placed(source, buffer) for source in sources]
+    orders = Steps(each_order(result), "Trying orders of values", progress=True)
+    for ordered in orders:
+        origins += [_origin_by_fits(source, ordered) for source in sources]
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
@@ -213,7 +211,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     likely = [
         origin
         for origin in origins
-        if origin.source is sources[0] and len(origin.buffer.orders) <= 1
+        if origin.source is sources[0] and len(origin.ordered.orders) <= 1
     ]
     origins += [
         origin._replace(placed=origin.content.anywhere(origin.source.photo))
@@ -222,7 +220,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     return min(origins, key=BY_UNEXPLAINED_SHARE)
 
 
-def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Reading:
+def match(expected: Pipeline, probes: Sequence[Probe], *, decoded: bool) -> Reading:
     """Find the pipeline that makes results of photos, as near as may be to the one expected.
 
     Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
@@ -230,71 +228,72 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     of another one, which it explains least. Where results were not made of `decoded` pixels, the photos may
     have been decoded otherwise.
     """
-    first = _match(expected, samples[0], decoded=decoded)
-    others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]
+    first = _match_one(expected, probes[0], decoded=decoded)
+    others = [levels_apart(first.pipeline, [probe]) for probe in probes[1:]]
     if _VALUE_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
         return first
-    least_explained = samples[1 + int(np.argmax(others))]
-    second = _match(expected, least_explained, decoded=decoded)
-    if scale_otherwise(first, second):
-        return by_each_image(expected, first)
+    least_explained = probes[1 + int(np.argmax(others))]
+    second = _match_one(expected, least_explained, decoded=decoded)
+    if _are_scaled_differently(first, second):
+        return _scaled_by_each_image(expected, first)
 
     def levels_left(reading: Reading) -> float:
         if reading.unexplained:
             return reading.levels_off
-        return levels_apart(reading.pipeline, samples)
+        return levels_apart(reading.pipeline, probes)
 
     return min(first, second, key=levels_left)
 
 
-def unconverted(expected: Pipeline, samples: Sequence[Probe]) -> Reading | None:
+def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading | None:
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
-    raw, words = zip(*map(_unconverted, samples), strict=True)
+    raw_probes, words = zip(*map(_unconverted_probe, probes), strict=True)
     if max(words):
         # Colours that differ could be fitted to anything.
-        pipeline = with_scaling(expected, match(expected, raw, decoded=True).pipeline)
-        limit = UNCONVERTED_LEFT_SHARE * min(photo.pixels.std() for photo, _ in raw)
-        if levels_apart(pipeline, raw) <= limit:
+        matched = match(expected, raw_probes, decoded=True).pipeline
+        pipeline = with_scaling(expected, matched)
+        spreads = (photo.pixels.std() for photo, _ in raw_probes)
+        if levels_apart(pipeline, raw_probes) <= UNCONVERTED_LEFT_SHARE * min(spreads):
             return Reading(pipeline, unexplained={"decode": max(words)})
     return None
 
 
-def _unconverted(sample: Probe) -> tuple[Probe, str]:
-    """Return a probe of the values in its file, and words for them, where they are not those of RGB."""
-    photo = sample.photo
+def _unconverted_probe(probe: Probe) -> tuple[Probe, str]:
+    """Return a probe of the values in its file and words for them; itself and none where they are RGB."""
+    photo = probe.photo
     if photo.notes and photo.file:
         image, _ = first_frame(photo.file, photo.name, [])
         if image.mode not in _UNCHANGED_MODES:
             values = np.atleast_3d(np.asarray(image).astype(np.uint8))
             raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
             words = f"file: its {image.mode} values converted to RGB here, not there"
-            return Probe(raw, sample.result), words
-    return sample, ""
+            return Probe(raw, probe.result), words
+    return probe, ""
 
 
-def _is_in_steps(pipeline: Pipeline, sample: Probe, values: Float64) -> bool:
+def _rises_in_steps(pipeline: Pipeline, probe: Probe, distinct_values: Float64) -> bool:
     """Whether a result of few values rises with the tensor of a pipeline, of more values, in steps."""
-    tensor = run(PIPELINE, pipeline, sample.photo)[0]
-    has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(values)
-    if not has_more or tensor.shape != sample.result.shape:
+    tensor = run(PIPELINE, pipeline, probe.photo)[0]
+    has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(distinct_values)
+    if not has_more or tensor.shape != probe.result.shape:
         return False
-    lowest = scipy.ndimage.minimum(tensor, sample.result, values)
-    highest = scipy.ndimage.maximum(tensor, sample.result, values)
+    lowest = scipy.ndimage.minimum(tensor, probe.result, distinct_values)
+    highest = scipy.ndimage.maximum(tensor, probe.result, distinct_values)
     one_level = np.abs(affine(pipeline.scaling)[0]).max()
     return bool(np.all(highest[:-1] <= lowest[1:] + one_level))
 
 
-def _cast_reading(pipeline: Pipeline, values: Float64) -> Reading:
-    words = f"cast: none here, {few_levels_words(len(values), values)} there"
+def _cast_reading(pipeline: Pipeline, distinct_values: Float64) -> Reading:
+    words = f"cast: none here, {few_levels_words(len(distinct_values), distinct_values)} there"
     return Reading(pipeline, unexplained={"cast": words})
 
 
-def scale_otherwise(first: Reading, second: Reading) -> bool:
+def _are_scaled_differently(first: Reading, second: Reading) -> bool:
     """Whether two images were scaled in two ways, as far as what is unexplained lets them be told apart."""
     if _VALUE_STEPS & {*first.unexplained, *second.unexplained}:
         return False
     line, second_line = (
-        line_of(entry.pipeline.scaling, invert=entry.pipeline.invert)
+        slope_and_offset(entry.pipeline.scaling, invert=entry.pipeline.invert)
         for entry in (first, second)
     )
     levels_off = max(first.levels_off, second.levels_off)
@@ -302,7 +301,7 @@ def scale_otherwise(first: Reading, second: Reading) -> bool:
     return not same_line(line, second_line, tolerance * np.abs(line[0]))
 
 
-def by_each_image(expected: Pipeline, reading: Reading) -> Reading:
+def _scaled_by_each_image(expected: Pipeline, reading: Reading) -> Reading:
     """Say that each image is scaled by its own values."""
     pipeline = reading.pipeline
     return replace(
@@ -312,87 +311,92 @@ def by_each_image(expected: Pipeline, reading: Reading) -> Reading:
     )
 
 
-def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
+def _match_one(expected: Pipeline, probe: Probe, *, decoded: bool) -> Reading:
     """Read a result of one photo."""
-    sources = sources_of(expected, sample.photo, decoded=decoded)
-    result = sample.result
-    values = np.unique(result)
+    sources = sources_of(expected, probe.photo, decoded=decoded)
+    result = probe.result
+    distinct_values = np.unique(result)
     is_constant = not np.ptp(result, axis=(0, 1)).any()
     if is_constant and all(np.ptp(source.photo.pixels) for source in sources):
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
-        constants = ", ".join(map(short, values))
+        constants = ", ".join(map(four_digits, distinct_values))
         words = f"values: an image here, {constants} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
-    is_cast = 1 < len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
+    may_be_cast = 1 < len(distinct_values) <= FEW_WHOLE_VALUES and not np.any(
+        distinct_values % 1
+    )
     for pipeline in (expected, expected.replace(invert=not expected.invert)):
-        if is_cast and _is_in_steps(pipeline, sample, values):
-            return _cast_reading(pipeline, values)
-    reading = _read_origin(expected, _likeliest_origin(sources, result))
+        if may_be_cast and _rises_in_steps(pipeline, probe, distinct_values):
+            return _cast_reading(pipeline, distinct_values)
+    reading = _reading_of_origin(expected, _likeliest_origin(sources, result))
     is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
-    if is_explained or not is_cast:
+    if is_explained or not may_be_cast:
         return reading
     # Too little is left of the photo to find which part of it this is.
-    return _cast_reading(expected, values)
+    return _cast_reading(expected, distinct_values)
 
 
-def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:
+def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     """Read the filter, the channels and the scaling, once it is known what a result shows of a photo."""
-    buffer = origin.buffer
-    usual = origin.source.pipeline
-    probe = Probe(origin.source.photo, buffer.image)
-    part = fitting_part(usual, origin.placed.window, probe)
+    ordered = origin.ordered
+    expected_so_decoded = origin.source.pipeline
+    probe = Probe(origin.source.photo, ordered.image)
+    part = fitting_part(expected_so_decoded, origin.placed.window, probe)
     levels, values, values_around = pixels_of(part, probe)
     if not len(levels):
-        return _following(expected, part.pipeline, probe)
-    colours = colours_of(usual, levels, values)
+        return _unrelated_reading(expected, part.pipeline, probe)
+    colours = colours_of(expected_so_decoded, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if levels_off > DECODER_LEVELS:
-        pixels = pixels_of(part, probe, averaged=AVERAGED_PIXELS)
-        smooth = smoothed_colours_of(usual, colours, pixels.levels, pixels.values)
+        pixels = pixels_of(part, probe, averaged_pixels=AVERAGED_PIXELS)
+        smoothed = smoothed_colours_of(
+            expected_so_decoded, colours, pixels.levels, pixels.values
+        )
         # What a blur or noise leaves may look like a curve or a mixture, but a line is simpler.
-        is_line = not smooth.words and (
-            smooth.unexplained_share * UNEXPLAINED_RATIO < colours.unexplained_share
+        is_line = not smoothed.words and (
+            smoothed.unexplained_share * UNEXPLAINED_RATIO < colours.unexplained_share
         )
         if is_line or not colours.words:
-            colours = smooth
+            colours = smoothed
     # Of the spread of the result, whatever becomes of colours.
     least_share = min(unexplained_share(levels, values), colours.unexplained_share)
     pipeline = part.pipeline
     unexplained = _placement_words(origin, part)
-    if buffer.orders and pipeline.size != expected.size:
-        pipeline = usual
+    if ordered.orders and pipeline.size != expected.size:
+        # Turned, sides that the network takes are no other size.
+        pipeline = expected_so_decoded
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
-        return _following(expected, pipeline, probe)
+        return _unrelated_reading(expected, pipeline, probe)
     elif colours.words:
-        usual_words = {"channels": expected.channels, "cast": "none"}
-        here = usual_words.get(colours.step, "a line")
+        expected_words = {"channels": expected.channels, "cast": "none"}
+        expected_here = expected_words.get(colours.step, "a line")
         unexplained[colours.step] = (
-            f"{colours.step}: {here} here, {colours.words} there"
+            f"{colours.step}: {expected_here} here, {colours.words} there"
         )
     if colours.line and not unexplained:
         pipeline, unexplained = with_fill(
             pipeline, colours.line, colours.channels, values_around
         )
-    pipeline = with_colours(usual, pipeline, colours).replace(layout=buffer.layout)
+    pipeline = with_colours(expected_so_decoded, pipeline, colours).replace(
+        layout=ordered.layout
+    )
     return Reading(pipeline, levels_off=levels_off, unexplained=unexplained)
 
 
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     """Say in which order values are or which part is shown, where no pipeline does so."""
     source = origin.source
-    unexplained: dict[str, str] = {}
-    orders = origin.buffer.orders
+    orders = origin.ordered.orders
     if orders:
         words = f"as it is here, {' and '.join(orders)} there"
         if orders[0].startswith(f"rows of {source.photo.size[1]} "):
             words = "resized here, cut off after as many values there"
-        unexplained["layout"] = f"image: {words}"
-    elif words := window_words(source.pipeline, part, source.photo):
-        unexplained["resize"] = words
-    return unexplained
+        return {"layout": f"image: {words}"}
+    words = window_words(source.pipeline, part, source.photo)
+    return {"resize": words} if words else {}
 
 
-def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
+def _unrelated_reading(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
     """Say how much a result (H, W, C) is like a photo that does not explain it."""
     expected = expected.replace(size=nearest.size)
     # Where a buffer ends early, there is no number.

@@ -20,7 +20,7 @@ from kit.preprocessing.resizing import (
     Size,
     resize,
     shrink,
-    sides,
+    size_words,
 )
 from kit.preprocessing.scaling import (
     SCALINGS,
@@ -223,8 +223,8 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         for operation in PIPELINE:
-            for name, checked in operation.fields.items():
-                object.__setattr__(self, name, checked(name, getattr(self, name)))
+            for name, check in operation.fields.items():
+                object.__setattr__(self, name, check(name, getattr(self, name)))
         # Filters of other libraries are the same in all versions of Pillow; 0 is the installed one.
         if self.filter in SAMPLERS or self.pillow == PILLOW:
             object.__setattr__(self, "pillow", 0)
@@ -280,9 +280,9 @@ def _range_words(p: Pipeline) -> str:
 
 def _scalings_tried(p: Pipeline) -> Iterator[Changes]:
     # What is done twice may have to be done once.
-    half = len(p.scaling) // 2
-    if half and p.scaling[:half] == p.scaling[half:]:
-        yield {"scaling": p.scaling[:half]}
+    half_length = len(p.scaling) // 2
+    if half_length and p.scaling[:half_length] == p.scaling[half_length:]:
+        yield {"scaling": p.scaling[:half_length]}
     for scaling in SCALINGS.values():
         if fits(scaling, p.channel_count):
             yield {"scaling": scaling}
@@ -306,7 +306,9 @@ def _layouts_tried(p: Pipeline) -> Iterator[Changes]:
         yield {"layout": "transposed"}
 
 
-_size = optional(partial(integers, names=("height", "width"), low=1, high=LARGEST_SIDE))
+_checked_size = optional(
+    partial(integers, names=("height", "width"), low=1, high=LARGEST_SIDE)
+)
 
 PIPELINE: tuple[Operation, ...] = (
     Operation(
@@ -343,16 +345,18 @@ PIPELINE: tuple[Operation, ...] = (
     Operation(
         name="thumbnail",
         run=shrink,
-        fields={"thumbnail": _size},
+        fields={"thumbnail": _checked_size},
         choices=(
             Choice(
                 name="thumbnail",
                 words=lambda p: (
-                    f"at most {sides(p.thumbnail)} first" if p.thumbnail else "none"
+                    f"at most {size_words(p.thumbnail)} first"
+                    if p.thumbnail
+                    else "none"
                 ),
                 causes=("target_size",),
                 plain=lambda p: (
-                    f"shrunk to at most {sides(p.thumbnail)} first"
+                    f"shrunk to at most {size_words(p.thumbnail)} first"
                     if p.thumbnail
                     else "not shrunk first"
                 ),
@@ -364,7 +368,7 @@ PIPELINE: tuple[Operation, ...] = (
         name="resize",
         run=resize,
         fields={
-            "size": _size,
+            "size": _checked_size,
             "filter": partial(meant, names=FILTERS),
             "fit": partial(meant, names=FITS),
             # The largest images have 50 million pixels: of a side, less than this is nothing.
@@ -374,7 +378,8 @@ PIPELINE: tuple[Operation, ...] = (
         },
         choices=(
             Choice(
-                name="size", words=lambda p: sides(p.size) if p.size else "as it comes"
+                name="size",
+                words=lambda p: size_words(p.size) if p.size else "as it comes",
             ),
             Choice(
                 name="filter",
@@ -394,7 +399,7 @@ PIPELINE: tuple[Operation, ...] = (
             ),
         ),
         line=lambda p: (
-            f"to {sides(p.size or (0, 0))}, filter {p.filter}, {fit_words(p)}: {FITS[p.fit]}"
+            f"to {size_words(p.size or (0, 0))}, filter {p.filter}, {fit_words(p)}: {FITS[p.fit]}"
         ),
     ),
     Operation(

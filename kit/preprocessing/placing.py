@@ -60,10 +60,10 @@ AnyWay = TypeVar("AnyWay", bound=Way)
 BY_UNEXPLAINED_SHARE = attrgetter("unexplained_share")
 
 
-def first_as_good(ways: Sequence[AnyWay], enough: float = 0.0) -> AnyWay:
+def first_as_good(ways: Sequence[AnyWay], enough_share: float = 0.0) -> AnyWay:
     """Return the first of some ways, the simplest first, that explains enough or as much as any."""
     least = min(way.unexplained_share for way in ways)
-    limit = max(enough, UNEXPLAINED_RATIO * least)
+    limit = max(enough_share, UNEXPLAINED_RATIO * least)
     return next(way for way in ways if way.unexplained_share <= limit)
 
 
@@ -107,39 +107,41 @@ class Content:
             np.linspace(first, end, min(CELLS_PER_SIDE, end - first) + 1)
             for first, end in self._content_edges
         ]
-        self._cell_means = _means(_sums(image), self._cell_edges)
+        self._cell_means = _means_of_cells(_corner_sums(image), self._cell_edges)
 
     def unexplained_share(self, photo: Photo, window: Window) -> float:
         """Return what is unexplained where the whole image shows this part of a photo."""
-        sums, reduced_by, margins = _mirrored_sums(photo, min(self.size))
+        sums, reduction_factor, margins = _mirrored_sums(photo, min(self.size))
         scales = np.diff(window)[:, 0] / self.size
         edges_in_photo = [
-            (first + edges * scale) / reduced_by + margin
+            (first + edges * scale) / reduction_factor + margin
             for edges, first, scale, margin in zip(
                 self._cell_edges, window[:, 0], scales, margins, strict=True
             )
         ]
-        return unexplained_share(_means(sums, edges_in_photo), self._cell_means)
+        return unexplained_share(
+            _means_of_cells(sums, edges_in_photo), self._cell_means
+        )
 
     def best(self, photo: Photo, windows: Iterable[Window]) -> Placed:
         """Return the best of some windows."""
-        return min(self._placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
+        return min(self._each_placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
 
     def refined(self, photo: Photo, window: Window) -> Placed:
         """Return the best window near another one."""
         best = Placed(self.unexplained_share(photo, window), window)
-        step, last_step = _FIRST_AND_LAST_STEP
-        while step > last_step:
-            moves = step * np.diff(best.window) * [*_MOVES, *-_MOVES]
+        step_share, last_step_share = _FIRST_AND_LAST_STEP
+        while step_share > last_step_share:
+            moves = step_share * np.diff(best.window) * [*_MOVES, *-_MOVES]
             nearby = (best.window + move for move in moves)
-            better = (
+            better_placed = (
                 placed
-                for placed in self._placed(photo, nearby)
+                for placed in self._each_placed(photo, nearby)
                 if placed.unexplained_share < best.unexplained_share
             )
-            first_better = next(better, None)
+            first_better = next(better_placed, None)
             if first_better is None:
-                step /= 2
+                step_share /= 2
             else:
                 best = first_better
         return best
@@ -147,14 +149,14 @@ class Content:
     def anywhere(self, photo: Photo) -> Placed:
         """Return the best window of all."""
         shape = np.diff(self._content_edges)[:, 0]
-        content_windows = _parts(np.array(photo.size), shape)
+        content_windows = _starting_windows(np.array(photo.size), shape)
         windows = map(self._window_of_whole_image, content_windows)
-        ranked = sorted(self._placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
+        ranked = sorted(self._each_placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
         best = ranked[:WINDOWS_REFINED]
         refined = (self.refined(photo, placed.window) for placed in best)
         return min(refined, key=BY_UNEXPLAINED_SHARE)
 
-    def _placed(self, photo: Photo, windows: Iterable[Window]) -> Iterator[Placed]:
+    def _each_placed(self, photo: Photo, windows: Iterable[Window]) -> Iterator[Placed]:
         return (
             Placed(self.unexplained_share(photo, window), window) for window in windows
         )
@@ -166,27 +168,31 @@ class Content:
         return np.asarray(first + scale * np.transpose([(0, 0), self.size]))
 
 
-def pixels_apart(window: Window, usual: Window, size: Size) -> float:
+def pixels_apart(window: Window, other_window: Window, size: Size) -> float:
     """Return how many pixels of an image of this size the edges of two windows are apart at most."""
-    return float(np.max(np.abs(window - usual) / np.diff(usual) * np.transpose([size])))
+    return float(
+        np.max(
+            np.abs(window - other_window) / np.diff(other_window) * np.transpose([size])
+        )
+    )
 
 
-def _edges_of_content(image: Float64, axis: int) -> tuple[int, int]:
+def _edges_of_content(image: Float64, across_axis: int) -> tuple[int, int]:
     """Return the first and the end of the rows, or columns, that are not of one colour."""
-    spread = np.ptp(image, axis=axis).max(axis=-1)
+    spread = np.ptp(image, axis=across_axis).max(axis=-1)
     (varying,) = np.nonzero(spread > UNIFORM_SPREAD_SHARE * spread.max())
     if len(varying) < 2:
         return 0, len(spread)
     return int(varying[0]), int(varying[-1]) + 1
 
 
-def _sums(image: Float64) -> Float64:
+def _corner_sums(image: Float64) -> Float64:
     """Return the sums of all pixels above and to the left of each corner, (H + 1, W + 1, C)."""
     sums = image.cumsum(axis=0).cumsum(axis=1)
     return np.pad(sums, ((1, 0), (1, 0), (0, 0)))
 
 
-def _means(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
+def _means_of_cells(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
     """Return the means of the cells between edges along rows and columns, float64 (N, C)."""
     rows, columns = np.meshgrid(*cell_edges, indexing="ij")
     sums_at_corners = np.stack(
@@ -207,14 +213,14 @@ def _means(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
 def _mirrored_sums(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
     """Return sums over a photo and its mirror images, by what it was reduced, and how wide these are."""
     # At least two pixels remain for each of the image, whose smaller side this is.
-    reduced_by = max(1, min(photo.size) // (2 * side))
-    pixels = np.asarray(Image.fromarray(photo.pixels).reduce(reduced_by), float)
+    reduction_factor = max(1, min(photo.size) // (2 * side))
+    pixels = np.asarray(Image.fromarray(photo.pixels).reduce(reduction_factor), float)
     margins = [int(MARGIN_SHARE * length) for length in pixels.shape[:2]]
     widths = [(margin, margin) for margin in (*margins, 0)]
-    return _sums(np.pad(pixels, widths, "symmetric")), reduced_by, margins
+    return _corner_sums(np.pad(pixels, widths, "symmetric")), reduction_factor, margins
 
 
-def _parts(size: Float64, shape: Float64) -> Iterator[Window]:
+def _starting_windows(size: Float64, shape: Float64) -> Iterator[Window]:
     """Yield parts of a photo in its own proportions and in those of a shape, at edges and in the centre."""
     largest_of_shape = shape * (size / shape).min()
     for fraction, largest in product(_SIDE_FRACTIONS, (size, largest_of_shape)):

@@ -78,18 +78,20 @@ def _source_positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
 @lru_cache(maxsize=32)
 def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
     # The weight, float32 (kept,), is that of the second of two indices.
-    where, length = _source_positions(axis)
-    below = np.floor(where)
-    indices = np.stack([np.maximum(below, 0), np.minimum(np.ceil(where), length - 1)])
-    return indices.astype(np.intp), where - below
+    positions, length = _source_positions(axis)
+    below = np.floor(positions)
+    indices = np.stack(
+        [np.maximum(below, 0), np.minimum(np.ceil(positions), length - 1)]
+    )
+    return indices.astype(np.intp), positions - below
 
 
 @lru_cache(maxsize=32)
 def _bicubic_taps(axis: Axis) -> _Taps:
-    where, length = _source_positions(axis)
-    below = np.floor(where)
+    positions, length = _source_positions(axis)
+    below = np.floor(positions)
     # The TensorFlow kernel rounds the distance to 1/1024 and reads the weight from a double-precision table.
-    distance = np.rint((where - below) * np.float32(1024)).astype(np.float64) / 1024
+    distance = np.rint((positions - below) * np.float32(1024)).astype(np.float64) / 1024
     taps = np.arange(-1, 3)[:, None]
     indices = (below + taps).astype(np.intp)
     inside = (indices >= 0) & (indices < length)
@@ -145,19 +147,19 @@ def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     def sample(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
         row_indices, row_weights = taps(rows)
         column_indices, column_weights = taps(columns)
-        lines = _weighted(
+        lines = _weighted_sum(
             [pixels[index] for index in row_indices], row_weights[:, :, None, None]
         )
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
         repeated_weights = column_weights[:, :, None].repeat(pixels.shape[2], axis=2)
-        return _weighted(
+        return _weighted_sum(
             [lines.take(index, axis=1) for index in column_indices], repeated_weights
         )
 
     return sample
 
 
-def _weighted(arrays: list[Levels], weights: Float32) -> Float32:
+def _weighted_sum(arrays: list[Levels], weights: Float32) -> Float32:
     # One after the other, as TensorFlow adds; a matrix product would also wait for threads.
     total: Float32 = np.multiply(arrays[0], weights[0]).astype(np.float32, copy=False)
     for array, weight in zip(arrays[1:], weights[1:], strict=True):
@@ -165,18 +167,18 @@ def _weighted(arrays: list[Levels], weights: Float32) -> Float32:
     return total
 
 
-def _antialiased(
+def _antialiased_taps(
     kernel: Callable[[Float64], Float64], radius: int
 ) -> Callable[[Axis], _Taps]:
     @lru_cache(maxsize=32)
     def taps(axis: Axis) -> _Taps:
-        where, length = _source_positions(axis)
+        positions, length = _source_positions(axis)
         # Where an image shrinks, the kernel widens, so that no pixel is skipped.
         widening = max(1.0, axis.scale)
-        first = np.ceil(where.astype(np.float64) - radius * widening)
+        first = np.ceil(positions.astype(np.float64) - radius * widening)
         indices = first + np.arange(int(2 * radius * widening) + 1)[:, None]
         inside = (indices >= 0) & (indices < length)
-        weights = np.where(inside, kernel(np.abs(indices - where) / widening), 0.0)
+        weights = np.where(inside, kernel(np.abs(indices - positions) / widening), 0.0)
         shares: Float32 = (weights / weights.sum(axis=0)).astype(np.float32)
         return indices.clip(0, length - 1).astype(np.intp), shares
 
@@ -205,15 +207,15 @@ def _cv_taps(
     area: bool = False,
 ) -> _Taps:
     pixels, scale, length = _cv_kept_pixels(axis)
-    where = ((pixels + 0.5) * scale - 0.5).astype(np.float32)
+    positions = ((pixels + 0.5) * scale - 0.5).astype(np.float32)
     if area:
         # Between the pixel where a target pixel begins and the next, by the share beyond the first.
         begins = np.floor(pixels * scale)
         share = pixels + 1 - (begins + 1) * (axis.resized / length)
-        where = begins + share.astype(np.float32).clip(0) % 1
-    below = np.floor(where)
+        positions = begins + share.astype(np.float32).clip(0) % 1
+    below = np.floor(positions)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
-    weights = kernel(np.abs((where - below).astype(np.float64) - taps))
+    weights = kernel(np.abs((positions - below).astype(np.float64) - taps))
     indices = (below + taps).clip(0, length - 1).astype(np.intp)
     return indices, weights.astype(np.float32)
 
@@ -278,8 +280,8 @@ SAMPLERS: Mapping[str, Callable[..., Levels]] = {
     "tf_nearest": _sampler(_nearest_taps),
     "tf_bilinear": _sample_bilinear,
     "tf_bicubic": _sampler(_bicubic_taps),
-    "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
-    "tf_bicubic_antialias": _sampler(_antialiased(_keys_cubic, 2)),
+    "tf_bilinear_antialias": _sampler(_antialiased_taps(_triangle, 1)),
+    "tf_bicubic_antialias": _sampler(_antialiased_taps(_keys_cubic, 2)),
     "cv2_nearest": _rounded_to_uint8(_sampler(_cv_nearest_taps)),
     "cv2_linear": _cv_linear,
     "cv2_cubic": _rounded_to_uint8(
@@ -348,7 +350,7 @@ def resize(
         For more than `MAX_PADDED_PIXELS` with the fit "pad".
     """
     if fit == "pad":
-        pixels = _pad(pixels, size, fill)
+        pixels = _padded(pixels, size, fill)
     height, width, _ = pixels.shape
     rows, columns = axes((height, width), size, fit, crop_fraction)
     return sampled(pixels, size, rows, columns, filter, fill, pillow)
@@ -363,8 +365,8 @@ def shrink(pixels: Pixels, size: Size) -> Pixels:
 
 def axes(source: Size, size: Size, fit: str, crop_fraction: float) -> tuple[Axis, Axis]:
     """Return what a fit does along the height and along the width of an image."""
-    rows = _axis(source, size, fit, crop_fraction)
-    return rows, _axis(source[::-1], size[::-1], fit, crop_fraction)
+    rows = _axis_of_fit(source, size, fit, crop_fraction)
+    return rows, _axis_of_fit(source[::-1], size[::-1], fit, crop_fraction)
 
 
 def sampled(
@@ -382,7 +384,7 @@ def sampled(
         resized = SAMPLERS[filter](window, rows, columns)
     else:
         resampling = Image.Resampling[filter.upper()]
-        resized = _pillow(
+        resized = _resized_by_pillow(
             pixels, rows, columns, resampling=resampling, version=pillow or PILLOW
         )
     if (rows.kept, columns.kept) == size:
@@ -390,12 +392,12 @@ def sampled(
     return _framed(resized, size, corner=(rows.before, columns.before), fill=fill)
 
 
-def sides(size: Size) -> str:
+def size_words(size: Size) -> str:
     """Return ``"224x224"`` with a multiplication sign, height first."""
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def _axis(source: Size, target: Size, fit: str, crop_fraction: float) -> Axis:
+def _axis_of_fit(source: Size, target: Size, fit: str, crop_fraction: float) -> Axis:
     """Return what a fit does along the first of the two sides of an image and of its target."""
     length, other_length = source
     side, other_side = target
@@ -421,7 +423,7 @@ def _axis(source: Size, target: Size, fit: str, crop_fraction: float) -> Axis:
     return Axis(0, length, resized, offset=round((resized - side) / 2), kept=side)
 
 
-def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
+def _padded(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     """Fill an image up, the same on both sides, to the proportions of a size."""
     height, width, _ = pixels.shape
     above = (max(height, width * size[0] // size[1]) - height) // 2
@@ -445,7 +447,7 @@ def _framed(pixels: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> A
     return framed
 
 
-def _pillow(
+def _resized_by_pillow(
     pixels: Pixels,
     rows: Axis,
     columns: Axis,

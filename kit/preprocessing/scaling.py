@@ -17,16 +17,16 @@ LARGEST = 1e12
 """Of a number in a scaling, and of one over it: beyond, float32 overflows."""
 
 
-def _per_channel(name: str, value: Any) -> PerChannel | None:
+def _checked_per_channel(name: str, value: Any) -> PerChannel | None:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (tuple, list)):
-        return tuple(_checked(name, entry) for entry in value)
+        return tuple(_checked_number(name, entry) for entry in value)
     # None leaves the step out.
-    return None if value is None else _checked(name, value)
+    return None if value is None else _checked_number(name, value)
 
 
-def _checked(name: str, value: Any) -> float:
+def _checked_number(name: str, value: Any) -> float:
     # A divisor and a std divide: they must not be near 0.
     checked = number(name, value)
     low = 0 if name == "mean" else 1 / LARGEST
@@ -58,9 +58,9 @@ class Scaling:
     std: PerChannel | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "divisor", _checked("divisor", self.divisor))
-        object.__setattr__(self, "mean", _per_channel("mean", self.mean))
-        object.__setattr__(self, "std", _per_channel("std", self.std))
+        object.__setattr__(self, "divisor", _checked_number("divisor", self.divisor))
+        object.__setattr__(self, "mean", _checked_per_channel("mean", self.mean))
+        object.__setattr__(self, "std", _checked_per_channel("std", self.std))
         if len(set(self._lengths)) > 1:
             received = " and ".join(map(str, self._lengths))
             raise ValueError(
@@ -185,9 +185,9 @@ def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
     result: Float32 = np.array(x, dtype=np.float32, order="C")
     for scaling in scalings:
-        _calculate(np.divide, result, scaling.divisor)
-        _calculate(np.subtract, result, scaling.mean)
-        _calculate(np.divide, result, scaling.std)
+        _apply_in_place(np.divide, result, scaling.divisor)
+        _apply_in_place(np.subtract, result, scaling.mean)
+        _apply_in_place(np.divide, result, scaling.std)
     return result
 
 
@@ -195,13 +195,13 @@ def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
     result = np.array(x, dtype=np.float32, order="C")
     for scaling in reversed(scalings):
-        _calculate(np.multiply, result, scaling.std)
-        _calculate(np.add, result, scaling.mean)
-        _calculate(np.multiply, result, scaling.divisor)
+        _apply_in_place(np.multiply, result, scaling.std)
+        _apply_in_place(np.add, result, scaling.mean)
+        _apply_in_place(np.multiply, result, scaling.divisor)
     return result
 
 
-def _calculate(
+def _apply_in_place(
     operation: np.ufunc, result: Float32, operand: PerChannel | None
 ) -> None:
     """Change a result (..., C) in place by an operation with one number, or with one for each channel."""

@@ -42,7 +42,9 @@ class StepRecord:
     def of(cls, step: str, array: Array) -> Self:
         """Keep what a step left: an image (H, W, C) or a tensor (1, H, W, C) or (1, C, H, W)."""
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
-        return cls(step, f"{array.dtype} {array.shape}", digest, _means(array))
+        return cls(
+            step, f"{array.dtype} {array.shape}", digest, _block_means_text(array)
+        )
 
     def numbers(self) -> list[float]:
         """Return the means."""
@@ -88,7 +90,7 @@ def first_difference(
     return ""
 
 
-def _means(array: Array) -> str:
+def _block_means_text(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
     # The places of each block along the first axis, and along the second.
     rows, columns = (
