@@ -264,10 +264,10 @@ def case_files(folder: AnyPath) -> list[Path]:
         raise FileNotFoundError(
             f"Expected a folder of cases, received {folder.name!r}; {MAKE_ONE}"
         )
-    return sorted(listed(folder).union(folder.glob("[!.]*.json")))
+    return sorted(pinned_files(folder).union(folder.glob("[!.]*.json")))
 
 
-def listed(folder: Path) -> set[Path]:
+def pinned_files(folder: Path) -> set[Path]:
     """Return the files of the cases that were pinned, which the list of a folder has."""
     names = file_in_folder(folder, NAMES)
     pinned = names.read_text("utf-8-sig").splitlines() if names.exists() else []

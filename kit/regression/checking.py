@@ -243,7 +243,7 @@ def _run_case(
     *,
     update: bool,
 ) -> Checked:
-    if path not in folders.listed(path.parent):
+    if path not in folders.pinned_files(path.parent):
         words = (
             f"Expected a case that {NAMES} lists, received another; add its name there"
         )
