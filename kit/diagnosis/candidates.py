@@ -307,7 +307,7 @@ def _slightly_changed(
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
     if p.size is not None:
-        for kind, changes in _resize_kinds_and_changes(p):
+        for kind, changes in _small_resize_changes(p):
             yield kind, evaluator.tensors(photos, p.replace(**changes))
     saved_again = (
         jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
@@ -317,7 +317,7 @@ def _slightly_changed(
     yield "decoder", np.concatenate(tensors)
 
 
-def _resize_kinds_and_changes(
+def _small_resize_changes(
     p: Preprocessing,
 ) -> Iterator[tuple[str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos", "tf_bilinear"):

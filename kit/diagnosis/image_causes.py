@@ -274,13 +274,13 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         amounts.append(amount)
         undone_photos.append(list(map(Photo, condition.undo(pixels, amount))))
     kept_share = _kept_share(case, condition, float(np.median(amounts)))
-    lead_nats = np.array(
+    rival_lead_nats = np.array(
         list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
     )
     chance = _chance_of_change(
         case.predictions[np.array(places_asked)],
-        lead_nats,
-        exact=condition.invertible,
+        rival_lead_nats,
+        undone_exactly=condition.invertible,
         kept_share=kept_share,
     )
     verdict: Verdict = "possible"
@@ -299,7 +299,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         measures=[measures[place] for place in suspect_places],
         amount=float(np.median(amounts)),
         kept_share=kept_share,
-        changed_share=float((lead_nats > 0).mean()),
+        changed_share=float((rival_lead_nats > 0).mean()),
         chance=chance,
         verdict=verdict,
     )
@@ -361,14 +361,18 @@ def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
 
 
 def _chance_of_change(
-    predictions: Predictions, lead_nats: Float64, *, exact: bool, kept_share: float
+    predictions: Predictions,
+    rival_lead_nats: Float64,
+    *,
+    undone_exactly: bool,
+    kept_share: float,
 ) -> float:
-    """Return how likely a property has changed these predictions, 0..1; `exact` where it can be undone so."""
+    """Return how likely a property has changed these predictions, 0..1."""
     unsure = 1 - predictions.probability + _LEAST_PROBABILITY
     unsure_nats = np.log(unsure / (predictions.probability + _LEAST_PROBABILITY))
-    lead_log_odds = lead_nats * ROUGH_WEIGHT
-    if exact:
-        capped_nats = np.clip(lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS)
+    lead_log_odds = rival_lead_nats * ROUGH_WEIGHT
+    if undone_exactly:
+        capped_nats = np.clip(rival_lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS)
         lead_log_odds = capped_nats * EXACT_WEIGHT
     # How many of the other predictions fall, as log odds with one added to each count.
     fallen = (1 - kept_share) * CONTROL_IMAGES

@@ -393,7 +393,9 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
         Evidence(
             f"{vote.text} (counts {vote.gain:+.2f})",
             vote.measured,
-            supports=vote.gain > 0 if vote.gain or vote.veto else None,
+            supports=vote.gain > 0 and not vote.veto
+            if vote.gain or vote.veto
+            else None,
         )
         for vote in score.votes
         if vote.gain or vote.veto or vote.measured

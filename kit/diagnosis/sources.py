@@ -318,6 +318,7 @@ class Bundled(Labelled):
 
     def probabilities(self, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (photos, classes)."""
+        # Images of the kit that are no photos are never inverted; those of the user may be.
         return super().probabilities(
             p if self.photographic else p.replace(invert=False)
         )

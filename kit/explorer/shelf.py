@@ -54,6 +54,7 @@ class Shelf(dict[str, Entry]):
     """Photos by name, in the order in which they came; names are made unique, and the nearest one is said."""
 
     def __missing__(self, name: str) -> Entry:
+        # Since it is not there, `known` raises: a ValueError that lists the others.
         raise KeyError(known("photo", name, self))
 
     def add(

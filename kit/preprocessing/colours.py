@@ -216,7 +216,7 @@ def few_levels_words(count: int, values: Float64) -> str:
 
 
 def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pipeline:
-    """Return a pipeline with channels and scaling, as expected where nothing is known."""
+    """Return a pipeline with channels, polarity and scaling, as expected where nothing is known."""
     line = colours.line
     channels = colours.channels or expected.channels
     pipeline = pipeline.replace(channels=channels, scaling=())
@@ -225,7 +225,7 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
         and line.levels_off <= STRANGE_LEVELS
         and line.slope.size == pipeline.channel_count
     ):
-        return pipeline.replace(**_scaling_of_line(expected, line))
+        return pipeline.replace(**_polarity_and_scaling_of_line(expected, line))
     return with_scaling(expected, pipeline)
 
 
@@ -260,7 +260,7 @@ def slope_and_offset(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float
     return (-slope, 255 * slope + offset) if invert else (slope, offset)
 
 
-def _scaling_of_line(expected: Pipeline, line: Line) -> Changes:
+def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
     slope, offset, levels_off = line
     as_expected: Changes = {"invert": expected.invert, "scaling": expected.scaling}

@@ -203,6 +203,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
+    # Of several origins, an unusual order counts as worse than it is placed; hence the limit.
     best = min(origins, key=BY_UNEXPLAINED_SHARE)
     refined = best.content.refined(best.source.photo, best.placed.window)
     limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE

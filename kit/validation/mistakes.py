@@ -43,7 +43,7 @@ _MATRIX_CLASSES = 10
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image with its label and the class that is predicted.
+    """An image with its label and the class that is predicted, the same in `Mistakes.cell` of one class.
 
     Attributes
     ----------
@@ -186,6 +186,7 @@ class Mistakes(Rows):
         return self._mistakes_at(places[order])
 
     def _mistakes_at(self, places: Int64) -> tuple[Mistake, ...]:
+        # Of a cell on the diagonal of the matrix they are predicted correctly.
         names = self.classifier.class_names
         confidences = self.swept.confidences
         return tuple(

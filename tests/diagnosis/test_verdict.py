@@ -80,8 +80,10 @@ def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_tra
 ):
     assert verdict(grounds, scores(found, 9.0)) == "named"
     assert verdict(grounds, scores(found, 9.0, veto=True)) == "possible"
-    _, against = evidence_of(scores(found, 0.0, veto=True)[0])
-    assert against.supports is False
+    # What forbids speaks against, whatever it counts.
+    for gain in (0.0, 0.5):
+        _, against = evidence_of(scores(found, gain, veto=True)[0])
+        assert against.supports is False
     # What was measured and moves nothing is told, and counts for neither side.
     score = Score(found["polarity"], (Vote("told", 0.0, measured=0.3),))
     assert [evidence.supports for evidence in evidence_of(score)] == [False, None]
