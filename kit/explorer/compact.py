@@ -52,37 +52,37 @@ def _checked_network(bench: Bench) -> bytes:
 
 
 def compact(
-    bench: Bench, tensors: Sequence[Float32], *, exact: bool
+    bench: Bench, tensors_to_check: Sequence[Float32], *, exact_weights: bool
 ) -> tuple[bytes, dict[str, Any] | None]:
     """Return a network in short, and where in it the layer of a heat map lies, where there is one.
 
     In short it is gzip of its `byte_planes`. Weights are rounded, unless that changes a probability by more
-    than `LARGEST_DIFFERENCE`, for `tensors` or trial ones. PageError says why a page cannot run it.
+    than `LARGEST_DIFFERENCE`, for `tensors_to_check` or trial ones. PageError says why a page cannot run it.
     """
-    data, map_weights, constants = _for_one_image(_checked_network(bench))
+    data, place_of_map_weights, constants = _for_one_image(_checked_network(bench))
     compiled = bench.classifier.network.compiled
     trial_inputs = trial_tensors(compiled.input_shape, bench.trained)
-    batch = np.concatenate([*trial_inputs, *tensors])
+    batch = np.concatenate([*trial_inputs, *tensors_to_check])
     expected_rows = bench.classifier.predict_tensors(batch)
 
     # On tensors that differ as much as another processor rounds.
-    def is_equal(network: bytes) -> bool:
+    def predicts_nearly_the_same(network: bytes) -> bool:
         rows = LiteEngine(network, threads=1).predict(batch * NUDGE)
         difference = np.abs(probabilities(rows, compiled.head) - expected_rows).max()
         return bool(difference <= LARGEST_DIFFERENCE)
 
-    network = data if exact else rounded(data, constants)
-    if not is_equal(network):
+    network = data if exact_weights else rounded(data, constants)
+    if not predicts_nearly_the_same(network):
         network = data
         # Such as a network that rounds to 8 bits between its layers.
-        if not is_equal(data):
+        if not predicts_nearly_the_same(data):
             raise PageError("rounding alone changes what this network predicts")
     # Rounded weights repeat only by chance, where a reference back costs more than the bytes themselves.
     packer = zlib.compressobj(
         wbits=31,  # in gzip's format
         strategy=zlib.Z_RLE,
     )
-    return packer.compress(byte_planes(network)) + packer.flush(), map_weights
+    return packer.compress(byte_planes(network)) + packer.flush(), place_of_map_weights
 
 
 def _for_one_image(
@@ -118,20 +118,21 @@ def _for_one_image(
     data = bytes(builder.Output())
     if dense_weights is None or dense_weights.tobytes() not in data:
         return data, None, constants
-    map_weights = {
+    place_of_map_weights = {
         # The page reads them out of the network, at this place.
         "start": data.index(dense_weights.tobytes()),
         "count": dense_weights.size,
         "rows": len(dense_weights),
         "shape": graph.tensors[graph.outputs[1]].shape[1:].tolist(),
     }
-    return data, map_weights, constants
+    return data, place_of_map_weights, constants
 
 
 def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
     """Return a network whose larger constants, of several rows, end in zeros."""
     half = np.uint32(1 << (ROUNDED_BITS - 1))
     for values in constants:
+        # Small ones, and those of one row (biases, filters of depthwise layers), stay as they are.
         if values.nbytes < KEPT_BYTES or values.ndim < 2 or len(values) == 1:
             continue
         bits = values.view(np.uint32) + half >> ROUNDED_BITS << ROUNDED_BITS

@@ -241,7 +241,7 @@ class Explorer(anywidget.AnyWidget):
             self._contents(photos),
             Path(path),
             progress,
-            exact=exact,
+            exact_weights=exact,
             title=title,
             text=text,
         )
@@ -378,7 +378,7 @@ class Explorer(anywidget.AnyWidget):
         if cells is not None:
             self._view = replace(view, occluded=cells)
         # Until no row is left to come.
-        self._replies.where(self._view, waits=cells is not None)
+        self._replies.where(self._view, rows_to_come=cells is not None)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""

@@ -92,22 +92,28 @@ def write(
     path: Path,
     progress: Progress,
     *,
-    exact: bool,
-    **words: str,
+    exact_weights: bool,
+    **title_and_text: str,
 ) -> Path:
     """Write a page: see `Explorer.export`."""
     # A path such as cat.jpg would replace a photo.
     if path.suffix.lower() != ".html":
         raise ValueError(f"Expected a page.html to write, received {str(path)!r}")
-    reason = ""
+    reason_for_table = ""
     try:
-        page_parts = network_parts(contents, exact=exact)
+        page_parts = network_parts(contents, exact_weights=exact_weights)
     except PageError as error:
-        reason = str(error)
+        reason_for_table = str(error)
         page_parts = table_parts(contents, progress)
-    html = document(contents.bench, page_parts, reason, **words).encode()
+    html = document(
+        contents.bench, page_parts, reason_for_table, **title_and_text
+    ).encode()
     write_file(path, html)
-    kind = f"predictions, since {reason}" if reason else "the model itself"
+    kind = (
+        f"predictions, since {reason_for_table}"
+        if reason_for_table
+        else "the model itself"
+    )
     say(f"{path}: {len(html) / 1e6:.1f} MB with {kind}", progress)
     return path
 
@@ -123,7 +129,7 @@ def kept_parts(contents: Contents, progress: Progress) -> list[str]:
     return page_parts
 
 
-def network_parts(contents: Contents, *, exact: bool) -> list[str]:
+def network_parts(contents: Contents, *, exact_weights: bool) -> list[str]:
     """Return a page's panel, its worker's script, the runtime, the network and the photos.
 
     PageError says why a page cannot run the network.
@@ -133,7 +139,9 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     tensors_to_check = [
         contents.bench.trained.apply(entry.photo) for entry in shelf.values()
     ]
-    network_file, map_weights = compact(contents.bench, tensors_to_check, exact=exact)
+    network_file, place_of_map_weights = compact(
+        contents.bench, tensors_to_check, exact_weights=exact_weights
+    )
     worker = gzip.decompress(page.vendored("litert.js"))
     worker += page.joined(page.WORKER).encode()
     runtime = page.vendored("litert.wasm")
@@ -145,7 +153,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     ]
     # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
-    return [page.packed(_panel(contents) | {"map": map_weights}), *texts]
+    return [page.packed(_panel(contents) | {"map": place_of_map_weights}), *texts]
 
 
 def table_parts(contents: Contents, progress: Progress) -> list[str]:
@@ -246,6 +254,7 @@ def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
     return {
         **fields,
         **fields["decoding"],
+        # A page without this filter predicts from a table; it only draws the model input by another one.
         "filter": fields["filter"] if fields["filter"] in page.FILTERS else "bilinear",
         "pillow": fields["pillow"] or PILLOW,
         "shrinks": PILLOW,  # what the step "Size before" uses
@@ -322,7 +331,12 @@ WHY_NOTE = " Why? tries only your changes; the notebook also looks for other cau
 
 
 def document(
-    bench: Bench, parts: Sequence[str], reason: str, *, title: str = "", text: str = ""
+    bench: Bench,
+    parts: Sequence[str],
+    reason_for_table: str,
+    *,
+    title: str = "",
+    text: str = "",
 ) -> str:
     """Return the page of these parts; the reason says why they are a table, empty where they are not."""
     style = page.page_file("explorer.css") + page.page_file("alone.css")
@@ -330,8 +344,8 @@ def document(
     # By their hashes the page lets only this style and this script run.
     source = bench.classifier.source
     name = bench.classifier.name
-    note = (TABLE_NOTE if reason else NETWORK_NOTE).format(
-        date=datetime.now(UTC).date(), version=__version__, reason=reason
+    note = (TABLE_NOTE if reason_for_table else NETWORK_NOTE).format(
+        date=datetime.now(UTC).date(), version=__version__, reason=reason_for_table
     )
     return Template(page.page_file("alone.html")).substitute(
         style=style,

@@ -158,11 +158,11 @@ class Replies:
         messages, input_bytes = zip(*map(view_message, views), strict=True)
         self._send("ahead", padded(b"".join(input_bytes)), views=list(messages))
 
-    def where(self, view: View, *, waits: bool) -> None:
-        """Answer with a heat map that has grown by a row; `waits` while there are more to come."""
+    def where(self, view: View, *, rows_to_come: bool) -> None:
+        """Answer with a heat map that has grown by a row, and may grow by more."""
         heat, heat_bytes = heat_message(view)
         if heat:
-            heat["waits"] = waits
+            heat["waits"] = rows_to_come
         self._send("where", padded(heat_bytes), settings=view.settings, where=heat)
 
     def judged(self, views: Iterable[View], settings: Settings) -> None:
@@ -188,8 +188,8 @@ class Replies:
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        page_paints = view.changed.keys() - {"fix"} <= OF_PAGES
-        page_perturbs = height * width <= LIVE_PIXELS and page_paints
+        page_can_make_changes = view.changed.keys() - {"fix"} <= OF_PAGES
+        page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
         # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))
@@ -199,6 +199,7 @@ class Replies:
             "width": pixels.shape[1],
             "live": page_perturbs,
         }
+        # None where they are perturbed here, so that they are sent each time.
         photo_key = (
             (view.settings["photo"], view.source.decoding) if page_perturbs else None
         )

@@ -97,6 +97,7 @@ class Shelf(dict[str, Entry]):
             {
                 "name": name,
                 "added": entry.added,
+                # A mark on the thumbnail: none without one, even where the class is known.
                 "labelled": bool(entry.thumbnail) and entry.label is not None,
                 "thumbnail": entry.thumbnail,
             }

@@ -49,7 +49,7 @@ def bars(view: View) -> list[Bar]:
         if view.label is not None:
             needed_classes.add(view.label)
         # Then the most probable class stands first. A page with a table keeps the predictions of just these.
-        row_classes = _most_probable(probabilities, needed_classes)
+        row_classes = _classes_with_a_row(probabilities, needed_classes)
     rows = [_bar(view, index, names[index], columns[:, index]) for index in row_classes]
     other_count = len(names) - len(row_classes)
     if other_count:
@@ -59,7 +59,7 @@ def bars(view: View) -> list[Bar]:
     return rows
 
 
-def _most_probable(probabilities: Float32, needed_classes: set[int]) -> list[int]:
+def _classes_with_a_row(probabilities: Float32, needed_classes: set[int]) -> list[int]:
     """Return the classes that have a row of their own, with those of `needed_classes` among them."""
     ranking: list[int] = np.argsort(-probabilities, kind="stable")[:BARS].tolist()
     probable = [
@@ -71,16 +71,16 @@ def _most_probable(probabilities: Float32, needed_classes: set[int]) -> list[int
     return sorted(classes, key=lambda index: (-probabilities[index], index))
 
 
-def _bar(view: View, index: int, name: str, probabilities: Float32) -> Bar:
+def _bar(view: View, index: int, name: str, three_probabilities: Float32) -> Bar:
     """Return a bar: its probability here, for the original photo (the ghost), and calibrated."""
-    value, ghost, calibrated = probabilities.tolist()
+    value, original, calibrated = three_probabilities.tolist()
     return {
         "index": index,
         "name": name,
         "value": round(value, 6),
         "text": percent(value),
-        "ghost": round(ghost, 6),
-        "ghostText": percent(ghost),
+        "ghost": round(original, 6),
+        "ghostText": percent(original),
         "calibrated": round(calibrated, 6),
         "calibratedText": percent(calibrated),
         "top": index == view.top,

@@ -79,10 +79,10 @@ class Change:
 def is_spoilt(view: View) -> bool:
     """Whether the changes changed the prediction for the worse, or took much of its probability."""
     helped = view.untouched.wrong and not view.wrong
-    return not helped and _is_worse(view.untouched, view)
+    return not helped and _is_other_or_weaker(view.untouched, view)
 
 
-def _is_worse(before: View, after: View) -> bool:
+def _is_other_or_weaker(before: View, after: View) -> bool:
     """Whether another class is predicted, or the same with much less of its probability."""
     probability_before = before.probabilities[before.top]
     probability_after = after.probabilities[before.top]
@@ -96,7 +96,8 @@ def _is_worse(before: View, after: View) -> bool:
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
     own_changes = changes(view, compute)
-    # A mistake that does no harm here does it elsewhere; one that does nothing to this photo is no answer.
+    # A mistake that does no harm here, or even helps (a gain below 0), does harm elsewhere; one that does
+    # nothing to this photo (a gain of 0) is no answer.
     without_mistakes = {
         key: ""
         for change in own_changes
@@ -220,13 +221,14 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     if not is_spoilt(view) or len(singles) < 2 or singles[0].restores:
         return tuple(singles)
     keys_by_effect = [key for change in singles for key in change.keys]
+    # It comes first also where not even all together restore the prediction.
     together = _undone(view, tuple(keys_by_effect), compute)
     # Leave out whatever is not needed, what matters least first.
     for key in reversed(keys_by_effect):
         fewer = tuple(own_key for own_key in together.keys if own_key != key)
-        without_fewer = _undone(view, fewer, compute)
-        if without_fewer.restores:
-            together = without_fewer
+        undoing_fewer = _undone(view, fewer, compute)
+        if undoing_fewer.restores:
+            together = undoing_fewer
     return (together, *singles)
 
 
@@ -298,6 +300,7 @@ def _best_reason(
 
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
+    # Of a prediction not known to be wrong, as without a label, what was changed says it all.
     if view.changed and not view.wrong:
         return None
     best = diagnosis.best
@@ -321,7 +324,7 @@ def _preprocessing_reason(
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training; the fix is put beside."""
     sentences = contrasts(view.preprocessing, after.preprocessing)
-    advice = "" if _is_worse(after, view) else WORDS["same_class"]
+    advice = "" if _is_other_or_weaker(after, view) else WORDS["same_class"]
     reason = _reason(" ".join(sentences.values()), advice)
     reason |= {
         "button": WORDS["fix"],

@@ -55,7 +55,7 @@ def accuracy_interval(
         right = hits.sum()
     total = whole("count", count, 1, None)
     correct = whole("right", right, 0, total)
-    low, high = scipy.stats.binomtest(correct, total).proportion_ci(method="wilson")
+    low, high = scipy.stats.binomtest(correct, total).proportion_ci(0.95, "wilson")
     return AccuracyInterval(
         right=correct,
         count=total,
@@ -156,6 +156,7 @@ class CrossValidation(Result):
             return None
         fold_count = len(self.folds)
         image_count = sum(fold.count for fold in self.folds)
+        # Folds share training images, so their variance by the number of folds alone is too small.
         validation_to_training = np.mean(
             [fold.count / (image_count - fold.count) for fold in self.folds]
         )

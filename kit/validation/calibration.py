@@ -36,7 +36,7 @@ HIGHEST_TEMPERATURE = 20.0
 def fit_temperature(rows: Floats, labels: Int64) -> float:
     """Return the temperature with the least negative log-likelihood, within the limits of search."""
     # A probability of 0 counts as the smallest float32.
-    probabilities, classes = _checked_probabilities(rows, labels)
+    probabilities, classes = _checked_probabilities_and_labels(rows, labels)
     log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     image_indices = np.arange(len(rows))
 
@@ -166,7 +166,7 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     ValueError
         Rows that are no probabilities or do not sum to 1, or labels that are no classes.
     """
-    probabilities, labels = _checked_probabilities(rows, labels)
+    probabilities, labels = _checked_probabilities_and_labels(rows, labels)
     count = len(probabilities)
     confidences = probabilities.max(axis=1)
     is_correct = probabilities.argmax(axis=1) == labels
@@ -337,7 +337,7 @@ def calibrate(
             f"Expected at least {FEWEST} images, received {len(opened)}; give more"
         )
     steps = Steps(opened, "Predicting", progress)
-    # Of no temperature that the classifier may have.
+    # As the network gives them, without the temperature that the classifier may have.
     probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
     in_fit = stratified_half(classes)
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
@@ -392,7 +392,9 @@ def _temperature_and_notes(
     return 1.0, notes
 
 
-def _checked_probabilities(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
+def _checked_probabilities_and_labels(
+    rows: Floats, labels: Labels
+) -> tuple[Float64, Int64]:
     """Return probabilities, float64 (N, classes), and the index of each label, or raise a ValueError."""
     probabilities = np.asarray(rows, np.float64)
     sums_to_one = (

@@ -138,6 +138,7 @@ def find_duplicates(
     pairs = []
     # In blocks, since the distances of all pairs at once would not fit into memory.
     for start in range(0, len(names), _BLOCK_ROWS):
+        # 0: not mirrored, compared with the others both ways.
         block_hashes = hashes[0, start : start + _BLOCK_ROWS]
         # Of 1 and -1, as many more products are 1 than -1 as bits agree more than they differ.
         products = block_hashes @ other_hashes.swapaxes(1, 2)
@@ -170,6 +171,7 @@ def _names_and_hashes(
     from imagehash import phash
 
     images = at_least_one(each_picture(pictures))
+    # Of images and of their mirror images. What is left out stays 0, half-way to all others: in no pair.
     hashes = np.zeros((2, len(images), HASH_SIDE**2), np.float32)
     for index, picture in enumerate(Steps(images, "Hashing images", progress)):
         try:

@@ -333,20 +333,25 @@ def label_errors(
         Shape (N, K): probabilities of the most probable classes, in order, and these classes.
     """
     class_count = int(max(labels.max(), ranked_classes.max())) + 1
-    image_counts = np.bincount(labels, minlength=class_count)
-    probability_sums = np.bincount(labels, label_probability, class_count)
-    usual_probability = probability_sums / np.maximum(image_counts, 1)
+    image_count_of_class = np.bincount(labels, minlength=class_count)
+    probability_sum_of_class = np.bincount(labels, label_probability, class_count)
+    usual_probability_of_class = probability_sum_of_class / np.maximum(
+        image_count_of_class, 1
+    )
     # In confident learning, a class is confident in an image where it is as probable as on average in those
     # that have its label; 1e-6 forgives the rounding of float32.
     is_as_probable_as_usual = (
-        ranked_probabilities >= usual_probability[ranked_classes] - 1e-6
+        ranked_probabilities >= usual_probability_of_class[ranked_classes] - 1e-6
     )
     # A class without images has no usual probability, so it is confident in none.
-    is_confident = is_as_probable_as_usual & (image_counts[ranked_classes] > 0)
-    likeliest_confident = np.take_along_axis(
+    is_confident = is_as_probable_as_usual & (image_count_of_class[ranked_classes] > 0)
+    # The first of the ranks, which begin with the most probable class.
+    likeliest_confident_class = np.take_along_axis(
         ranked_classes, is_confident.argmax(axis=1)[:, None], axis=1
     )[:, 0]
     # Its confident joint counts an image for the likeliest class that is confident.
-    is_counted_elsewhere = is_confident.any(axis=1) & (likeliest_confident != labels)
+    is_counted_elsewhere = is_confident.any(axis=1) & (
+        likeliest_confident_class != labels
+    )
     (places,) = np.nonzero(is_counted_elsewhere & (ranked_classes[:, 0] != labels))
     return np.asarray(places[np.argsort(label_probability[places], kind="stable")])

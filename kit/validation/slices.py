@@ -104,6 +104,7 @@ def slices(
         # A property that the file states is the cause sooner than one that is measured.
         stated = [cut for cut in convincing if CONDITIONS[cut.name].stated]
         cut = max(stated or convincing, key=lambda cut: cut.gap)
+        # Of all images, also of those in the slices before.
         inside = (
             cut.side * (measures_of_images[:, MEASURED.index(cut.name)] - cut.limit) > 0
         )

@@ -151,6 +151,7 @@ def train(
 def _compiled_around(model: Any, learning_rate: float, total_steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
+    # Of the same layers, so that training it trains `model`.
     learner = keras.Model(model.inputs, model.outputs)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
     # XLA takes longer to compile such small networks than it saves.

@@ -108,7 +108,7 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     wanted = bench.classifier.predict_tensors(batch)
     shelf = Shelf()
     contents = Contents(bench, shelf, {}, neutral(shelf.add(clothes[0])))
-    packed = b64decode(export.network_parts(contents, exact=True)[3])
+    packed = b64decode(export.network_parts(contents, exact_weights=True)[3])
     planes = np.frombuffer(gzip.decompress(packed), np.uint8)
     whole = LiteEngine(planes.reshape(4, -1).T.tobytes())
     np.testing.assert_array_equal(whole.predict(batch[:1]), wanted[:1])
@@ -123,8 +123,8 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     assert smallest < 0.65 * len(gzip.compress(data))
     monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
     monkeypatch.setattr(compact, "trial_tensors", lambda *_: [])
-    rough = export.network_parts(contents, exact=False)[3]
-    assert rough == export.network_parts(contents, exact=True)[3]
+    rough = export.network_parts(contents, exact_weights=False)[3]
+    assert rough == export.network_parts(contents, exact_weights=True)[3]
 
 
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch):
@@ -152,7 +152,7 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
 ):
     bench = replace(bench, trained=bench.trained.replace(**changes))
     with pytest.raises(PageError, match=f"^{reason}$"):
-        compact.compact(bench, [], exact=False)
+        compact.compact(bench, [], exact_weights=False)
 
 
 def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
@@ -161,7 +161,7 @@ def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
     with pytest.raises(
         PageError, match=r"^this model tells images of none of its classes$"
     ):
-        compact.compact(bench, [], exact=False)
+        compact.compact(bench, [], exact_weights=False)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_network_beyond_a_limit_of_pages_is_refused(
 ):
     monkeypatch.setattr(compact, limit, value)
     with pytest.raises(PageError, match=f"^{reason}$"):
-        compact.compact(bench, [], exact=False)
+        compact.compact(bench, [], exact_weights=False)
 
 
 def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(bench):
@@ -272,5 +272,5 @@ def test_a_network_of_another_runtime_is_refused_with_its_name(bench):
         network = SimpleNamespace(compiled=SimpleNamespace(data=data))
         other = replace(bench, classifier=SimpleNamespace(network=network))
         with pytest.raises(PageError) as refused:
-            compact.compact(other, [], exact=False)
+            compact.compact(other, [], exact_weights=False)
         assert str(refused.value) == reason
