@@ -32,7 +32,7 @@ from kit.robustness.novelty import Novelty, novelty_of
 VARIABLE = "KIT_EXPLORER_AHEAD"
 """Environment variable with the number of positions; a hub sets it to 0."""
 POSITIONS = 320
-SECONDS = 0.008
+REPLY_SECONDS = 0.008
 """Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
 AHEAD_BYTES = 50_000_000
 """Upper bound of the pixels that a page keeps of predictions ahead."""
@@ -278,7 +278,7 @@ def positions_ahead(positions: int | None) -> int:
 
 def computed_in_time(views: Iterable[View]) -> Iterator[View]:
     """Compute as many views as the time allows, one at least."""
-    ended = perf_counter() + SECONDS
+    ended = perf_counter() + REPLY_SECONDS
     for view in views:
         yield view
         if perf_counter() > ended:

@@ -284,6 +284,7 @@ class Explorer(anywidget.AnyWidget):
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
     def _refresh_panel(self) -> None:
+        # Assigned as a whole, since that sends it to the page.
         self._panel = {
             **panel(
                 self._bench,
@@ -374,11 +375,11 @@ class Explorer(anywidget.AnyWidget):
             self._occlusion_rows = occlusion_rows(
                 self.classifier, view.tensor, view.heat_class
             )
-        cells = next(self._occlusion_rows, None)
-        if cells is not None:
-            self._view = replace(view, occluded=cells)
+        cells_so_far = next(self._occlusion_rows, None)
+        if cells_so_far is not None:
+            self._view = replace(view, occluded=cells_so_far)
         # Until no row is left to come.
-        self._replies.where(self._view, rows_to_come=cells is not None)
+        self._replies.where(self._view, rows_to_come=cells_so_far is not None)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""

@@ -17,11 +17,11 @@ CAMERA_MS = 45
 
 
 def chips(
-    trained: Preprocessing, faultless: str, left_out: Collection[str] = ()
+    trained: Preprocessing, words_without_fault: str, left_out: Collection[str] = ()
 ) -> list[Step]:
     """Describe the chips in the order in which the steps run; those that can be changed have options.
 
-    `faultless` is the word for a step that is as in `trained`; `left_out` are faults that are no options.
+    `words_without_fault` stand for a step as in `trained`; `left_out` are faults that are no options.
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
@@ -34,7 +34,7 @@ def chips(
             if fault.name not in left_out
         ]
         if options:
-            options = [["", faultless], *options]
+            options = [["", words_without_fault], *options]
             path.append({"key": step, "label": label, "options": options})
     path.append({"key": "tensor", "label": "Model input"})
     path.append({"key": "probabilities", "label": "Prediction"})

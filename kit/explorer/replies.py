@@ -190,6 +190,7 @@ class Replies:
         height, width = view.source.size
         page_can_make_changes = view.changed.keys() - {"fix"} <= OF_PAGES
         page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
+        # `source` is the photo before the perturbation, `photo` after it.
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
         # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))

@@ -169,6 +169,7 @@ def _own_changes_reason(
     reason = _reason(_effect_of_changes(view, own_changes), WORDS["harmless"])
     if not is_spoilt(view):
         return _with_pictures(reason, view, view.untouched, WORDS["title"])
+    # It matters most, even where undoing it is not enough.
     first = own_changes[0]
     after = first.without
     guilty = {
@@ -256,7 +257,7 @@ def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
     return diagnose(
         view.bench.classifier.using(view.preprocessing),
-        [view.photo],
+        [view.photo],  # after the perturbation
         None if view.label is None else [view.label],
         progress=progress,
     )
@@ -339,6 +340,7 @@ def _is_own_choice(view: View, fixed: Preprocessing) -> bool:
     differing_steps = contrasts(view.preprocessing, fixed)
     if is_prepared_as_in_training(view.bench.classifier):
         return all(view.settings.get(step) for step in differing_steps)
+    # The steps may also differ by their own code, which undoing their choices leaves.
     undone = view.settings | dict.fromkeys(differing_steps, "")
     return view.bench.preprocessing(undone) == fixed
 

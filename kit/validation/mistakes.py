@@ -86,7 +86,7 @@ class Mistakes(Rows):
         return replace(
             self,
             pictures=self.pictures + other.pictures,
-            swept=self.swept + other.swept,
+            swept=self.swept + other.swept,  # refuses another model
             measures=np.concatenate([self.measures, other.measures]),
         )
 
