@@ -384,6 +384,7 @@ def _temperature_and_notes(
     is_within_search = (
         LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
     )
+    # Nor do a few errors determine one below 1, which makes the model surer.
     if is_within_search and (temperature >= 1 or error_count >= FEWEST_ERRORS):
         return temperature, notes
     notes.append(
