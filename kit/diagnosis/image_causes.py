@@ -273,7 +273,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         amount = condition.amount(measures[place], pixels)
         amounts.append(amount)
         undone_photos.append(list(map(Photo, condition.undo(pixels, amount))))
-    kept_share = _kept_share(case, condition, float(np.median(amounts)))
+    kept_share = _share_kept_by_controls(case, condition, float(np.median(amounts)))
     rival_lead_nats = np.array(
         list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
     )
@@ -335,7 +335,7 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
     )
 
 
-def _kept_share(case: _Case, condition: ImageCause, amount: float) -> float:
+def _share_kept_by_controls(case: _Case, condition: ImageCause, amount: float) -> float:
     """Return the share of the predictions for other images that is kept once this amount is done to them.
 
     Of an answer that has become less sure, the share of its probability counts.
