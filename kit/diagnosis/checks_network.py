@@ -235,6 +235,7 @@ def _sigmoids_finding(outputs: Float32) -> Finding | None:
         f"The {count} outputs are sigmoids, which do not sum to 100 %.",
         Evidence("largest distance of their sum from 1", distance, SUM_TOLERANCE, True),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
+        # More than two may be meant so: an image may have several classes.
         sure=count == 2,
     )
 

@@ -149,7 +149,7 @@ def compare(
     cause = search.likely_cause(changes)
     used = first_form.preprocessing
     other = second_form.preprocessing
-    of_pillow = (pillow_words(used, other, photo) for photo in search.photos)
+    pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
     return Compared(
         first_form.name,
         second_form.name,
@@ -159,7 +159,7 @@ def compare(
         cause=_joined(cause.causes),
         reproduced_by=cause.reproduced_by,
         left=cause.remaining,
-        prepared=_joined([words_of_changes(used, other), *of_pillow], "; "),
+        prepared=_joined([words_of_changes(used, other), *pillow_differences], "; "),
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
         accuracy=compare_accuracies(before.labelled.correct, after.labelled.correct)
         if (truth >= 0).any()
@@ -468,6 +468,7 @@ def _possible_heads(after: Floats) -> Mapping[str, Head]:
     heads_by_words: dict[str, Head] = {}
     in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDING_CHANGE)
     if in_range and np.allclose(after.sum(axis=1), 1, atol=1e-2):
+        # No words: these are probabilities already.
         heads_by_words[""] = np.asarray
         if _without_softmax(after).min() > -ROUNDING_CHANGE:
             heads_by_words["taking one of two softmaxes out"] = _without_softmax

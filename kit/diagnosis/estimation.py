@@ -92,6 +92,7 @@ def _measured_without_light(
     """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
     spread = np.ptp(ends, axis=0).clip(1)
     gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN)
+    # Before the scaling in use, it takes levels from `ends` to `lit`, both (2, C).
     light_undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     in_use = grounds.in_use
     without_light = in_use.replace(scaling=(light_undone, *in_use.scaling))

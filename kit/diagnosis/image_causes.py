@@ -229,7 +229,8 @@ class _Case:
         photos = (*ordinary, *probes())  # with the photos that come with the kit
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
-        # What is done to them, such as a blur of some pixels, depends on their size.
+        # What is done to them, such as a blur of some pixels, depends on their size. The predictions
+        # stay those for the photos as they come.
         usual_side = int(np.median([min(photo.size) for photo in self.reduced_photos]))
         resized = [_with_shorter_side(photos[place], usual_side) for place in surest]
         return resized, predictions[surest]
