@@ -47,9 +47,9 @@ from kit.diagnosis.finding import (
     Fix,
     Photos,
     any_named,
-    difference,
     fix_from,
     ranked,
+    words_of_changes,
 )
 from kit.diagnosis.image_causes import (
     check_properties,
@@ -129,6 +129,7 @@ def diagnose(
     opened = as_photos(photos)
     code = tensor if preprocess is None else preprocess
     own_difference = ""
+    # What is right by the file, or beside code of a person's own by the classifier.
     if code is None:
         declared = _preprocessing_of_file(classifier)
     else:
@@ -238,6 +239,7 @@ class Investigation:
             for finding in self.certain
         )
         if is_disordered and self.correct_share <= 0.5:
+            # As if none were known.
             return np.full_like(self.labels, -1)
         return self.labels
 
@@ -263,7 +265,7 @@ class Investigation:
             if self.correct_share == 1:
                 without = "without your code, " if self.difference else ""
                 notes.insert(0, f"{without}{ALL_CORRECT}")
-            stated = difference(self.in_use, self.declared or self.in_use)
+            stated = words_of_changes(self.in_use, self.declared or self.in_use)
             if stated and not self.difference:
                 notes.insert(0, f"the model file says: {stated}")
         source = self.classifier.source
@@ -404,6 +406,7 @@ def _first_layers(case: Investigation) -> FirstLayers:
     has_unsettled_averages = any(
         finding.cause == "batchnorm_mode" for finding in case.certain
     )
+    # A reference tells more than averages, and unsettled ones tell nothing of the training.
     if case.reference is not None or has_unsettled_averages:
         layers = replace(layers, means=None, variances=None)
     if case.reference is not None:
@@ -444,7 +447,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     whole_fix = max(
         (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
     )
-    # What is named stays where its fix adds nothing to that of all.
+    # What the search named is dropped where the whole fix does not contain its fix.
     findings_kept = tuple(
         finding
         for finding in case.searched.findings
@@ -454,6 +457,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
         )
     )
     if declared and case.difference:
+        # The matte of the classifier may be a default: it is no reason to change that of the code.
         matte = whole_fix.decoding.matte
         declared = declared.replace(**decoding_changes(declared, matte=matte))
     if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
@@ -468,7 +472,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
 
 def _check_images(case: Investigation) -> Investigation:
     if case.difference or any_named(case.findings):
-        # Images are asked for where they are prepared as in training, for all that is known.
+        # Causes in the images are looked for where these are prepared as in training, for all that is known.
         return case
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))

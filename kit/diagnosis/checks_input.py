@@ -79,7 +79,7 @@ def _unheeded_finding(
     if not any(_places_decoded_otherwise(photos, used, tried) for tried in heeding):
         return None
     labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
-    # The first of those that meet as many labels.
+    # The one that meets most labels; of equals, as without labels, the first.
     fixed = max(heeding, key=lambda tried: labelled.correct(tried).sum())
     places = _places_decoded_otherwise(photos, used, fixed)
     if not places:
@@ -179,26 +179,26 @@ LARGEST_VALUE = 300.0
 LOST_SHARE = 0.05
 """Share of the range of the numbers by which a cast may change one of them and be harmless."""
 
-_LEVELS = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+_ALL_LEVELS = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1).repeat(3, axis=-1)
 """Of an image (1, 16, 16, 3) that has them all, from black to white."""
 
 
 def check_tensors(used: Preprocessing) -> Finding | None:
     """Check the numbers that the preprocessing in use makes of all levels from black to white."""
-    tensor: Float32 = run(TO_TENSOR, used, _LEVELS)
+    of_all_levels: Float32 = run(TO_TENSOR, used, _ALL_LEVELS)
     return (
-        _cast_finding(tensor, used)
-        or _range_finding(tensor, used)
-        or _layout_finding(tensor, used)
+        _cast_finding(of_all_levels, used)
+        or _range_finding(of_all_levels, used)
+        or _layout_finding(of_all_levels, used)
     )
 
 
-def _cast_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
+def _cast_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None:
     without_cast = used.replace(cast=None)
-    uncast = run(TO_TENSOR, without_cast, _LEVELS)
+    uncast = run(TO_TENSOR, without_cast, _ALL_LEVELS)
     # Of numbers up to 255 a cast cuts off less than 1; negative ones wrap around.
     span = max(float(np.ptp(uncast)), 1e-6)
-    lost_share = float(np.abs(uncast - tensor).max()) / span
+    lost_share = float(np.abs(uncast - of_all_levels).max()) / span
     if lost_share <= LOST_SHARE:
         return None
     return conclude(
@@ -210,8 +210,8 @@ def _cast_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
     )
 
 
-def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
-    largest = float(np.abs(tensor).max())
+def _range_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None:
+    largest = float(np.abs(of_all_levels).max())
     slope, _ = affine(used.scaling)
     span = float(255 * np.abs(slope).max())
     fixed = None
@@ -243,12 +243,14 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
     )
 
 
-def _layout_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
+def _layout_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None:
     if used.layout != "reshaped":
         return None
     # A reshaped tensor has its channels last as well, with other numbers in their places.
     right = used.replace(layout="channels_last")
-    elsewhere_share = float((tensor != run(TO_TENSOR, right, _LEVELS)).mean())
+    elsewhere_share = float(
+        (of_all_levels != run(TO_TENSOR, right, _ALL_LEVELS)).mean()
+    )
     if not elsewhere_share:
         # One channel lies the same after both.
         return None

@@ -86,6 +86,7 @@ def _training_steps(weights: Weights) -> float:
 
 def check_nan(weights: Weights) -> Finding | None:
     """Look for weights that are NaN, infinite or at `OVERFLOWING`; the cause is ``"diverged_training"``."""
+    # For each array, whatever its size.
     useless_shares = [
         1 - (np.abs(array) < OVERFLOWING).mean()
         for name, arrays in weights.items()
@@ -161,6 +162,7 @@ def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
     bound, least = _LARGEST_AND_LEAST[distribution]
     largest = np.abs(kernel).max() / spread / bound
     misfit = abs(np.std(kernel) / spread - 1)
+    # The least is for uniform ones alone: so many numbers come as near to the bound as this.
     within_bound = least - 12 / kernel.size <= largest <= 1 + 1e-5
     return bool(within_bound and misfit <= 2 / math.sqrt(kernel.size))
 
@@ -203,7 +205,7 @@ def check_head(
         return _double_softmax_finding(layer, outputs)
     if last_activation == "sigmoid" and outputs.shape[1] > 1:
         return _sigmoids_finding(outputs)
-    loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
+    loss, from_logits = _loss_and_from_logits(mapping(compiled).get("loss"))
     return _loss_mismatch_finding(last_activation, loss, from_logits)
 
 
@@ -233,6 +235,7 @@ def _sigmoids_finding(outputs: Float32) -> Finding | None:
         f"The {count} outputs are sigmoids, which do not sum to 100 %.",
         Evidence("largest distance of their sum from 1", distance, SUM_TOLERANCE, True),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
+        # More than two may be meant so: an image may have several classes.
         sure=count == 2,
     )
 
@@ -265,8 +268,9 @@ def _activation(layer: Layer) -> str | None:
     return activation if isinstance(activation, str) else None
 
 
-def _loss_and_logits(loss: Any) -> tuple[str, bool]:
+def _loss_and_from_logits(loss: Any) -> tuple[str, bool]:
     """Return its name, empty where it is not known, and whether it takes logits."""
+    # By its name alone, Keras makes a loss of probabilities.
     if isinstance(loss, str):
         return loss, False
     settings = mapping(mapping(loss).get("config"))
@@ -286,19 +290,19 @@ def check_determinism(predictor: Predictor, tensors: Float32) -> Finding | None:
     tensor = tensors[:1]
     first_answer = predictor.predict_tensors(tensor)[0]
 
-    def difference(batch: Float32) -> float:
+    def largest_difference(batch: Float32) -> float:
         # Of the first tensor of a batch.
         return float(np.abs(predictor.predict_tensors(batch)[0] - first_answer).max())
 
     cause = "training_mode"
     summary = "The same tensor gets different predictions: a random layer is active."
-    largest = max(difference(tensor) for _ in range(3))
+    largest = max(largest_difference(tensor) for _ in range(3))
     if largest <= SAME_PROBABILITY:
         cause = "batchnorm_mode"
         summary = "The prediction depends on the other images in the batch."
         # Mates that are as unlike as can be: a batch norm in training mode shifts every prediction.
         mates = (tensor * np.float32(-3), tensor + np.float32(np.ptp(tensor) + 1))
-        largest = difference(np.concatenate([tensor, *mates]))
+        largest = largest_difference(np.concatenate([tensor, *mates]))
     if largest <= SAME_PROBABILITY:
         return None
     return conclude(

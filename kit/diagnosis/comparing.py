@@ -20,7 +20,7 @@ from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
-from kit.diagnosis.finding import difference
+from kit.diagnosis.finding import words_of_changes
 from kit.diagnosis.report import SOUND_CHANGE, Compared, Mover, is_sound
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
@@ -149,7 +149,7 @@ def compare(
     cause = search.likely_cause(changes)
     used = first_form.preprocessing
     other = second_form.preprocessing
-    of_pillow = (pillow_words(used, other, photo) for photo in search.photos)
+    pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
     return Compared(
         first_form.name,
         second_form.name,
@@ -159,7 +159,7 @@ def compare(
         cause=_joined(cause.causes),
         reproduced_by=cause.reproduced_by,
         left=cause.remaining,
-        prepared=_joined([difference(used, other), *of_pillow], "; "),
+        prepared=_joined([words_of_changes(used, other), *pillow_differences], "; "),
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
         accuracy=compare_accuracies(before.labelled.correct, after.labelled.correct)
         if (truth >= 0).any()
@@ -274,7 +274,7 @@ class _Cause:
     @property
     def rank(self) -> float:
         """What is left; of two explanations, one with a cause more has to leave half of it."""
-        # A cause without a name, as of a model as it is, is none.
+        # The least is the best. A cause without a name, as of a model as it is, is none.
         names = {*_joined(self.causes).split(" and ")} - {""}
         return self.remaining * 2.0 ** len(names)
 
@@ -306,11 +306,12 @@ class _Search:
         if not sound and not self.second.recorded:
             random_finding = check_determinism(self.second, tensor)
             if random_finding is not None:
+                # Nothing undoes it: all of the difference is left, a share of 1.
                 return _Cause((random_finding.cause,), remaining=1.0)
-        causes = self._causes_simplest_first(inputs=not sound)
+        causes = self._causes_simplest_first(also_in_inputs=not sound)
         return _proven_cause(_mean_largest_change(self.before, self.after), causes)
 
-    def _causes_simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
+    def _causes_simplest_first(self, *, also_in_inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
         for words, head in heads_by_words.items():
             for cause in _causes_in_outputs(
@@ -318,7 +319,9 @@ class _Search:
             ):
                 yield cause.with_head(words)
         sizes = {photo.size for photo in self.photos}
-        if not inputs or (self.first.preprocessing.size is None and len(sizes) > 1):
+        if not also_in_inputs or (
+            self.first.preprocessing.size is None and len(sizes) > 1
+        ):
             return
         image = self.first.preprocessing.replace(layout="channels_last").apply(
             self.photos[0]
@@ -359,7 +362,7 @@ class _Search:
         """Return what a turn, and that change which brings both nearest, leave of the difference."""
         best = self._nearest(evaluator, changes, target)[0]
         rows = evaluator.probabilities(self.photos, best.preprocessing)
-        changed = difference(self.first.preprocessing, best.preprocessing)
+        changed = words_of_changes(self.first.preprocessing, best.preprocessing)
         doing_the_same = (
             f"doing the same to {self.first.name} ({changed})" if changed else ""
         )
@@ -440,24 +443,24 @@ def _scaled_otherwise(own: Preprocessing, scaling: Scalings) -> Iterator[Candida
     cause = explained("scaling", expected, own).cause
     slope, offset = affine(scaling)
     # (x - mean) / std, where numbers x are taken for levels * slope + offset.
-    levels_meant = Scaling(mean=offset.tolist(), std=slope.tolist())
-    levels_scaled_twice = own.replace(
-        scaling=(*own.scaling, levels_meant, *own.scaling)
-    )
-    yield Candidate(levels_scaled_twice, "scaling", cause)
+    back_to_levels = Scaling(mean=offset.tolist(), std=slope.tolist())
+    # A second that takes own tensors for scaled the other way makes levels of them, and scales these again.
+    taken_for_other = own.replace(scaling=(*own.scaling, back_to_levels, *own.scaling))
+    yield Candidate(taken_for_other, "scaling", cause)
 
 
-def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
+def _proven_cause(whole_difference: float, causes: Iterable[_Cause]) -> _Cause:
     """Return what leaves the least of the whole difference; `_NO_CAUSE` where that is too much."""
     best = _Cause()
     for cause in causes:
         best = min(best, cause, key=attrgetter("rank"))
-        if best.remaining <= WHOLLY_RESTORED_SHARE * difference:
+        if best.remaining <= WHOLLY_RESTORED_SHARE * whole_difference:
             break
-    share = RESTORED_SHARE if difference > SOUND_CHANGE else EXACT_SHARE
-    if best.remaining > min(SOUND_CHANGE, share * difference):
+    share = RESTORED_SHARE if whole_difference > SOUND_CHANGE else EXACT_SHARE
+    if best.remaining > min(SOUND_CHANGE, share * whole_difference):
         return _NO_CAUSE
-    return replace(best, remaining=best.remaining / difference)
+    # From here on a share of the difference.
+    return replace(best, remaining=best.remaining / whole_difference)
 
 
 def _possible_heads(after: Floats) -> Mapping[str, Head]:
@@ -465,6 +468,7 @@ def _possible_heads(after: Floats) -> Mapping[str, Head]:
     heads_by_words: dict[str, Head] = {}
     in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDING_CHANGE)
     if in_range and np.allclose(after.sum(axis=1), 1, atol=1e-2):
+        # No words: these are probabilities already.
         heads_by_words[""] = np.asarray
         if _without_softmax(after).min() > -ROUNDING_CHANGE:
             heads_by_words["taking one of two softmaxes out"] = _without_softmax
@@ -509,10 +513,13 @@ def _causes_in_outputs(
     # A temperature changes no predicted class.
     if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
         fitted = scipy.optimize.minimize_scalar(
-            lambda power: _mean_largest_change(before, tempered(after, np.exp(-power))),
+            lambda log_temperature: _mean_largest_change(
+                before, tempered(after, np.exp(-log_temperature))
+            ),
             bounds=(-3, 3),
             method="bounded",
         )
+        # That by which the second divides its logits beside the first; its inverse undoes it.
         words = f"a temperature of {np.exp(fitted.x):.3g}"
         # So much is fitted, here and below, that little may be left.
         if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * change_as_it_is:

@@ -47,6 +47,7 @@ def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
     if best_unlisted.gain > best_known.gain and grounds.changes_predictions(
         best_known.preprocessing, best_unlisted.preprocessing, added_each_way=0
     ):
+        # With a variant that predicts otherwise no fix is given.
         return [replace(best_unlisted, variants=(best_known.preprocessing,)), *ranked]
     return ranked
 
@@ -79,15 +80,19 @@ def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
         # Each channel as bright as green, on average or where it is brightest.
         lit_ends = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
     return any(
-        _measured_under(grounds, score, ends, lit) >= AS_WELL_SHARE * score.measured
+        _measured_without_light(grounds, score, ends, lit)
+        >= AS_WELL_SHARE * score.measured
         for lit in lit_ends
     )
 
 
-def _measured_under(grounds: Grounds, score: Score, ends: Array, lit: Array) -> float:
+def _measured_without_light(
+    grounds: Grounds, score: Score, ends: Array, lit: Array
+) -> float:
     """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
     spread = np.ptp(ends, axis=0).clip(1)
     gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN)
+    # Before the scaling in use, it takes levels from `ends` to `lit`, both (2, C).
     light_undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     in_use = grounds.in_use
     without_light = in_use.replace(scaling=(light_undone, *in_use.scaling))

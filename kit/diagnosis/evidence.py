@@ -137,7 +137,7 @@ class Grounds:
         probes = probe_source.photos if probe_source else ()
         # Labelled images tell all that predictions can, and how sure these are of a few images is chance.
         certainty = None if bundled else Certainty(evaluator, photos, probes)
-        if bundled and bundled.photographic:
+        if bundled and bundled.are_photos:
             probes = bundled.photos
         sources = (
             *_own_image_sources(evaluator, photos),
@@ -348,16 +348,17 @@ def _bundled_source(
     if classes not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
         return None
     photos, labels = labelled_images(classes)
-    photographic = LABELLED[classes][0] == "imagenet"
+    are_photos = LABELLED[classes][0] == "imagenet"
     bundled = Bundled(
-        evaluator, photos, labels, photographic=photographic, originals=photos
+        evaluator, photos, labels, are_photos=are_photos, originals=photos
     )
     # Asked one after the other, since the first one is enough for most networks.
     for p in _preprocessings_tried(evaluator, in_use, photos):
         if bundled.correct(p).mean() >= CORRECT_SHARE:
-            if not photographic:
+            if not are_photos:
                 return bundled
             harder = replace(bundled, photos=reduced(photos))
             recognised = harder.correct(p).mean() >= RECOGNISED_SHARE
             return harder if recognised else bundled
+    # A network that knows these images under no preprocessing tried cannot be asked about them.
     return None

@@ -147,7 +147,7 @@ def any_named(findings: Iterable[Finding]) -> bool:
     return any(finding.verdict == "named" for finding in findings)
 
 
-def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
+def words_of_changes(in_use: Preprocessing, fixed: Preprocessing) -> str:
     """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
     changed = [line for line in fixed.describe() if line not in in_use.describe()]
     left_out = [
@@ -160,7 +160,7 @@ def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
 
 def fix_from(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
-    steps = difference(in_use, fixed)
+    steps = words_of_changes(in_use, fixed)
     alternative = ""
     if "scaling: imagenet" in steps:
         # The search tries ImageNet's mean and standard deviation alone, not those of other images.

@@ -229,7 +229,8 @@ class _Case:
         photos = (*ordinary, *probes())  # with the photos that come with the kit
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
-        # What is done to them, such as a blur of some pixels, depends on their size.
+        # What is done to them, such as a blur of some pixels, depends on their size. The predictions
+        # stay those for the photos as they come.
         usual_side = int(np.median([min(photo.size) for photo in self.reduced_photos]))
         resized = [_with_shorter_side(photos[place], usual_side) for place in surest]
         return resized, predictions[surest]
@@ -273,7 +274,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         amount = condition.amount(measures[place], pixels)
         amounts.append(amount)
         undone_photos.append(list(map(Photo, condition.undo(pixels, amount))))
-    kept_share = _kept_share(case, condition, float(np.median(amounts)))
+    kept_share = _share_kept_by_controls(case, condition, float(np.median(amounts)))
     rival_lead_nats = np.array(
         list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
     )
@@ -335,7 +336,7 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
     )
 
 
-def _kept_share(case: _Case, condition: ImageCause, amount: float) -> float:
+def _share_kept_by_controls(case: _Case, condition: ImageCause, amount: float) -> float:
     """Return the share of the predictions for other images that is kept once this amount is done to them.
 
     Of an answer that has become less sure, the share of its probability counts.

@@ -238,6 +238,7 @@ def _probability_change(
 ) -> float:
     """Return the share of the probability that changes; 1 where there is no prediction."""
     rows = _probabilities(classifier, tensor, own_tensor)
+    # Where the network does not take a tensor, all of the probability counts as changed.
     return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
 
 

@@ -15,8 +15,8 @@ from kit.diagnosis.finding import (
     Finding,
     Fix,
     chance_of_at_least,
-    difference,
     fix_from,
+    words_of_changes,
 )
 from kit.diagnosis.sources import (
     NAMED_GAIN,
@@ -347,8 +347,8 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     ]
     if not rivals_predicting_otherwise:
         return fix_from(grounds.in_use, fixed)
-    fix_words = difference(grounds.in_use, fixed)
-    rival_words = difference(grounds.in_use, rivals_predicting_otherwise[0])
+    fix_words = words_of_changes(grounds.in_use, fixed)
+    rival_words = words_of_changes(grounds.in_use, rivals_predicting_otherwise[0])
     return Fix(
         "Prepare images as in training;"
         f" these cannot tell {fix_words} from {rival_words}: give more, or labels."
@@ -368,6 +368,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         if repaired.score(rival.candidate).gain > -LEAD_OVER_STEPS:
             return True
         trial = repaired.trial(rival.preprocessing)
+        # Labels alone make a rival only where nothing else judges, and of what moves predictions.
         if grounds.judges_some_step or trial.moved_share.mean() <= QUIET_SHARE:
             return False
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
@@ -437,6 +438,7 @@ def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     if grounds.evaluator.has_statistics:
         gain_without_labels = best.gain - gain_by_source.get(Labelled, 0.0)
     if gain_without_labels >= NAMED_GAIN:
+        # The cause is named without labels, so that their chance is no condition.
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)
     chance = _chance_of_labels(grounds, best)
@@ -507,6 +509,7 @@ def _is_undecided(grounds: Grounds, score: Score) -> bool:
         grounds.labelled.count
         and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE
     ):
+        # The labels speak for the change, so that it is not ruled out whatever else does.
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())

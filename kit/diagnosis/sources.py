@@ -95,6 +95,7 @@ class Averages:
         """Compare a candidate with the preprocessing in use."""
         before = self.distance(in_use)
         after = self.distance(candidate.preprocessing)
+        # Of an order of channels: where it lies so near, a smaller floor lets smaller differences count.
         near_by_chance = candidate.step == "channels" and after <= self.chance_distance
         floor = self.chance_distance / FLOOR_DIVISOR if near_by_chance else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
@@ -150,9 +151,10 @@ class Ordinary:
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         typical = self.profile.typical
+        # Nearer than training images are is no better.
         before = max(self.log_distance(in_use), typical)
         after = max(self.log_distance(candidate.preprocessing), typical)
-        # As many standard errors of the mean as a name needs are worth a name.
+        # Nats for a fall by 1, at most 1: a fall by `STANDARD_ERRORS` standard errors is worth a name.
         weight = min(
             1.0, NAMED_GAIN / (self.STANDARD_ERRORS * max(self._standard_error, 1e-6))
         )
@@ -173,7 +175,7 @@ class Ordinary:
             or photo_count < self.PAIRED_IMAGES
             or self.log_distance(fixed_preprocessing) > usual_up_to
         ):
-            return -inf
+            return -inf  # not compared so: the unpaired gain counts
         log_falls = self._log_distances(in_use) - self._log_distances(
             fixed_preprocessing
         )
@@ -301,12 +303,12 @@ _SIZE_STEPS = {"thumbnail", "fit"}
 class Bundled(Labelled):
     """Labelled images of the kit, for a network that has their classes.
 
-    `photos` may be reduced, and `originals` judge what changes sizes. Where they are not `photographic`, a
+    `photos` may be reduced, and `originals` judge what changes sizes. Where they are not `are_photos`, a
     person's own may be inverted beside them: then no polarity is named, and nothing is clean.
     """
 
     title: str = "labelled images of the kit"
-    photographic: bool = True
+    are_photos: bool = True
     originals: tuple[Photo, ...] = ()
 
     STANDARD_ERRORS = 2.5
@@ -319,9 +321,7 @@ class Bundled(Labelled):
     def probabilities(self, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (photos, classes)."""
         # Images of the kit that are no photos are never inverted; those of the user may be.
-        return super().probabilities(
-            p if self.photographic else p.replace(invert=False)
-        )
+        return super().probabilities(p if self.are_photos else p.replace(invert=False))
 
     def _judging_step(self, step: str) -> "Bundled":
         # Reduced images are predicted better where a step enlarges what they show, though it be wrong.
@@ -333,14 +333,14 @@ class Bundled(Labelled):
         likelihood_rise = judging.likelihood_rise(in_use, candidate)
         standard_error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
         mean_rise = float(likelihood_rise.mean())
-        errors = mean_rise / max(standard_error, self.LEAST_STANDARD_ERROR)
+        rise_in_errors = mean_rise / max(standard_error, self.LEAST_STANDARD_ERROR)
         gain = NAMED_GAIN * min(
-            errors / self.STANDARD_ERRORS, mean_rise / self.NAMED_RISE_NATS
+            rise_in_errors / self.STANDARD_ERRORS, mean_rise / self.NAMED_RISE_NATS
         )
         text = f"likelihood of {self.title}, rise of its logarithm in standard errors"
         # Such images are never inverted, so that they tell nothing of it.
-        is_unjudged = candidate.step == "polarity" and not self.photographic
-        return Vote(text, gain, measured=errors, veto=is_unjudged)
+        is_unjudged = candidate.step == "polarity" and not self.are_photos
+        return Vote(text, gain, measured=rise_in_errors, veto=is_unjudged)
 
 
 Source = Averages | Ordinary | Certainty | Labelled
@@ -357,7 +357,9 @@ def votes(
     sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate
 ) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
-    fewer_rare_steps = _rare_steps(in_use) - _rare_steps(candidate.preprocessing)
+    fewer_rare_steps = _weighted_rare_steps(in_use) - _weighted_rare_steps(
+        candidate.preprocessing
+    )
     gain = RARE_STEP_NATS * fewer_rare_steps
     if not candidate.catalogued:
         gain -= UNCATALOGUED_NATS
@@ -370,7 +372,7 @@ def votes(
     ), rarity
 
 
-def _rare_steps(p: Preprocessing) -> float:
+def _weighted_rare_steps(p: Preprocessing) -> float:
     """Return how many steps of a preprocessing hardly any training has, weighted by how rare they are."""
     wholly_rare = [
         p.invert,
