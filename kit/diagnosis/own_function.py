@@ -14,7 +14,7 @@ from kit.classifier.engines import finite, fitted
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code, comparison_with_code, read
-from kit.preprocessing.calling import image_of, numpy_of, with_names
+from kit.preprocessing.calling import numpy_of, unbatched, with_names
 from kit.preprocessing.colours import AGREEING_LEVELS
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
@@ -169,7 +169,7 @@ def _checkup(
         _probabilities(
             classifier,
             expected.apply(photo),
-            image_of(called.tensor, expected),
+            unbatched(called.tensor, expected),
         )
         for called, photo in calls_and_photos
         if called.tensor is not None
@@ -184,7 +184,7 @@ def _checkup(
         comparison_with_code(expected, reading, called, photo, effect)
         for called, photo in calls_and_photos
     ]
-    preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
+    preprocessing = cast("Preprocessing", reading.pipeline) if reading.agrees else None
     return Checkup(tuple(comparisons), changed, preprocessing)
 
 

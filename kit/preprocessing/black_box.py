@@ -19,9 +19,9 @@ from kit.preprocessing.calling import (
     Called,
     Function,
     call,
-    image_of,
     numpy_of,
     tensor_shape,
+    unbatched,
     unflattened,
     why_unusable,
 )
@@ -155,7 +155,7 @@ def _read(
         unexplained = _unsteady_words(expected, caller, given_as, probes)
         if unexplained:
             return Reading(expected, unexplained=unexplained)
-    decoded = given_as in ARRAYS
+    given_pixels = given_as in ARRAYS
     first = probes[0]
     same_shape = [
         probe
@@ -164,18 +164,21 @@ def _read(
     ]
     matched = same_shape
     if caller is not None:
-        others = _probe_of_another_image(expected, caller, given_as, first)
+        others = _probes_of_changed_image(expected, caller, given_as, first)
         # Of one value in each channel more is to be said than that it is always the same.
         is_same = any(np.array_equal(other.result, first.result) for other in others)
         if is_same and np.ptp(first.result, axis=(0, 1)).any():
             return Reading(expected, unexplained={"function": _SAME_WORDS})
         # The other image has no file, whose levels of 16 bits the function may take as they are.
-        sources = sources_of(expected, first.photo, decoded=decoded)
+        sources = sources_of(expected, first.photo, given_pixels=given_pixels)
         if not any(source.pipeline.decoding.depth == "clip" for source in sources):
             matched = [*same_shape, *others]
-    nearest = match(expected, matched, decoded=decoded)
-    reading = _expected_if_rounded(expected, matched, nearest, decoded=decoded)
-    # Where files hold inverted colours, what is made of another image tells whether code inverts them all.
+    nearest = match(expected, matched, given_pixels=given_pixels)
+    reading = _expected_if_rounded(
+        expected, matched, nearest, given_pixels=given_pixels
+    )
+    # Values that a file holds inverted may be taken as they are. Of a function, the other image shows whether
+    # it inverts every image instead; a tensor cannot, so there the file counts even where inverting fits.
     rival = expected if caller is None else reading.pipeline
     if levels_apart(rival, matched) > AGREEING_LEVELS:
         reading = unconverted_reading(expected, same_shape) or reading
@@ -193,7 +196,7 @@ def _reading_of_other_photo(
     """Say which other photo the first result shows; None where it shows none."""
     first, *others = probes
     for other in others:
-        shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
+        shown = match(expected, [Probe(other.photo, first.result)], given_pixels=False)
         if shown.levels_off <= DECODER_LEVELS:
             words = f"{other.photo.name} in place of {first.photo.name} there"
             words = f"content: {words}, as of files in another order"
@@ -201,7 +204,7 @@ def _reading_of_other_photo(
     return None
 
 
-def _probe_of_another_image(
+def _probes_of_changed_image(
     expected: Pipeline, caller: _Caller, given_as: str, probe: Probe
 ) -> list[Probe]:
     """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
@@ -209,6 +212,7 @@ def _probe_of_another_image(
     photo = Photo(probe.photo.pixels[::-1] // np.uint8(2))
     called = caller(photo, given_as)
     others = _probes(expected, [photo], [called])
+    # One at most: none where the call failed, or the tensor has another shape.
     return [other for other in others if other.result.shape == probe.result.shape]
 
 
@@ -217,14 +221,14 @@ def _probes(
 ) -> list[Probe]:
     """Return what came of those photos of which an image was made."""
     return [
-        Probe(photo, image_of(called.tensor, expected))
+        Probe(photo, unbatched(called.tensor, expected))
         for photo, called in zip(photos, calls, strict=True)
         if called.tensor is not None
     ]
 
 
 def _expected_if_rounded(
-    expected: Pipeline, probes: Sequence[Probe], reading: Reading, *, decoded: bool
+    expected: Pipeline, probes: Sequence[Probe], reading: Reading, *, given_pixels: bool
 ) -> Reading:
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
     # What rounding makes of another decoding is no other scaling.
@@ -233,13 +237,13 @@ def _expected_if_rounded(
     slope, expected_slope = (
         affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)
     )
-    is_shift = (
-        not decoded
+    differs_by_offset_alone = (
+        not given_pixels
         and reading.pipeline.replace(scaling=()) == expected.replace(scaling=())
         and np.allclose(slope, expected_slope, rtol=SAME_SLOPE_SHARE)
     )
-    # A decoder may make an image darker or lighter as a whole.
-    if is_shift and levels <= DECODER_LEVELS and not reading.unexplained:
+    # A decoder may make an image darker or lighter as a whole. What is left is measured by the caller.
+    if differs_by_offset_alone and levels <= DECODER_LEVELS and not reading.unexplained:
         return Reading(expected)
     if levels > AGREEING_LEVELS:
         return reading
@@ -259,7 +263,7 @@ def _unsteady_words(
         again = caller(probe.photo, given_as)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
-        image = image_of(again.tensor, expected)
+        image = unbatched(again.tensor, expected)
         tolerance = SAME_RANGE_SHARE * np.ptp(probe.result)
         if image.shape != probe.result.shape or not np.allclose(
             image, probe.result, atol=tolerance
@@ -279,7 +283,7 @@ def comparison_with_code(
     if called.tensor is None:
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
-    probe = Probe(photo, image_of(called.tensor, expected))
+    probe = Probe(photo, unbatched(called.tensor, expected))
     tensor = run(PIPELINE, expected, photo)[0]
     whole_difference = StepDifference.of(
         "tensor", tensor, probe.result.astype(called.tensor.dtype)
@@ -288,10 +292,12 @@ def comparison_with_code(
     notes = [_note_on_decoding(called)]
     if whole_difference.differs or "function" in reading.unexplained:
         differences = _differences(expected, reading, probe, tensor, effect)
-        is_colours = any(difference.step == "channels" for difference in differences)
-        if called.given_as in ARRAYS and is_colours:
+        channels_differ = any(
+            difference.step == "channels" for difference in differences
+        )
+        if called.given_as in ARRAYS and channels_differ:
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
-        if reading.exact or not differences:
+        if reading.agrees or not differences:
             subject = "what is listed above" if differences else "this preprocessing"
             levels = levels_apart(reading.pipeline, [probe])
             remainder = f" to within {levels:.2f} levels (root mean square)"
@@ -340,11 +346,12 @@ def _differences(
     photo, result = probe
     differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
     levels = levels_apart(reading.pipeline, [probe])
+    # Where a call failed, it is empty.
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
     same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     for step, words in reading.unexplained.items():
-        # Files of several kinds are read in several ways.
+        # Photos may be files of several kinds: another decoding is named only where this one shows it.
         if step != "decode" or levels > same_levels:
             differences.append(Difference(step, words, effect(tensor, result)))
     if levels > same_levels and not reading.unexplained:

@@ -53,34 +53,34 @@ def _each_memory_order(
     for order, undo in SCRAMBLED.items():
         yield order, undo(image)
     height, width, _ = image.shape
-    for pixel_values in (image.shape[2], 4):
-        if values.size // LEAST_ROWS <= LEAST_PIXELS * pixel_values:
+    for values_per_pixel in (image.shape[2], 4):
+        if values.size // LEAST_ROWS <= LEAST_PIXELS * values_per_pixel:
             continue
-        row_values = _likeliest_row_values(values, pixel_values)
-        if row_values == image[0].size:
+        values_per_row = _likeliest_values_per_row(values, values_per_pixel)
+        if values_per_row == image[0].size:
             continue
-        rows = np.resize(values, (values.size // row_values, row_values))
+        rows = np.resize(values, (values.size // values_per_row, values_per_row))
         # Without what fills up each row behind its last pixel.
-        whole_pixels = rows[:, : row_values // pixel_values * pixel_values]
-        pixels = whole_pixels.reshape(len(rows), -1, pixel_values)
+        whole_pixels = rows[:, : values_per_row // values_per_pixel * values_per_pixel]
+        pixels = whole_pixels.reshape(len(rows), -1, values_per_pixel)
         if pixels.shape[1] >= width:
             # As large as it should be, as far as there are rows.
             pixels = pixels[:height, :width]
-        if pixel_values == 4:
+        if values_per_pixel == 4:
             # Opacity is the same everywhere, mostly.
             varies = np.ptp(pixels, axis=(0, 1)) > 0
             pixels = pixels[..., varies | ~varies.any()]
         missing = height - len(pixels) if pixels.shape[1] == width else 0
         pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
-        kind = KINDS_OF_PIXELS[pixel_values]
-        yield f"rows of {row_values / pixel_values:g} {kind} pixels", pixels
+        kind = KINDS_OF_PIXELS[values_per_pixel]
+        yield f"rows of {values_per_row / values_per_pixel:g} {kind} pixels", pixels
 
 
-def _likeliest_row_values(buffer: Float64, pixel_values: int) -> int:
+def _likeliest_values_per_row(buffer: Float64, values_per_pixel: int) -> int:
     """Return after how many values, which make a row, a buffer is most like itself."""
     # The correlation of the buffer with itself, moved by each length.
     spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)
-    longest = min(buffer.size // LEAST_ROWS, LARGEST_SIDE * pixel_values)
-    lengths = np.arange(LEAST_PIXELS * pixel_values, longest)
+    longest = min(buffer.size // LEAST_ROWS, LARGEST_SIDE * values_per_pixel)
+    lengths = np.arange(LEAST_PIXELS * values_per_pixel, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
     return int(lengths[np.argmax(products / (buffer.size - lengths))])

@@ -77,6 +77,7 @@ class Recorder:
     """
 
     def __getattr__(self, name: str) -> Any:
+        # Libraries ask by such names whether it is an array of theirs; it is none.
         if name.startswith("_"):
             raise AttributeError(name)
         if name in {"shape", "input_shape"}:
@@ -310,7 +311,7 @@ def _lines_reached(error: BaseException) -> list[int]:
     frames = [
         frame for frame in extract_tb(error.__traceback__) if frame.filename != __file__
     ]
-    # What it calls of libraries lies in other files.
+    # Behind calls of the kit the function itself comes first; what it calls of libraries lies in other files.
     return [
         frame.lineno or 0 for frame in frames if frame.filename == frames[0].filename
     ]
@@ -368,7 +369,7 @@ def why_unusable(array: Array) -> str:
     return f"{not_finite} values that are not finite in float32" if not_finite else ""
 
 
-def image_of(array: Array, expected: Pipeline) -> Float64:
+def unbatched(array: Array, expected: Pipeline) -> Float64:
     """Return a result as (H, W, C) or (C, H, W)."""
     image = array.astype(np.float64)
     if image.ndim == 3 and image.shape[0] == 1:

@@ -19,7 +19,7 @@ from kit.preprocessing.placing import (
     SAME_LEVELS,
     UNEXPLAINED_RATIO,
     first_as_good,
-    unexplained_share,
+    share_no_curves_explain,
 )
 from kit.preprocessing.scaling import (
     SCALINGS,
@@ -109,19 +109,22 @@ def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
         _straight_colours(levels, values, curve.channels),
         curve,
         _mixed_colours(levels, values),
-        Colours(unexplained_share(levels, values), words=_ANY_COLOURS),
+        Colours(share_no_curves_explain(levels, values), words=_ANY_COLOURS),
     ]
     return first_as_good(ways, enough_share=SAME_LEVELS / (levels.std() + _TINY))
 
 
 def smoothed_colours_of(
-    expected: Pipeline, rough: Colours, levels: Float64, values: Float64
+    expected: Pipeline,
+    rough: Colours,
+    averaged_levels: Float64,
+    averaged_values: Float64,
 ) -> Colours:
     """Return how colours become results where fine detail, which may be missing, is averaged."""
-    smoothed = colours_of(expected, levels, values)
+    smoothed = colours_of(expected, averaged_levels, averaged_values)
     if smoothed.line is None or rough.line is None:
         return smoothed
-    # A blur flattens the line, too.
+    # A blur flattens the line, too: averaging may not make it look much closer than the pixels are to it.
     levels_off = max(
         smoothed.line.levels_off, rough.line.levels_off / UNEXPLAINED_RATIO
     )
@@ -249,6 +252,7 @@ def with_fill(
         return pipeline, {"resize": _SEVERAL_FILLS}
     # Red, green and blue, in whichever order results have them.
     fill = restore_channels(fill_levels.round().clip(0, 255), channels).astype(int)
+    # Nearer than rounding and noise tell apart, the fill that is expected stays.
     if np.abs(fill - pipeline.fill).max() > 1.5 + line.levels_off:
         pipeline = pipeline.replace(fill=tuple(fill.tolist()))
     return pipeline, {}
@@ -284,6 +288,7 @@ def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
             named_line = slope_and_offset(scaling, invert=invert)
             if same_line(named_line, (slope, offset), tolerance):
                 return {"invert": invert, "scaling": scaling}
+    # Numbers fitted to so rough a line would say nothing.
     if levels_off > ROUGH_LEVELS:
         return as_expected
     expected_slope, _ = slope_and_offset(expected.scaling, invert=expected.invert)

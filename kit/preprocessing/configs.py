@@ -194,11 +194,11 @@ def _timm_fields(content: Content) -> Fields:
         "channels": {3: "rgb", 1: "gray"}[channels],
         "filter": config["interpolation"],
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
-        **_window_fields((height, width), config["crop_pct"], squashed=squashed),
+        **_size_and_fit((height, width), config["crop_pct"], squashed=squashed),
     }
 
 
-def _window_fields(size: Size, crop_fraction: float, *, squashed: bool) -> Fields:
+def _size_and_fit(size: Size, crop_fraction: float, *, squashed: bool) -> Fields:
     fit = "resize_crop"
     if squashed:
         fit = "squash" if crop_fraction == 1 else "squash_crop"
@@ -253,11 +253,13 @@ def _hugging_face_fields(content: Content) -> Fields:
         _require(crop_size is None, "a crop alone, which depends on the photo")
         return fields
     resample = Image.Resampling(content.get("resample", Image.Resampling.BILINEAR))
-    window = _window_of_resized(content.get("size"), crop_size, processor)
-    return fields | window | {"filter": resample.name.lower()}
+    size_and_fit = _size_and_fit_of_resize(content.get("size"), crop_size, processor)
+    return fields | size_and_fit | {"filter": resample.name.lower()}
 
 
-def _window_of_resized(size: Any, crop_size: Size | None, processor: str) -> Fields:
+def _size_and_fit_of_resize(
+    size: Any, crop_size: Size | None, processor: str
+) -> Fields:
     # A bare number is both sides, but the shorter one for CLIP.
     if isinstance(size, int) and processor.startswith("CLIP"):
         size = {"shortest_edge": size}
@@ -280,7 +282,7 @@ def _window_of_resized(size: Any, crop_size: Size | None, processor: str) -> Fie
         height <= resized_height and height * resized_width == width * resized_height
     )
     _require(is_fraction, f"crop_size {crop_size} of {resized_height, resized_width}")
-    return _window_fields((height, width), height / resized_height, squashed=squashed)
+    return _size_and_fit((height, width), height / resized_height, squashed=squashed)
 
 
 def _height_and_width(size: Any) -> Size:
@@ -350,6 +352,7 @@ def _normalize_keys(options: Options) -> Content:
 
 
 def _preset_keys(options: Options) -> Content:
+    # The transforms that come with weights of torchvision.
     return {
         **_resize_keys(options | {"size": options["resize_size"]}),
         **_crop_keys({"size": options["crop_size"]}),

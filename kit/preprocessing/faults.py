@@ -76,7 +76,7 @@ def _if_square(**changes: Any) -> Edit:
     )
 
 
-def _if_last(edit: Edit) -> Edit:
+def _if_channels_last(edit: Edit) -> Edit:
     # A network from channels first refuses the shapes that these lead to.
     return lambda preprocessing: (
         edit(preprocessing) if preprocessing.layout == "channels_last" else {}
@@ -97,7 +97,8 @@ def _without_mean_std(preprocessing: Preprocessing) -> Changes:
     }
 
 
-def _thumbnail(preprocessing: Preprocessing) -> Changes:
+def _small_before(preprocessing: Preprocessing) -> Changes:
+    # Where the photo decides the size, the fault does not apply.
     if preprocessing.size is None:
         return {}
     height, width = preprocessing.size
@@ -124,7 +125,7 @@ _FAULTS = tuple(
         # A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.
         ("depth_clipped", "bit_depth", "clipped at 255", _decoding(depth="clip")),
         # The image went through a thumbnail a quarter of the network's size and was enlarged again.
-        ("small_before", "target_size", "to a quarter first", _thumbnail),
+        ("small_before", "target_size", "to a quarter first", _small_before),
         # Keras's load_img resizes without a filter unless you set one.
         ("filter_nearest", "resize_filter", "nearest", _setting(filter="nearest")),
         # Pillow's and torchvision's filter where training used another.
@@ -233,14 +234,14 @@ _FAULTS = tuple(
             "transposed",
             "channel_layout",
             "height and width swapped",
-            _if_last(_if_square(layout="transposed")),
+            _if_channels_last(_if_square(layout="transposed")),
         ),
         # np.reshape to channels first scrambles the image; only moving the axis is right.
         (
             "reshaped",
             "channel_layout",
             "reshaped instead of transposed",
-            _if_last(_if_colour(layout="reshaped")),
+            _if_channels_last(_if_colour(layout="reshaped")),
         ),
     )
 )

@@ -17,7 +17,7 @@ from kit.preprocessing.placing import (
     Window,
     first_as_good,
     pixels_apart,
-    unexplained_share,
+    share_no_curves_explain,
 )
 from kit.preprocessing.resizing import FILTERS, FITS, Axis, Size, axes, sampled
 
@@ -53,7 +53,7 @@ class Part(NamedTuple):
     unexplained_share: float = 0.0
 
 
-class Pixels(NamedTuple):
+class LevelsAndValues(NamedTuple):
     """Levels of a photo (N, 3), results at the same pixels (N, C), and results beside the photo (M, C)."""
 
     levels: Float64
@@ -75,6 +75,7 @@ def is_same_but_for_rounding(pipeline: Pipeline, photo: Photo, window: Window) -
     """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
     size = pipeline.size or photo.size
     limit = min(ROUNDED_PIXELS, ROUNDED_SHARE * min(size))
+    # A squashed image shows the whole photo: there is no part whose sides could be rounded.
     is_near = pixels_apart(window, window_of(pipeline, photo), size) <= limit
     return is_near and pipeline.fit != "squash"
 
@@ -83,7 +84,7 @@ def each_fit(
     expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
-    # Channels, scaling and layout are read and set afterwards.
+    # A thumbnail, polarity and cast are read afterwards, as channels, scaling and layout are.
     sized = expected.replace(size=size, thumbnail=None, invert=False, cast=None)
     for fit in dict.fromkeys((expected.fit, *FITS)):
         for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
@@ -109,9 +110,9 @@ def resized_part(part: Part, photo: Photo) -> Levels:
     )
 
 
-def pixels_of(
+def levels_and_values(
     part: Part, probe: Probe, step: int = 1, averaged_pixels: int = 1
-) -> Pixels:
+) -> LevelsAndValues:
     """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = probe
     window = window_of(part.pipeline, photo) if part.window is None else part.window
@@ -126,13 +127,15 @@ def pixels_of(
         for pixels in (image, np.nan_to_num(result))
     )
     is_shown = is_inside & has_values
-    return Pixels(levels[is_shown], values[is_shown], values[~is_inside & has_values])
+    return LevelsAndValues(
+        levels[is_shown], values[is_shown], values[~is_inside & has_values]
+    )
 
 
-def _is_inside(window: Window, source: Size, size: Size) -> Array:
+def _is_inside(window: Window, photo_size: Size, result_size: Size) -> Array:
     """Return which pixels of an image (H, W) lie in the photo, bool."""
     by_axis: list[Array] = []
-    for (first, end), length, side in zip(window, source, size, strict=True):
+    for (first, end), length, side in zip(window, photo_size, result_size, strict=True):
         centres = first + (end - first) * (np.arange(side) + 0.5) / side
         by_axis.append((centres > 0) & (centres < length))
     return np.logical_and.outer(*by_axis)
@@ -180,6 +183,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     if not (is_nearest or is_exact) and is_same_but_for_rounding(
         nearest, photo, window
     ):
+        # The window as it was rounded; `window_words` says nothing of it, as the fit is the same.
         return Part(nearest, window)
     return _with_thumbnail(part, probe)
 
@@ -191,8 +195,8 @@ def _leaves_at_most(levels: float, part: Part, photo: Photo) -> bool:
 
 def _measured(part: Part, probe: Probe) -> Part:
     """Return a part with the share that it leaves unexplained of some rows and columns."""
-    levels, values, _ = pixels_of(part, probe, step=ROWS_PER_COMPARED)
-    return part._replace(unexplained_share=unexplained_share(levels, values))
+    levels, values, _ = levels_and_values(part, probe, step=ROWS_PER_COMPARED)
+    return part._replace(unexplained_share=share_no_curves_explain(levels, values))
 
 
 def _with_best_filter(part: Part, probe: Probe) -> Part:
@@ -220,6 +224,7 @@ def _with_better_pipeline(
     measured = (_measured(part._replace(pipeline=entry), probe) for entry in pipelines)
     best = min(measured, key=BY_UNEXPLAINED_SHARE)
     if _leaves_at_most(enough_levels, best, probe.photo):
+        # The better one only if it leaves less than half as much.
         return first_as_good([part, best])
     return part
 

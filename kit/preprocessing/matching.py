@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ from kit.preprocessing.fitting import (
     each_fit,
     fitting_part,
     is_same_but_for_rounding,
-    pixels_of,
+    levels_and_values,
     resized_part,
     window_of,
     window_words,
@@ -50,12 +51,11 @@ from kit.preprocessing.pipeline import (
     run,
 )
 from kit.preprocessing.placing import (
-    BY_UNEXPLAINED_SHARE,
     SAME_LEVELS,
     UNEXPLAINED_RATIO,
     Content,
     Placed,
-    unexplained_share,
+    share_no_curves_explain,
 )
 from kit.preprocessing.scaling import affine, same_line
 
@@ -109,7 +109,7 @@ class Reading:
     called: tuple[Called, ...] = ()
 
     @property
-    def exact(self) -> bool:
+    def agrees(self) -> bool:
         """Whether the pipeline does what the code does."""
         return self.levels_off <= AGREEING_LEVELS and not self.unexplained
 
@@ -132,6 +132,7 @@ def _probe_levels_apart(pipeline: Pipeline, probe: Probe) -> float:
     photo = probe.photo.decoded(pipeline.decoding)
     content = Content(arrange_back(probe.result, pipeline.layout))
     _, window = content.refined(photo, window_of(pipeline, photo))
+    # The part that the result shows counts, where only the rounding of its sides is another.
     if not is_same_but_for_rounding(pipeline, photo, window):
         return levels
     tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
@@ -152,10 +153,12 @@ class _Source(NamedTuple):
     pipeline: Pipeline
 
 
-def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
+def sources_of(
+    expected: Pipeline, photo: Photo, *, given_pixels: bool
+) -> list[_Source]:
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
     # A file without notes has nothing that could be decoded in another way.
-    may_differ = photo.notes and not decoded
+    may_differ = photo.notes and not given_pixels
     changes = _DECODING_CHANGES if may_differ else ({},)
     pipelines = (
         expected.replace(**decoding_changes(expected, **change)) for change in changes
@@ -179,10 +182,13 @@ class _Origin(NamedTuple):
     ordered: Ordered
 
     @property
-    def unexplained_share(self) -> float:
-        """Share of the spread that is unexplained, more for each order that is unusual."""
+    def weighted_share(self) -> float:
+        """Share of the spread that is unexplained, counted as more for each order that is unusual."""
         ratio = float(UNEXPLAINED_RATIO ** len(self.ordered.orders))
         return self.placed.unexplained_share * ratio
+
+
+_BY_WEIGHTED_SHARE = attrgetter("weighted_share")
 
 
 def _origin_by_fits(source: _Source, ordered: Ordered) -> _Origin:
@@ -203,8 +209,8 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
-    # Of several origins, an unusual order counts as worse than it is placed; hence the limit.
-    best = min(origins, key=BY_UNEXPLAINED_SHARE)
+    # Weighted, an unusual order may have lost to a usual one that explains less; hence the limit.
+    best = min(origins, key=_BY_WEIGHTED_SHARE)
     refined = best.content.refined(best.source.photo, best.placed.window)
     limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE
     if refined.unexplained_share <= limit:
@@ -218,25 +224,30 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
         origin._replace(placed=origin.content.anywhere(origin.source.photo))
         for origin in Steps(likely, "Searching the photo", progress=True)
     ]
-    return min(origins, key=BY_UNEXPLAINED_SHARE)
+    return min(origins, key=_BY_WEIGHTED_SHARE)
 
 
-def match(expected: Pipeline, probes: Sequence[Probe], *, decoded: bool) -> Reading:
+def match(
+    expected: Pipeline, probes: Sequence[Probe], *, given_pixels: bool
+) -> Reading:
     """Find the pipeline that makes results of photos, as near as may be to the one expected.
 
     Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
     the other. Each is as expected where that explains as much. What is read of the first photo is read again
-    of another one, which it explains least. Where results were not made of `decoded` pixels, the photos may
-    have been decoded otherwise.
+    of another one, which it explains least. Unless the code was `given_pixels`, it may
+    have decoded the photos otherwise.
     """
-    first = _match_one(expected, probes[0], decoded=decoded)
-    others = [levels_apart(first.pipeline, [probe]) for probe in probes[1:]]
-    if _VALUE_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
+    first = _match_one(expected, probes[0], given_pixels=given_pixels)
+    levels_of_others = [levels_apart(first.pipeline, [probe]) for probe in probes[1:]]
+    if (
+        _VALUE_STEPS & {*first.unexplained}
+        or max(levels_of_others, default=0) <= DECODER_LEVELS
+    ):
         return first
-    least_explained = probes[1 + int(np.argmax(others))]
-    second = _match_one(expected, least_explained, decoded=decoded)
+    least_explained = probes[1 + int(np.argmax(levels_of_others))]
+    second = _match_one(expected, least_explained, given_pixels=given_pixels)
     if _are_scaled_differently(first, second):
-        return _scaled_by_each_image(expected, first)
+        return _with_scaling_by_each_image(expected, first)
 
     def levels_left(reading: Reading) -> float:
         if reading.unexplained:
@@ -250,8 +261,8 @@ def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading 
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
     raw_probes, words = zip(*map(_unconverted_probe, probes), strict=True)
     if max(words):
-        # Colours that differ could be fitted to anything.
-        matched = match(expected, raw_probes, decoded=True).pipeline
+        # With the scaling that is expected, since one that is read could be fitted to anything.
+        matched = match(expected, raw_probes, given_pixels=True).pipeline
         pipeline = with_scaling(expected, matched)
         spreads = (photo.pixels.std() for photo, _ in raw_probes)
         if levels_apart(pipeline, raw_probes) <= UNCONVERTED_LEFT_SHARE * min(spreads):
@@ -291,6 +302,7 @@ def _cast_reading(pipeline: Pipeline, distinct_values: Float64) -> Reading:
 
 def _are_scaled_differently(first: Reading, second: Reading) -> bool:
     """Whether two images were scaled in two ways, as far as what is unexplained lets them be told apart."""
+    # What is no line of levels cannot be compared, and counts as scaled in the same way.
     if _VALUE_STEPS & {*first.unexplained, *second.unexplained}:
         return False
     line, second_line = (
@@ -302,7 +314,7 @@ def _are_scaled_differently(first: Reading, second: Reading) -> bool:
     return not same_line(line, second_line, tolerance * np.abs(line[0]))
 
 
-def _scaled_by_each_image(expected: Pipeline, reading: Reading) -> Reading:
+def _with_scaling_by_each_image(expected: Pipeline, reading: Reading) -> Reading:
     """Say that each image is scaled by its own values."""
     pipeline = reading.pipeline
     return replace(
@@ -312,9 +324,9 @@ def _scaled_by_each_image(expected: Pipeline, reading: Reading) -> Reading:
     )
 
 
-def _match_one(expected: Pipeline, probe: Probe, *, decoded: bool) -> Reading:
+def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Reading:
     """Read a result of one photo."""
-    sources = sources_of(expected, probe.photo, decoded=decoded)
+    sources = sources_of(expected, probe.photo, given_pixels=given_pixels)
     result = probe.result
     distinct_values = np.unique(result)
     is_constant = not np.ptp(result, axis=(0, 1)).any()
@@ -343,13 +355,13 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     expected_so_decoded = origin.source.pipeline
     probe = Probe(origin.source.photo, ordered.image)
     part = fitting_part(expected_so_decoded, origin.placed.window, probe)
-    levels, values, values_around = pixels_of(part, probe)
+    levels, values, values_around = levels_and_values(part, probe)
     if not len(levels):
         return _unrelated_reading(expected, part.pipeline, probe)
     colours = colours_of(expected_so_decoded, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if levels_off > DECODER_LEVELS:
-        pixels = pixels_of(part, probe, averaged_pixels=AVERAGED_PIXELS)
+        pixels = levels_and_values(part, probe, averaged_pixels=AVERAGED_PIXELS)
         smoothed = smoothed_colours_of(
             expected_so_decoded, colours, pixels.levels, pixels.values
         )
@@ -360,7 +372,9 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
         if is_line or not colours.words:
             colours = smoothed
     # Of the spread of the result, whatever becomes of colours.
-    least_share = min(unexplained_share(levels, values), colours.unexplained_share)
+    least_share = min(
+        share_no_curves_explain(levels, values), colours.unexplained_share
+    )
     pipeline = part.pipeline
     unexplained = _placement_words(origin, part)
     if ordered.orders and pipeline.size != expected.size:

@@ -278,31 +278,37 @@ def _range_words(p: Pipeline) -> str:
     return about + range_words(p.scaling)
 
 
-def _scalings_tried(p: Pipeline) -> Iterator[Changes]:
+def _scalings_tried(in_use: Pipeline) -> Iterator[Changes]:
     # What is done twice may have to be done once.
-    half_length = len(p.scaling) // 2
-    if half_length and p.scaling[:half_length] == p.scaling[half_length:]:
-        yield {"scaling": p.scaling[:half_length]}
+    half_length = len(in_use.scaling) // 2
+    if half_length and in_use.scaling[:half_length] == in_use.scaling[half_length:]:
+        yield {"scaling": in_use.scaling[:half_length]}
+    # The one in use may be among them; whoever tries them leaves it out.
     for scaling in SCALINGS.values():
-        if fits(scaling, p.channel_count):
+        if fits(scaling, in_use.channel_count):
             yield {"scaling": scaling}
 
 
-def _fits_tried(p: Pipeline) -> Iterator[Changes]:
+def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
     # Bars are seen, but not whether an image was squashed or cropped: squashing costs EfficientNet-Lite1 no
     # certainty on photos with a known class: 0.06 nats.
     windows = [("letterbox", 1.0)]
-    if p.fit in WITH_BARS:
+    if in_use.fit in WITH_BARS:
         windows = [("squash", 1.0), ("crop", 1.0), ("crop", 0.875)]
     for fit, fraction in windows:
-        if p.size:
+        if in_use.size:
             yield {"fit": fit, "crop_fraction": fraction}
 
 
-def _layouts_tried(p: Pipeline) -> Iterator[Changes]:
+def _layouts_tried(in_use: Pipeline) -> Iterator[Changes]:
     # A network that takes scrambled images does not exist; exchanged axes come with some data sets.
+    # The first may be in use already, and then changes nothing.
     yield {"layout": "channels_last"}
-    if p.layout == "channels_last" and p.size is not None and p.size[0] == p.size[1]:
+    if (
+        in_use.layout == "channels_last"
+        and in_use.size is not None
+        and in_use.size[0] == in_use.size[1]
+    ):
         yield {"layout": "transposed"}
 
 

@@ -67,7 +67,7 @@ def first_as_good(ways: Sequence[AnyWay], enough_share: float = 0.0) -> AnyWay:
     return next(way for way in ways if way.unexplained_share <= limit)
 
 
-def unexplained_share(levels: Float64, values: Float64) -> float:
+def share_no_curves_explain(levels: Float64, values: Float64) -> float:
     """Return the share of the spread of values that the levels at the same places leave unexplained.
 
     Explained is a function of red plus one of green plus one of blue: any mixture, order or curve. Levels are
@@ -86,7 +86,7 @@ def unexplained_share(levels: Float64, values: Float64) -> float:
     explained = np.sum(products * np.linalg.solve(squares, products))
     variation = np.sum(centred**2)
     if variation <= _TINY**2 * np.sum(values**2):
-        # What is of one colour comes from what is of one colour.
+        # A result of one colour is explained by levels of one colour (0.0) and by no others (1.0).
         return float(np.any(np.abs(bends) > _TINY))
     return float(np.sqrt(max(0.0, 1 - explained / variation)))
 
@@ -111,7 +111,9 @@ class Content:
 
     def unexplained_share(self, photo: Photo, window: Window) -> float:
         """Return what is unexplained where the whole image shows this part of a photo."""
-        sums, reduction_factor, margins = _mirrored_sums(photo, min(self.size))
+        corner_sums, reduction_factor, margins = _mirrored_corner_sums(
+            photo, min(self.size)
+        )
         scales = np.diff(window)[:, 0] / self.size
         edges_in_photo = [
             (first + edges * scale) / reduction_factor + margin
@@ -119,8 +121,8 @@ class Content:
                 self._cell_edges, window[:, 0], scales, margins, strict=True
             )
         ]
-        return unexplained_share(
-            _means_of_cells(sums, edges_in_photo), self._cell_means
+        return share_no_curves_explain(
+            _means_of_cells(corner_sums, edges_in_photo), self._cell_means
         )
 
     def best(self, photo: Photo, windows: Iterable[Window]) -> Placed:
@@ -170,6 +172,7 @@ class Content:
 
 def pixels_apart(window: Window, other_window: Window, size: Size) -> float:
     """Return how many pixels of an image of this size the edges of two windows are apart at most."""
+    # The other window fills the image: pixels are those of the image, not of the photo.
     return float(
         np.max(
             np.abs(window - other_window) / np.diff(other_window) * np.transpose([size])
@@ -181,6 +184,7 @@ def _edges_of_content(image: Float64, across_axis: int) -> tuple[int, int]:
     """Return the first and the end of the rows, or columns, that are not of one colour."""
     spread = np.ptp(image, axis=across_axis).max(axis=-1)
     (varying,) = np.nonzero(spread > UNIFORM_SPREAD_SHARE * spread.max())
+    # Nothing tells content from borders.
     if len(varying) < 2:
         return 0, len(spread)
     return int(varying[0]), int(varying[-1]) + 1
@@ -192,7 +196,7 @@ def _corner_sums(image: Float64) -> Float64:
     return np.pad(sums, ((1, 0), (1, 0), (0, 0)))
 
 
-def _means_of_cells(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
+def _means_of_cells(corner_sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
     """Return the means of the cells between edges along rows and columns, float64 (N, C)."""
     rows, columns = np.meshgrid(*cell_edges, indexing="ij")
     sums_at_corners = np.stack(
@@ -200,17 +204,17 @@ def _means_of_cells(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
             scipy.ndimage.map_coordinates(
                 channel, (rows, columns), order=1, mode="nearest"
             )
-            for channel in np.moveaxis(sums, -1, 0)
+            for channel in np.moveaxis(corner_sums, -1, 0)
         ],
         axis=-1,
     )
     cell_sums = np.diff(np.diff(sums_at_corners, axis=0), axis=1)
     areas = np.diff(rows, axis=0)[:, 1:] * np.diff(columns)[1:]
-    return np.asarray((cell_sums / areas[..., None]).reshape(-1, sums.shape[2]))
+    return np.asarray((cell_sums / areas[..., None]).reshape(-1, corner_sums.shape[2]))
 
 
 @lru_cache(maxsize=8)
-def _mirrored_sums(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
+def _mirrored_corner_sums(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
     """Return sums over a photo and its mirror images, by what it was reduced, and how wide these are."""
     # At least two pixels remain for each of the image, whose smaller side this is.
     reduction_factor = max(1, min(photo.size) // (2 * side))
@@ -220,11 +224,13 @@ def _mirrored_sums(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
     return _corner_sums(np.pad(pixels, widths, "symmetric")), reduction_factor, margins
 
 
-def _starting_windows(size: Float64, shape: Float64) -> Iterator[Window]:
-    """Yield parts of a photo in its own proportions and in those of a shape, at edges and in the centre."""
-    largest_of_shape = shape * (size / shape).min()
-    for fraction, largest in product(_SIDE_FRACTIONS, (size, largest_of_shape)):
+def _starting_windows(photo_size: Float64, proportions: Float64) -> Iterator[Window]:
+    """Yield parts of a photo in its own proportions and in others, at edges and in the centre."""
+    largest_in_proportions = proportions * (photo_size / proportions).min()
+    for fraction, largest in product(
+        _SIDE_FRACTIONS, (photo_size, largest_in_proportions)
+    ):
         sides = fraction * largest
         for anchor in product((0, 0.5, 1), repeat=2):
-            first = anchor * (size - sides)
+            first = anchor * (photo_size - sides)
             yield np.transpose([first, first + sides])

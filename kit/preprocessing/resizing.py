@@ -69,6 +69,7 @@ _Taps = tuple[Indices, Float32]
 
 def _source_positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `origin`; its length."""
+    # From the centre of the first pixel of the window start..stop, or with 0 from its edge.
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
     pixels = np.float32(axis.offset) + np.arange(axis.kept, dtype=np.float32)
@@ -235,7 +236,7 @@ def _cv_area_taps(axis: Axis) -> _Taps:
 
 
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
-_cv_growing_taps = partial(_cv_linear_taps, area=True)
+_cv_area_growing_taps = partial(_cv_linear_taps, area=True)
 
 
 def _cv_linear(
@@ -269,8 +270,9 @@ def _rounded_to_uint8(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
 
 def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
     scales = {rows.scale, columns.scale}
+    # Where a side grows, OpenCV's area filter is bilinear with other weights.
     if min(scales) < 1:
-        return _cv_linear(pixels, rows, columns, _cv_growing_taps)
+        return _cv_linear(pixels, rows, columns, _cv_area_growing_taps)
     # Halved, both filters of OpenCV are the mean of four pixels.
     sample = _cv_linear if scales == {2} else _rounded_to_uint8(_sampler(_cv_area_taps))
     return sample(pixels, rows, columns)
@@ -425,6 +427,7 @@ def _axis_of_fit(source: Size, target: Size, fit: str, crop_fraction: float) -> 
 
 def _padded(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     """Fill an image up, the same on both sides, to the proportions of a size."""
+    # Of the size, only the proportions count.
     height, width, _ = pixels.shape
     above = (max(height, width * size[0] // size[1]) - height) // 2
     left = (max(width, height * size[1] // size[0]) - width) // 2

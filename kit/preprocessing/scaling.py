@@ -97,8 +97,10 @@ def as_scalings(value: Any) -> Scalings:
     """Return names of `SCALINGS`, factors and scalings, one or several, as a tuple of scalings, in order."""
     if isinstance(value, Scaling):
         return (value,)
+    # None is another word for 0..255.
     if value is None or isinstance(value, str):
         return SCALINGS[meant("scaling", value, SCALINGS)]
+    # A factor, such as 1/255.
     if isinstance(value, float) and 1 / LARGEST <= value <= 1:
         return simplest((Scaling(1 / value),))
     entries = instance(

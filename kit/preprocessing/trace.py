@@ -84,7 +84,7 @@ def first_difference(
     """Return the first step whose results differ; empty where all are the same."""
     recorded_by_step = {record.step: record for record in recorded}
     for record in traced:
-        # What a step did that another version of the kit has not is seen in those after it.
+        # A step that another version of the kit did not record counts as the same: those after it show it.
         if not record.same(recorded_by_step.get(record.step, record)):
             return record.step
     return ""
@@ -92,7 +92,7 @@ def first_difference(
 
 def _block_means_text(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
-    # The places of each block along the first axis, and along the second.
+    # The places of each block along the first axis, and along the second: of (C, H, W), channels and rows.
     rows, columns = (
         np.array_split(np.arange(side), min(BLOCKS_A_SIDE, side))
         for side in image.shape[:2]
