@@ -61,7 +61,7 @@ MAKEFLAGS += --keep-going
 # The address it prints leads to the notebook, too. In a container there may be nobody to be but root.
 lab: environment
 	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb \
-		--LabApp.workspaces_dir=$(CURDIR)/$(ENV)/share/jupyter/lab/workspaces \
+		--LabApp.workspaces_dir="$(CURDIR)/$(ENV)/share/jupyter/lab/workspaces" \
 		$(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 test: lint types pytest

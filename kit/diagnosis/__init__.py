@@ -39,7 +39,7 @@ from kit.diagnosis.checks_network import (
     check_trained,
     no_numbers,
 )
-from kit.diagnosis.class_order import check_class_order
+from kit.diagnosis.class_order import check_class_order, most_right_in_any_order
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import (
     Evidence,
@@ -234,14 +234,24 @@ class Investigation:
     @property
     def labels_to_search_by(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
-        is_disordered = any(
+        # As if none were known.
+        return np.full_like(self.labels, -1) if self.is_disordered else self.labels
+
+    @property
+    def is_disordered(self) -> bool:
+        """Whether another order of most classes is named."""
+        is_named = any(
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain
         )
-        if is_disordered and self.correct_share <= 0.5:
-            # As if none were known.
-            return np.full_like(self.labels, -1)
-        return self.labels
+        return is_named and self.correct_share <= 0.5
+
+    def explains_as_well(self, fixed: Preprocessing) -> bool:
+        """Whether a preprocessing makes as many labelled predictions right as any order of the classes."""
+        labelled = Labelled(self.evaluator, self.photos, self.labels)
+        as_it_is = replace(self.classifier.predict(self.photos), labels=self.labels)
+        most_right = most_right_in_any_order(as_it_is.labelled)
+        return bool(labelled.correct(fixed).sum() >= most_right)
 
     @property
     def correct_share(self) -> float:
@@ -381,6 +391,14 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     case = replace(case, evaluator=Evaluator(case.classifier, _first_layers(case)))
     grounds = _grounds(case, case.in_use)
     searched = search(grounds)
+    if case.is_disordered and not any_named(searched.findings):
+        # Red and blue exchanged look like another order where classes are told by their colours.
+        by_labels = Grounds.of(case.evaluator, case.in_use, case.photos, case.labels)
+        searched_by_labels = search(by_labels)
+        fixed = with_fixes(searched_by_labels.findings, case.in_use)
+        if any_named(searched_by_labels.findings) and case.explains_as_well(fixed):
+            grounds = by_labels
+            searched = searched_by_labels
 
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.

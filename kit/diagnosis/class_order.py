@@ -51,10 +51,7 @@ _ADVICE = "Give the class names in the order of the training, such as train_data
 def check_class_order(predictions: Predictions) -> Finding | None:
     """Look for an order of classes that makes labelled predictions right; the cause is ``"class_order"``."""
     labelled = predictions.labelled  # without the images whose label is not known
-    class_count = len(labelled.class_names)
-    # A row for each label, a column for each predicted class.
-    table: Int64 = np.zeros((class_count, class_count), np.int64)
-    np.add.at(table, (labelled.labels, labelled.index), 1)
+    table = _counted_by_class(labelled)
     # Where most predictions are right as they are, another order can exchange a few classes only.
     mostly_right = bool(2 * table.trace() > len(labelled))
     by_images = _order_by_images(labelled, table, mostly_right=mostly_right)
@@ -62,6 +59,22 @@ def check_class_order(predictions: Predictions) -> Finding | None:
 
     # Of equals the rule: any order can be bent to explain a few more images than a rule that holds.
     return next(iter(ranked(filter(None, (by_rule, by_images)))), None)
+
+
+def most_right_in_any_order(labelled: Predictions) -> int:
+    """Return how many labelled predictions the order of classes makes right that makes most right."""
+    from scipy.optimize import linear_sum_assignment
+
+    table = _counted_by_class(labelled)
+    return int(table[linear_sum_assignment(table, maximize=True)].sum())
+
+
+def _counted_by_class(labelled: Predictions) -> Int64:
+    """Return the counts of predictions, a row for each label and a column for each predicted class."""
+    class_count = len(labelled.class_names)
+    table: Int64 = np.zeros((class_count, class_count), np.int64)
+    np.add.at(table, (labelled.labels, labelled.index), 1)
+    return table
 
 
 def _reordering(

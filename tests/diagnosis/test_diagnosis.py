@@ -218,3 +218,24 @@ def test_pictures_of_something_else_are_no_fault_of_the_pipeline(name, foreign):
     )
     diagnosis = kit.diagnose(with_faults(name), pictures[:16])
     assert (causes(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")
+
+
+def test_of_classes_told_by_colour_exchanged_channels_are_no_other_order():
+    layers = networks.imported_keras().layers
+    body = layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")
+    model = networks.stacked((32, 32, 3), *body)
+    model.layers[-1].set_weights([20 * np.eye(3), np.zeros(3)])
+    random = np.random.default_rng(3)
+    labels = [0, 1, 2] * 6
+    colours = random.integers(20, 120, (18, 3))
+    colours[np.arange(18), labels] = random.integers(150, 250, 18)
+    grain = random.normal(0, 20, (18, 32, 32, 3))
+    pictures = (colours[:, None, None] + grain).clip(0, 255).astype(np.uint8)
+    swapped = kit.Preprocessing(size=32, channels="bgr", scaling="0..1")
+    classifier = kit.Classifier(model, swapped, ("red", "green", "blue"))
+    # Names in the order blue, green, red would make all predictions right, too.
+    diagnosis = kit.diagnose(classifier, [*pictures], labels)
+    assert [(each.cause, each.verdict) for each in diagnosis.findings] == [
+        ("channel_order", "named"),
+        ("class_order", "possible"),
+    ]
