@@ -344,7 +344,7 @@ class _Rerun:
         if changes:
             text += f" ({'; '.join(changes)})"
         if self.has_other_weights and step != "weights":
-            text += "; the model differs, too"
+            text += "; the model or its file differs, too"
         return text
 
     def fault_words(self) -> str:

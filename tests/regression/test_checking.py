@@ -179,14 +179,14 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
     assert (one.step, one.message) == ("weights", "the model differs")
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.message.endswith("the model differs, too")) == (
+    assert (one.step, one.message.endswith("the model or its file differs, too")) == (
         "scaling",
         True,
     )
     # An earlier case of a network in memory does not know.
     edited(tmp_path / "files", weights="")
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert not one.message.endswith("the model differs, too")
+    assert not one.message.endswith("the model or its file differs, too")
 
 
 def test_a_small_change_within_the_tolerance_holds(boot, fashion):
