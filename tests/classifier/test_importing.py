@@ -146,10 +146,11 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     entry, inner = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
     backbone = keras.Model(inner, layers.Conv2D(4, 3)(inner), name="backbone")
     pooled = layers.GlobalAveragePooling2D()(backbone(entry))
-    model = keras.Model(entry, layers.Dense(3, activation="softmax")(pooled))
+    head = stacked((4,), layers.Dense(3, activation="softmax"), name="head")
+    model = keras.Model(entry, head(pooled))
     model.save(old := tmp_path / name)
-    # There a network's second call is its first.
-    text = model.to_json().replace('["backbone", 0,', '["backbone", 1,')
+    # There a network's second call is its first, also where it makes the outputs.
+    text = re.sub('\\["(backbone|head)", 0,', r'["\1", 1,', model.to_json())
     config = rewritten(aged(json.loads(text)), private)
     config["config"]["layers"][2]["inbound_nodes"] = [[["backbone", 1, 0, {}]]]
     if name == "old.h5":

@@ -98,6 +98,9 @@ def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
     assert (clean.headline, clean.verdict) == ("Nothing wrong found.", "clean")
     decoded = replace(clean, photos=1, sensitivity=tuple(changes[1:]))
     assert decoded.limits == "Decoding cannot be judged from one image."
+    # One prediction of sixteen is as many as other files change.
+    quiet = Sensitivity("crop", photos=16, changed=1)
+    assert replace(clean, sensitivity=(quiet,)).limits == ""
     assert replace(clean, clean=False).limits == ""
 
 

@@ -61,7 +61,8 @@ def test_several_are_undone_one_after_the_other_from_the_file_back_to_the_lens()
 )
 def test_a_plain_picture_of_any_size_stays(settings):
     # JPEG stores a level of 120 as 121; noise is larger than all that black has.
-    for plain in (FLAT, Photo.from_array(np.full((3, 5, 3), 3, np.uint8))):
+    small, uneven = np.full((3, 5, 3), 3, np.uint8), np.full((47, 7, 3), 120, np.uint8)
+    for plain in (FLAT, Photo.from_array(small), Photo.from_array(uneven)):
         np.testing.assert_allclose(
             restored(plain, **settings).pixels, plain.pixels, atol=1
         )

@@ -402,6 +402,14 @@ DECLARED = [
         SMALL.replace(channels="gray", scaling="0..1"),
     ),
     (
+        compose(
+            BOTH,
+            "PILToTensor()",
+            "Normalize(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])",
+        ),
+        SMALL.replace(scaling="imagenet"),
+    ),
+    (
         compose("Grayscale(num_output_channels=3)", "PILToTensor()", BOTH, "ToDtype()"),
         SMALL.replace(channels="gray_rgb"),
     ),
