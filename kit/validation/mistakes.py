@@ -108,11 +108,18 @@ class Mistakes(Rows):
             (self.pictures[place].name, reason)
             for place, reason in self.swept.errors.items()
         ]
-        if not unpredicted:
-            return ()
-        _, first_reason = unpredicted[0]
-        # Unreadable, or not reached before a stop; the first reason stands for all.
-        return (f"not predicted: {names_of(unpredicted)} ({first_reason})",)
+        notes = []
+        if unpredicted:
+            # Unreadable, or not reached before a stop; the first reason stands for all.
+            _, first_reason = unpredicted[0]
+            notes.append(f"not predicted: {names_of(unpredicted)} ({first_reason})")
+        predicted_classes = np.unique(self.predicted[self._has_prediction])
+        if len(predicted_classes) == 1 and len(set(self.labels.tolist())) > 1:
+            name = self.classifier.class_names[predicted_classes[0]]
+            notes.append(
+                f"every image is predicted as {name!r}: kit.diagnose looks for the cause"
+            )
+        return tuple(notes)
 
     @property
     def _has_prediction(self) -> Bools:

@@ -352,3 +352,11 @@ def test_what_takes_long_tells_its_steps(fashion, clothes, clothes_labels):
         "Predicting, Measuring, Predicting, Hashing images, Hashing images, Images, Images, "
         "Measuring, Measuring, Predicting changed images, Measuring faults"
     )
+
+
+def test_where_every_prediction_is_one_class_a_diagnosis_is_advised(fashion, clothes):
+    boots = [clothes[0]] * 2
+    same = kit.mistakes(fashion, boots, [9, 9], progress=False)
+    assert same.notes == ()
+    note = "every image is predicted as 'Ankle boot': kit.diagnose looks for the cause"
+    assert kit.mistakes(fashion, boots, [9, 1], progress=False).notes == (note,)
