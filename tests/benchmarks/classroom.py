@@ -44,7 +44,7 @@ class Learner:
         )
         for cell in ("%matplotlib inline", *cells(MODEL, variant)):
             reply = self.client.execute_interactive(
-                cell, timeout=PATIENCE, output_hook=self._view
+                cell, timeout=PATIENCE, output_hook=self._shown
             )
             assert reply["content"]["status"] == "ok", reply["content"]
         self.move(PLACES[-1])
