@@ -84,8 +84,8 @@ TEXTURED_SIDE = 64
 _LARGE_RATIO = 1.5
 """Shorter side over that of the network, from twice which on images are reduced."""
 
-_LEAST_PROBABILITY = 1e-3
-"""Probabilities below count as this."""
+_SMOOTHING = 1e-3
+"""Is added to probabilities before their logarithm, so that none weighs without limit."""
 
 _MOST_LEAD_NATS = 2.0
 """Nats up to which another prediction is ahead: further ahead it proves no more."""
@@ -239,12 +239,12 @@ class _Case:
 class _Trial(NamedTuple):
     """What came of a property that was done to other images, and undone in those that have it.
 
-    `measures` and `amount` are those of the images that it may be to blame for, and the setting of the
-    perturbation that does it; for all else see `_trial_of` and `_finding`.
+    `suspect_measures` are of the images that have the property and are not known to be predicted correctly;
+    `amount` is the setting of the perturbation that does it; for all else see `_trial_of` and `_finding`.
     """
 
     condition: ImageCause
-    measures: Sequence[float]
+    suspect_measures: Sequence[float]
     amount: float
     kept_share: float
     changed_share: float
@@ -297,7 +297,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         verdict = "named"
     return _Trial(
         condition=condition,
-        measures=[measures[place] for place in suspect_places],
+        suspect_measures=[measures[place] for place in suspect_places],
         amount=float(np.median(amounts)),
         kept_share=kept_share,
         changed_share=float((rival_lead_nats > 0).mean()),
@@ -308,12 +308,12 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
 
 def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
     """Report what was measured."""
-    condition, measures, amount, kept_share, changed_share, chance, _ = trial
+    condition, suspect_measures, amount, kept_share, changed_share, chance, _ = trial
     kept_text = f"mean share of its probability that each of {CONTROL_IMAGES} other images keeps"
     changed_text = "share of these predictions that change once it is undone"
     chance_text = "probability that it changed the prediction"
     evidence = (
-        Evidence(condition.unit, float(np.median(measures)), condition.ordinary, True),
+        Evidence(condition.unit, float(np.median(suspect_measures)), condition.ordinary, True),
         Evidence(kept_text, kept_share, BEARABLE_SHARE, kept_share < BEARABLE_SHARE),
         Evidence(changed_text, changed_share),
         Evidence(chance_text, chance, NAMED_CHANCE, chance >= NAMED_CHANCE),
@@ -324,14 +324,15 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
         amount *= case.reduction_factor
     which_are = "This image is"
     if image_count > 1:
-        which_are = f"{len(measures)} of {image_count} images are"
+        unusual_count = len(case.measures(condition.cause))
+        which_are = f"{unusual_count} of {image_count} images are"
     parameter = condition.parameter.replace("_", " ")
     return Finding(
         cause=condition.cause,
         verdict=verdict,
         summary=f"{which_are} unusually {condition.adjective}: {parameter} {amount:.2g}.",
         evidence=evidence,
-        cost=changed_share * len(measures) / image_count,
+        cost=changed_share * len(suspect_measures) / image_count,
         fix=remedy(condition, amount),
     )
 
@@ -355,7 +356,7 @@ def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
     """Return by how many nats the best other class leads the present one, over the ways to undo it."""
     present_class = case.predictions.index[place]
     rows = case.classifier.probabilities(undone)
-    mean_row = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
+    mean_row = rows.mean(axis=0) + np.float32(_SMOOTHING)
     return float(
         np.log(np.delete(mean_row, present_class).max() / mean_row[present_class])
     )
@@ -369,8 +370,8 @@ def _chance_of_change(
     kept_share: float,
 ) -> float:
     """Return how likely a property has changed these predictions, 0..1."""
-    unsure = 1 - predictions.probability + _LEAST_PROBABILITY
-    unsure_nats = np.log(unsure / (predictions.probability + _LEAST_PROBABILITY))
+    unsure = 1 - predictions.probability + _SMOOTHING
+    unsure_nats = np.log(unsure / (predictions.probability + _SMOOTHING))
     lead_log_odds = rival_lead_nats * ROUGH_WEIGHT
     if undone_exactly:
         capped_nats = np.clip(rival_lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS)
@@ -389,6 +390,7 @@ def _chance_of_change(
     if kept_share >= UNHARMED_SHARE:
         # What hardly any other prediction suffers from is never more likely than not.
         log_odds = np.minimum(log_odds, 0)
+    # It decides the verdict alone; the order of the findings is that of `_Trial.rank`.
     return float(1 / (1 + np.exp(-np.median(log_odds))))
 
 

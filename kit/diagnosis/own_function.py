@@ -234,11 +234,11 @@ def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:
 
 
 def _probability_change(
-    classifier: Classifier, tensor: Array, own_tensor: Array
+    classifier: Classifier, tensor: Array, changed_tensor: Array
 ) -> float:
     """Return the share of the probability that changes; 1 where there is no prediction."""
-    rows = _probabilities(classifier, tensor, own_tensor)
-    # Where the network does not take a tensor, all of the probability counts as changed.
+    rows = _probabilities(classifier, tensor, changed_tensor)
+    # Where the network takes no such tensor, or puts out no number, all of it counts as changed.
     return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
 
 

@@ -261,6 +261,7 @@ class Labelled:
         """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
         labelled = np.flatnonzero(self.labels >= 0)
         at_labels = (labelled, self.labels[labelled])
+        # A very sure wrong class counts no more than one that is just wrong.
         before, after = (
             self.probabilities(preprocessing)[at_labels].clip(self.LEAST_PROBABILITY)
             for preprocessing in (in_use, candidate.preprocessing)

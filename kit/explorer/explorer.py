@@ -395,7 +395,7 @@ class Explorer(anywidget.AnyWidget):
         views = (
             self._bench.look(self._shelf[state["photo"]], state) for state in states
         )
-        self._replies.judged(computed_in_time(views), settings)
+        self._replies.correctness(computed_in_time(views), settings)
 
     def _take_noise(self, seed: int, count: int) -> None:
         self._replies.noise(seed, count)

@@ -165,8 +165,8 @@ class Replies:
             heat["waits"] = rows_to_come
         self._send("where", padded(heat_bytes), settings=view.settings, where=heat)
 
-    def judged(self, views: Iterable[View], settings: Settings) -> None:
-        """Say of labelled photos whether their prediction is correct."""
+    def correctness(self, views: Iterable[View], settings: Settings) -> None:
+        """Say of labelled photos whether their prediction is correct, and nothing else."""
         marks = {view.settings["photo"]: answer_of(view)["state"] for view in views}
         self._send("judged", padded(b""), settings=settings, marks=marks)
 

@@ -162,7 +162,10 @@ def as_code(view: View) -> str:
         lines.append(
             f"classifier = classifier.using({view.faultless_preprocessing.to_code()})"
         )
-        lines.append("explorer = kit.Explorer(classifier, explorer.photos)")
+        lines.append(
+            "explorer = kit.Explorer(classifier, explorer.photos, explorer.labels)"
+        )
+    # Without the heat map, and without what has no effect by itself.
     settings = {"photo": view.settings["photo"], **view.changed}
     settings.pop("fix", None)  # the lines above have done it
     lines.append(f"explorer.settings = {settings!r}")

@@ -78,11 +78,11 @@ def _source_positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
 
 @lru_cache(maxsize=32)
 def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
-    # The weight, float32 (kept,), is that of the second of two indices.
-    positions, length = _source_positions(axis)
+    # Two indices into the window start..stop; the weight, float32 (kept,), is that of the second.
+    positions, window_length = _source_positions(axis)
     below = np.floor(positions)
     indices = np.stack(
-        [np.maximum(below, 0), np.minimum(np.ceil(positions), length - 1)]
+        [np.maximum(below, 0), np.minimum(np.ceil(positions), window_length - 1)]
     )
     return indices.astype(np.intp), positions - below
 

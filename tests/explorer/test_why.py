@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import kit
 from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
 from kit.explorer import texts, why
 from kit.explorer.explorer import Explorer
@@ -244,7 +245,10 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     )
     assert (message["kind"], message["source"]["live"]) == ("view", True)
     assert wrong.preprocessing == right
-    assert f"classifier.using({right.to_code()})\n" in texts.as_code(wrong.view)
+    rebuilt = {"kit": kit, "classifier": wrong.classifier, "explorer": wrong}
+    exec(texts.as_code(wrong.view), rebuilt)  # noqa: S102
+    assert rebuilt["classifier"].preprocessing == rebuilt["preprocessing"] == right
+    assert rebuilt["explorer"].labels == wrong.labels != (None, None)
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)
     first, *_, last = ask(wrong, **applied)
