@@ -5,43 +5,71 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
+from typing import Any
 
-from kit._arrays import JSONObject
+import numpy as np
+
+from kit._arrays import Float32, JSONObject
 from kit._bundled import search_path
 from kit._checking import first_line, printable
 from kit._reporting import Steps
+from kit.classifier.engines import uninterrupted
 
 # In the folder that two processes share.
 _ANSWER = "answer.json"
 _ERRORS = "errors.txt"
+_TENSORS = "tensors.npy"
+_OUTPUTS = "outputs.npy"
 # TensorFlow's libraries and its graph of a network with many layers take 1.6 GB.
 _MEMORY = 3 << 30
 _MEMORY_PER_BYTE = 16
 
+Predict = Callable[[Float32], Float32 | None]
+"""From float32 (N, H, W, C) to outputs, float32 (N, outputs); None where they are not to be had."""
+Early = Future[tuple[Any, Predict]]
+"""What a process says with `serve`: something in JSON, and what predicts there until it ends."""
+
 
 def run_apart(
-    module: str, file: Path, folder: Path, *, seconds: int, what: str
+    module: str,
+    file: Path,
+    folder: Path,
+    *,
+    seconds: int,
+    what: str = "",
+    early: Early | None = None,
 ) -> JSONObject:
     """Run a module of the kit, by its dotted name, on a file; it ends in `work_apart`.
 
-    Results go into the folder; the seconds that pass are shown with the words `what`. Returns what the module
-    answered; ValueError, one line, where it failed or took longer than `seconds`.
+    Results go into the folder; the seconds are shown with the words `what`, if any; cancelling `early` ends
+    it. Returns what the module answered; ValueError, one line, where it failed or took too long.
     """
+    early = early or Future()
+    exchange = threading.Lock()
     refusal = f"Expected to open {file.name!r} in limited memory and time, received"
     with _start(module, file, folder) as process:
+        listener = process, folder, early, exchange
+        threading.Thread(target=_listen, args=listener, daemon=True).start()
         try:
-            for _ in Steps(iter(range(seconds)), what, progress=True):
+            for _ in Steps(iter(range(seconds)), what, bool(what)):
                 with suppress(TimeoutExpired):
                     process.wait(1)
+                    break
+                if early.cancelled():
                     break
             else:
                 raise ValueError(f"{refusal} no end after {seconds} s")
         finally:
             process.kill()
+            # A prediction under way still uses the pipes, and the folder, which goes next.
+            with exchange:
+                process.communicate()  # which closes the pipes
     answer = _answer_or_error(folder, process.returncode)
     if error := answer.get("error"):
         raise ValueError(
@@ -60,7 +88,7 @@ def _start(module: str, file: Path, folder: Path) -> Popen[bytes]:
         return Popen(  # noqa: S603 (this very interpreter)
             [sys.executable, *options, os.fspath(file.resolve()), os.fspath(folder)],
             stdin=PIPE,
-            stdout=errors,
+            stdout=PIPE,
             stderr=errors,
             env=os.environ | settings,
             # In a session of its own, it outlives a signal to this one's group, and removes the folder.
@@ -78,10 +106,44 @@ def _answer_or_error(folder: Path, exit_code: int) -> JSONObject:
     return {"error": printable(last_line[:300])}
 
 
+def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) -> None:
+    def predict(tensors: Float32) -> Float32 | None:
+        # Cut off within an exchange, the next would begin with the rest of this one.
+        with exchange, uninterrupted(), suppress(OSError, ValueError):
+            if process.returncode is None:
+                np.save(folder / _TENSORS, tensors)
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+                # Where it ended meanwhile, the outputs are those of other tensors.
+                if process.stdout.readline():
+                    return np.asarray(np.load(folder / _OUTPUTS), np.float32)
+        return None
+
+    with suppress(ValueError, InvalidStateError):  # ended or cancelled before
+        early.set_result((json.loads(process.stdout.readline()), predict))
+
+
+def awaited(futures: Iterable[Future[Any]], what: str) -> None:
+    """Wait until one of them is done; the seconds that pass are shown with the words `what`."""
+    for _ in Steps(count(), what, progress=True):
+        if wait(futures, 1, FIRST_COMPLETED).done:
+            return
+
+
+_SERVING: list[Callable[[Float32], Float32]] = []
+
+
+def serve(about: Any, predict: Callable[[Float32], Float32]) -> None:
+    """Be the process that `run_apart` started: say something in JSON early, and predict beside the work."""
+    _SERVING.append(predict)
+    os.write(1, json.dumps(about).encode() + b"\n")
+
+
 def work_apart(work: Callable[[Path, Path], JSONObject]) -> None:
     """Be the process that `run_apart` started: work, and write the result."""
     file, folder = map(Path, sys.argv[1:])
-    threading.Thread(target=_end_with_caller, args=(folder,), daemon=True).start()
+    sys.stdout = sys.stderr  # whose place is taken by predictions
+    threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -99,9 +161,12 @@ def work_apart(work: Callable[[Path, Path], JSONObject]) -> None:
     os._exit(0)  # TensorFlow takes its time to end
 
 
-def _end_with_caller(folder: Path) -> None:
-    """Wait for the end of the process that asked; then remove the folder, and end, too."""
+def _watch(folder: Path) -> None:
     # The other end of the pipe closes with the process that holds it, on every system.
-    sys.stdin.read()
+    while sys.stdin.readline():
+        (folder / _OUTPUTS).unlink(missing_ok=True)
+        with suppress(Exception):  # of TensorFlow, too; then there is no file
+            np.save(folder / _OUTPUTS, _SERVING[0](np.load(folder / _TENSORS)))
+        os.write(1, b"\n")
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

@@ -20,6 +20,7 @@ from kit.classifier.loading import check_saved_as, restore, save_network
 from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, arrays_of_images
 from kit.classifier.network import (
     TOLERANCE,
+    Compiled,
     Network,
     Verification,
     compile_model,
@@ -98,10 +99,9 @@ class Classifier:
         source = network.source
         self.network = network
         self.name = printable(name)
-        self.class_names = checked_class_names(
-            names, network.compiled.class_count, name
-        )
-        network_shape = network.compiled.input_shape
+        known = network.about
+        self.class_names = checked_class_names(names, known.class_count, name)
+        network_shape = known.input_shape
         self.preprocessing, self.input_shape = engines.checked_for_network(
             steps, network_shape
         )
@@ -111,9 +111,14 @@ class Classifier:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of it, a line each, among them why Keras runs it, if it does."""
-        return tuple(self._notes())
+        return tuple(self._notes(self.network.compiled))
 
-    def _notes(self) -> Iterator[str]:
+    @property
+    def early_notes(self) -> tuple[str, ...]:
+        """Those of `notes` that need not wait for a network that is being compiled."""
+        return tuple(self._notes(self.network.about))
+
+    def _notes(self, known: Compiled) -> Iterator[str]:
         source = self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
@@ -124,10 +129,10 @@ class Classifier:
         counts = Counter(self.class_names)
         if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
-        if remark := self.network.compiled.remark:
-            yield remark
-        if reason := self.network.compiled.reason:
-            yield f"falls back to Keras because {reason}"
+        if known.remark:
+            yield known.remark
+        if known.reason:
+            yield f"falls back to Keras because {known.reason}"
         yield from self.adaptation
 
     @classmethod
@@ -143,8 +148,9 @@ class Classifier:
         """Open a ``.keras``, ``.tflite`` or ``.onnx`` file, without TensorFlow where its network is known.
 
         TensorFlow compiles a ``.keras`` file that neither is bundled nor was saved or opened on this machine
-        before, once and in a process of its own; the result is kept in the user's cache folder. Networks of
-        the others run as they are, once in a process of its own; what their metadata says is used.
+        before, once and in a process of its own; the result is kept in the user's cache folder. Until then
+        Keras predicts there for the explorer's bars, and everything else waits. Networks of the others run as
+        they are, once in a process of its own; what their metadata says is used.
 
         Parameters
         ----------
@@ -225,13 +231,15 @@ class Classifier:
             image = perturbation.apply(image)
         return steps.apply(image)
 
-    def predict_tensors(self, tensors: Float32) -> Float32:
+    def predict_tensors(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities for tensors that are prepared already.
 
         Parameters
         ----------
         tensors
             float32, shape (N, H, W, C). Not changed. TypeError for no array, ValueError for another shape.
+        early
+            Let Keras predict while a file that was opened for the first time is still being compiled.
 
         Returns
         -------
@@ -240,7 +248,7 @@ class Classifier:
         """
         instance("tensors", tensors, np.ndarray, "an array (N, H, W, C)")
         check_shape(tensors.shape, self.input_shape)
-        return self.network.predict(tensors)
+        return self.network.predict(tensors, early=early)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict_tensors` does, and the last feature map of the same pass.
@@ -320,7 +328,7 @@ class Classifier:
 
         ValueError where its tensors do not fit the network.
         """
-        network_shape = self.network.compiled.input_shape
+        network_shape = self.network.about.input_shape
         suited, shape = engines.checked_for_network(preprocessing, network_shape)
         return self._with(
             preprocessing=suited,

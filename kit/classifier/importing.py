@@ -88,9 +88,12 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
         if keras is not None and keras.saving.get_custom_objects():
             result = _import(copy, folder)
         else:
-            what = f"Importing {source.name!r}"
             result = run_apart(
-                "kit.classifier.importing", copy, folder, seconds=SECONDS, what=what
+                "kit.classifier.importing",
+                copy,
+                folder,
+                seconds=SECONDS,
+                what=f"Importing {source.name!r}",
             )
         stated = store.as_stated(store.Archive(source, ""), {})
         if stated.preprocessing:

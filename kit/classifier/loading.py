@@ -3,17 +3,19 @@
 import os
 import sys
 import tempfile
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
 from kit._arrays import JSONObject
 from kit._bundled import DATA
 from kit._checking import KERAS, require
-from kit.classifier.child import run_apart, work_apart
+from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,
     check_lite,
@@ -55,9 +57,9 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     """Find what is known of a network, or find it out in a process of its own, and keep it.
 
     A Keras network is compiled there, and compared in the range of the preprocessing, by default that of the
-    file. Another is run there first, on sides of the preprocessing where it leaves them open, since a
-    stranger's bytes may end a process or fill its memory. The source of what is returned is the file, with
-    what its maker says.
+    file; it is returned once Keras has opened it: see `Network`. Another is run there first, on sides of the
+    preprocessing where it leaves them open, since a stranger's bytes may end a process or fill its memory.
+    The source of what is returned is the file, with what its maker says.
 
     FileNotFoundError or ValueError where the network cannot be opened, is no classifier of images, or was
     replaced meanwhile; ModuleNotFoundError where nothing is known of it yet, and what runs it, such as Keras
@@ -73,12 +75,34 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     if _has_registered_code(opened):
         # Their code is known in this process and nowhere else.
         return Network(compile_model(load_keras(opened.path), steps), source=opened)
-    compiled = compile_apart(opened, steps)
-    keep(opened, compiled)
-    return _network_of(compiled, opened)
+    early: Early = Future()
+    late: Future[Compiled] = Future()
+    Thread(target=_compile, args=(opened, steps, early, late), daemon=True).start()
+    try:
+        awaited([early, late], f"Opening {opened.path.name!r}")
+    finally:
+        early.cancel()
+    if late.done():
+        return _network_of(late.result(), opened)
+    (head, shape, outputs), predict = early.result()
+    compiled = Compiled(head, tuple(shape), outputs)
+    return Network(compiled, source=opened, late=late, predict_early=predict)
 
 
-def compile_apart(opened: Archive, steps: Preprocessing | None) -> Compiled:
+def _compile(
+    opened: Archive, steps: Preprocessing | None, early: Early, late: Future[Compiled]
+) -> None:
+    try:
+        compiled = compile_apart(opened, steps, early)
+        keep(opened, compiled)
+        late.set_result(compiled)
+    except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+        late.set_exception(error)
+
+
+def compile_apart(
+    opened: Archive, steps: Preprocessing | None, early: Early
+) -> Compiled:
     """Compile a ``.keras`` file, or try another, in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -89,7 +113,7 @@ def compile_apart(opened: Archive, steps: Preprocessing | None) -> Compiled:
             opened.path,
             folder,
             seconds=SECONDS,
-            what=f"Opening {opened.path.name!r}",
+            early=early,
         )
         checked_unchanged(opened)
         return Compiled.read(folder / _COMPILED)
@@ -101,7 +125,7 @@ def _compile_or_try(file: Path, folder: Path) -> JSONObject:
     with suppress(FileNotFoundError):
         steps = Preprocessing.from_json((folder / _STEPS).read_text(encoding="utf-8"))
     if file.suffix == ".keras":
-        compiled = compile_model(load_keras(file), steps)
+        compiled = compile_model(load_keras(file), steps, serving=True)
     else:
         compiled = _tried(read_model(file), steps)
     compiled.write(folder / _COMPILED)

@@ -5,6 +5,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from kit._arrays import Float32, JSONObject
 from kit._checking import first_line
 from kit._reporting import Result
 from kit.classifier import engines
+from kit.classifier.child import Predict, awaited, serve
 from kit.classifier.engines import (
     TRIAL_SIDE,
     Engine,
@@ -189,12 +191,15 @@ def trial_tensors(
 
 
 @uninterrupted()
-def compile_model(model: Any, steps: Preprocessing | None = None) -> Compiled:
+def compile_model(
+    model: Any, steps: Preprocessing | None = None, *, serving: bool = False
+) -> Compiled:
     """Compile a Keras model, which is not changed, and hold the result against it.
 
     The preprocessing that it expects, if known, sets the range in which the two are compared. Where compiling
-    fails, or results differ by more than `TOLERANCE`, there is a ``reason`` in place of ``data``. TypeError
-    or ValueError where the model is no classifier of images, or takes other tensors than that makes.
+    fails, or results differ by more than `TOLERANCE`, there is a ``reason`` in place of ``data``. ``serving``
+    lets Keras predict meanwhile, in a process of its own. TypeError or ValueError where the model is no
+    classifier of images, or takes other tensors than the preprocessing makes.
     """
     check_model(model)
     keras = KerasEngine(model)
@@ -203,6 +208,11 @@ def compile_model(model: Any, steps: Preprocessing | None = None) -> Compiled:
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
     )
+    # Without a graph, layers are called, which `first_layers_of` changes meanwhile.
+    if serving and keras.graph is not None:
+        # The first time takes long, and longer beside what follows.
+        keras.predict(batches[0][:1])
+        serve((head, keras.input_shape, keras.output_count), keras.predict)
     compiled = Compiled(
         head,
         keras.input_shape,
@@ -240,17 +250,43 @@ class Network:
     again, `up_to_date` returns another network instead. ``source`` is the file that it came from, or None;
     ``model`` may be None with a file. ``digest`` is that of the file, or of the weights in memory. ValueError
     where LiteRT does not run the compiled form.
+
+    While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for
+    ``late``, and ``predict_early`` predicts.
     """
 
     def __init__(
-        self, compiled: Compiled, *, model: Any = None, source: Archive | None = None
+        self,
+        about: Compiled,
+        *,
+        model: Any = None,
+        source: Archive | None = None,
+        late: Future[Compiled] | None = None,
+        predict_early: Predict | None = None,
     ) -> None:
-        self.compiled = compiled
+        if late is None:
+            late = Future()
+            late.set_result(about)
+        self._early = about
+        self._late = late
         self.source = source
+        self._predict_early = predict_early
         self.lock = threading.RLock()
         if source is None:
             self.model = model
         self.digest = _digest(model) if source is None else source.digest
+
+    @property
+    def about(self) -> Compiled:
+        """What is known by now, without waiting."""
+        return self._late.result() if self._late.done() else self._early
+
+    @property
+    def compiled(self) -> Compiled:
+        """All that is known, once it is compiled; ValueError where that failed."""
+        if not self._late.done():
+            awaited([self._late], "Compiling the model, once")
+        return self._late.result()
 
     @_Once
     def engine(self) -> Engine:
@@ -295,10 +331,17 @@ class Network:
 
         return predict, len(lanes)
 
-    def predict(self, tensors: Float32) -> Float32:
-        """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
-        outputs = self.engine.predict(tensors)
-        return engines.probabilities(outputs, self.compiled.head)
+    def predict(self, tensors: Float32, *, early: bool = False) -> Float32:
+        """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C).
+
+        ``early`` ones come from Keras where the network is still being compiled.
+        """
+        outputs = None
+        if early and self._predict_early and not self._late.done():
+            outputs = self._predict_early(tensors)
+        if outputs is None:
+            outputs = self.engine.predict(tensors)
+        return engines.probabilities(outputs, self.about.head)
 
     @_Once
     def engine_and_dense_layers(self) -> tuple[Engine, tuple[Dense, ...]]:

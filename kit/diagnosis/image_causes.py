@@ -313,7 +313,9 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
     changed_text = "share of these predictions that change once it is undone"
     chance_text = "probability that it changed the prediction"
     evidence = (
-        Evidence(condition.unit, float(np.median(suspect_measures)), condition.ordinary, True),
+        Evidence(
+            condition.unit, float(np.median(suspect_measures)), condition.ordinary, True
+        ),
         Evidence(kept_text, kept_share, BEARABLE_SHARE, kept_share < BEARABLE_SHARE),
         Evidence(changed_text, changed_share),
         Evidence(chance_text, chance, NAMED_CHANCE, chance >= NAMED_CHANCE),

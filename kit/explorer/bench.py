@@ -158,7 +158,8 @@ class View:
         classifier = self.bench.classifier
         names = classifier.class_names
         return Predictions(
-            probabilities=self.probabilities[None],
+            # Not the view's, which come from Keras where the network is still being compiled.
+            probabilities=classifier.predict_tensors(self.tensor),
             class_names=names,
             labels=label_indices([self.label], names, [self]),
             photos=(self.original.name,),
@@ -242,10 +243,11 @@ class Bench:
         source = entry.photo.decoded(preprocessing.decoding)
         perturbed = perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
-        # The last feature map is an output more, which only novelty and heat maps need.
+        # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
+        # predict early, while the network is still being compiled.
         features = None
         if self.novelty is None and settings["where"] is None:
-            predicted_rows = self.classifier.predict_tensors(tensor)
+            predicted_rows = self.classifier.predict_tensors(tensor, early=True)
         else:
             predicted_rows, features = self.classifier.inside(tensor)
         [probabilities] = finite(predicted_rows, self.classifier.name)

@@ -72,7 +72,7 @@ def panel(
 ) -> Panel:
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
-    panel_notes = list(classifier.notes)
+    panel_notes = list(classifier.early_notes)
     if classifier.preprocessing is None:
         panel_notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
     return {

@@ -125,7 +125,7 @@ def novelty_of(classifier: Classifier) -> Novelty | None:
     arrays = classifier.reference.arrays("novelty")
     scores = np.sort(arrays.get("held_back", np.empty(0)), axis=None)
     with suppress(ValueError):
-        # Neighbours that belong to another network raise a ValueError.
+        # Of a network that is still being compiled, the neighbours would wait for it.
         if len(scores) >= FEWEST and classifier.reference.neighbours is not None:
             return Novelty(classifier, scores)
     return None

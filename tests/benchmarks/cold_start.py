@@ -7,7 +7,7 @@ whatever else the machine does falls on both; a first pair, which does not count
 disk cache.
 
 ``first`` and ``keras, first`` open plain networks of three sizes that the kit does not know yet: to the first
-bars of the explorer, before which the network is compiled.
+bars of the explorer, which Keras computes until the network is compiled.
 
 ``seconds``: from the moment before the process is started to the moment the probabilities are there, medians.
 ``memory_mb``: resident memory at that moment.

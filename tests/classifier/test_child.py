@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from kit.classifier.child import run_apart
@@ -25,7 +27,7 @@ def asked(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path.parent))
 
-    def ask_for(words, seconds=60):
+    def ask_for(words, seconds=60, early=None):
         (tmp_path / "answering.py").write_text(
             ANSWERING.format(words), encoding="utf-8"
         )
@@ -33,8 +35,9 @@ def asked(tmp_path, monkeypatch):
             "answering",
             tmp_path / "file",
             tmp_path,
-            seconds=seconds,
             what="Asking",
+            seconds=seconds,
+            early=early,
         )
 
     return ask_for
@@ -88,6 +91,66 @@ def test_an_answer_comes_back_and_what_libraries_unpack_lies_in_the_folder(
     assert answer == {"name": "file", "at": str(tmp_path)}
 
 
+SERVING = (
+    "import time; from kit.classifier.child import serve\n"
+    "    serve([3], lambda x: 2 * x if x.size else next(iter(x)))\n"
+    "    while not (folder / 'end').exists(): time.sleep(0.01)\n"
+    "    return {'done': True}"
+)
+
+
+def test_it_predicts_while_it_works(asked, tmp_path):
+    early, tensors = Future(), np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, SERVING, early=early)
+        known, predict = early.result(30)
+        assert known == [3]
+        np.testing.assert_array_equal(predict(tensors), 2 * tensors)
+        # What this raises is neither a ValueError nor an OSError.
+        assert predict(tensors[:0]) is None
+        (tmp_path / "end").touch()
+        assert running.result(30) == {"done": True}
+        # Whoever asked removes the folder now: nothing may be written to it.
+        before = set(tmp_path.iterdir())
+        (tmp_path / "tensors.npy").unlink()
+        assert predict(tensors) is None
+        assert {path.name for path in before - set(tmp_path.iterdir())} == {
+            "tensors.npy"
+        }
+
+
+# The call holds the interpreter, so that nothing reads what comes meanwhile.
+LEAVING = (
+    "import ctypes, signal, time; from kit.classifier.child import serve\n"
+    "    serve([3], lambda x: 2 * x)\n"
+    "    while not (folder / 'end').exists(): time.sleep(0.01)\n"
+    "    (folder / 'leaving').touch(); signal.alarm(3); ctypes.PyDLL(None).sleep(60)"
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such call")
+def test_outputs_of_other_tensors_are_not_given_where_it_ends(asked, tmp_path):
+    early, tensors = Future(), np.ones((1, 2), np.float32)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, LEAVING, early=early)
+        _, predict = early.result(30)
+        np.testing.assert_array_equal(predict(tensors), 2 * tensors)
+        (tmp_path / "end").touch()
+        until((tmp_path / "leaving").exists)
+        assert predict(3 * tensors) is None
+        with pytest.raises(ValueError, match="a process that ended with -14"):
+            running.result(30)
+
+
+def test_it_ends_when_what_it_says_early_is_no_longer_waited_for(asked):
+    early = Future()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, "import time; time.sleep(600)", early=early)
+        early.cancel()
+        with pytest.raises(ValueError, match="received a process that ended with"):
+            running.result(30)
+
+
 @pytest.mark.skipif(
     sys.platform != "linux", reason="other systems do not limit the memory of a process"
 )
@@ -107,7 +170,7 @@ def test_it_ends_with_the_process_that_asked_and_leaves_nothing(tmp_path, import
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
         "from kit.classifier.child import run_apart\n"
-        "run_apart('answering', Path('file'), Path('work'), seconds=600, what='Asking')\n",
+        "run_apart('answering', Path('file'), Path('work'), seconds=600)\n",
         encoding="utf-8",
     )
     (tmp_path / "file").write_bytes(b"")

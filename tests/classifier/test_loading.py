@@ -3,9 +3,12 @@
 import json
 import os
 import stat
+import time
 import zipfile
 from functools import cache
+from threading import Event
 
+import numpy as np
 import pytest
 
 from kit import samples
@@ -32,8 +35,9 @@ def converted(folder, monkeypatch):
     """Files that were compiled through TensorFlow; the real thing is tested below."""
     files = []
 
-    def convert(opened, preprocessing):
+    def convert(opened, preprocessing, early):
         files.append(opened.path.name)
+        time.sleep(0.2)
         return small()
 
     monkeypatch.setattr(loading, "compile_apart", convert)
@@ -58,14 +62,50 @@ def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
     assert converted == ["plain.keras", "other.keras"]
 
 
+def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_needed(
+    tmp_path, monkeypatch
+):
+    failing = Event()
+
+    def convert(opened, preprocessing, early):
+        early.set_result(
+            (
+                ["softmax", [28, 28, 1], 3],
+                # As where its process ends meanwhile.
+                lambda tensors: (
+                    failing.set()
+                    if len(tensors) > 2
+                    else np.full((len(tensors), 3), 1 / 3)
+                ),
+            )
+        )
+        failing.wait(30)
+        raise ValueError("Expected a process, received none")
+
+    monkeypatch.setattr(loading, "compile_apart", convert)
+    network = restore(keras_file(tmp_path / "plain.keras"))
+    assert (network.about.class_count, network.about.data) == (3, None)
+    assert network.about.input_shape == (28, 28, 1)
+    assert network.predict(np.zeros((2, 28, 28, 1), np.float32), early=True).shape == (
+        2,
+        3,
+    )
+    for early in (True, False):
+        with pytest.raises(ValueError, match="Expected a process, received none"):
+            network.predict(np.zeros((3, 28, 28, 1), np.float32), early=early)
+
+
 OPENING = """
-import sys
+import sys, time
 from pathlib import Path
 from kit.classifier import loading, store
 from kit.classifier.network import Compiled
 path, folder = Path(sys.argv[1]), Path(sys.argv[2])
 loading.cache_folder = lambda: folder / "cache"
-def convert(opened, preprocessing):
+def convert(opened, preprocessing, early):
+    with open(folder / "compiled.txt", "a") as file:
+        file.write("once ")
+    time.sleep(1)
     return Compiled.read(folder / "entry.zip")
 loading.compile_apart = convert
 print(loading.restore(store.read_model(path)).compiled)
@@ -241,15 +281,19 @@ def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(
     script = (
         "import sys\n"
         "from pathlib import Path\n"
+        "import numpy as np\n"
         "from kit import Classifier\n"
         "from kit.classifier import loading\n"
         "loading.cache_folder = lambda: Path(sys.argv[2])\n"
-        "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
+        "first, tensors = Classifier.load(sys.argv[1]), np.zeros((1, 28, 28, 1), np.float32)\n"
+        "early, pending = first.predict_tensors(tensors, early=True), first.network.about.data is None\n"
+        "print(pending, abs(early - first.predict_tensors(tensors)).max() < 1e-5)\n"
+        "second = Classifier.load(sys.argv[1])\n"
         "print(first, first.notes == second.notes, first.first_layers, 'keras' in sys.modules)\n"
     )
     result = python(script, plain_file, tmp_path / "cache")
     assert result.stdout == (
-        "Classifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True"
+        "True True\nClassifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True"
         " FirstLayers(widths=(8,)) False\n"
     ), result.stderr
     assert "Opening 'plain.keras': " in result.stderr
