@@ -11,7 +11,7 @@ import kit
 from kit._bundled import DATA
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import REPLY_BYTES
-from kit.explorer.settings import changed_settings, neutral
+from kit.explorer.settings import effective_changes, neutral
 from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from tests import networks
@@ -358,7 +358,7 @@ def test_only_pictures_that_were_added_can_be_removed(explorer):
     message, _ = ask(explorer, kind="remove", request="a.1", name="mine.jpg")
     assert (message["kind"], message["request"]) == ("view", "a.1")
     # A map is that of the prediction for the photo that is shown now.
-    assert changed_settings(message["settings"]) == {"noise": 7}
+    assert effective_changes(message["settings"]) == {"noise": 7}
     assert (message["settings"]["photo"], message["settings"]["where"]) == (
         "cat.jpg",
         -1,
