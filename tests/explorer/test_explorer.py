@@ -116,6 +116,8 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
         assert (message["kind"], message["request"]) == ("view", "c1")
         assert message["settings"]["photo"] == CAMERA
         assert len(buffers) == 1, "the page has its own frames"
+        ask(explorer, kind="label", request="c2", photo=CAMERA, label="espresso")
+    assert message["answer"]["label"] == "espresso", "said of the frame before"
     expected = classifier.probabilities(frames[1], kit.Perturbation(brightness=0.5))[0]
     np.testing.assert_array_equal(explorer.probabilities, expected)
     reference = classifier.probabilities(frames[1])[0]
