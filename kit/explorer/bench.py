@@ -225,11 +225,11 @@ class Bench:
         """Return the view of a photo, compared with its untouched one."""
         if entry.reference is None:
             entry.reference = self.look(entry, neutral(settings["photo"]))
-        untouched = entry.reference.settings
-        if settings == untouched:
+        neutral_settings = entry.reference.settings
+        if settings == neutral_settings:
             return entry.reference
         # The untouched photo with a heat map is compared with nothing but itself.
-        if settings == untouched | {"where": settings["where"]}:
+        if settings == neutral_settings | {"where": settings["where"]}:
             return self.look(entry, settings)
         return self.look(entry, settings, entry.reference)
 

@@ -239,8 +239,8 @@ def _undone(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     steering_keys = [
         name for name, parameter in PARAMETERS.items() if parameter.of in keys
     ]
-    untouched = neutral(view.settings["photo"])
-    undone_settings = {key: untouched[key] for key in (*keys, *steering_keys)}
+    neutral_settings = neutral(view.settings["photo"])
+    undone_settings = {key: neutral_settings[key] for key in (*keys, *steering_keys)}
     without = compute(view.settings | undone_settings)
     target_class = view.untouched.top if view.label is None else view.label
     return Change(
