@@ -18,8 +18,8 @@ from kit.classifier.predictions import Predictions
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
     Settings,
-    changed_settings,
     complete_settings,
+    effective_changes,
     neutral,
     perturbation_of,
 )
@@ -62,7 +62,7 @@ class View:
     tensor, probabilities
         float32, (1, H, W, C) and (classes,): what the network is fed, and its softmax.
     reference
-        The view of the same photo unperturbed and prepared as in training; None where this is that view.
+        The view of the same photo unperturbed and prepared as usual; None where this is that view.
     label
         Index of the class that the photo is known to show, where it is known.
     features
@@ -86,9 +86,9 @@ class View:
     occluded: Float32 | None = None
 
     @cached_property
-    def changed(self) -> Settings:
-        """Settings that are not as they are untouched."""
-        return changed_settings(self.settings)
+    def effective_changes(self) -> Settings:
+        """What is not as it is untouched, without what changes no prediction by itself."""
+        return effective_changes(self.settings)
 
     @property
     def faultless_preprocessing(self) -> Preprocessing:
@@ -148,7 +148,7 @@ class View:
         return replace(self.heat, picture=picture).overlay
 
     @cached_property
-    def answer(self) -> int | None:
+    def predicted_class(self) -> int | None:
         """Index of the predicted class; None for none of the classes."""
         return None if self.novel else self.top
 
@@ -168,7 +168,7 @@ class View:
     @property
     def wrong(self) -> bool:
         """Whether the prediction is known to be wrong."""
-        return self.answer != self.label and self.label is not None
+        return self.predicted_class != self.label and self.label is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,12 +179,12 @@ class Bench:
     ----------
     classifier, novelty
         The model, and what tells images of none of its classes; None where nothing does.
-    trained, fixed
+    usual_preprocessing, fixed
         The preprocessing where nobody has chosen another, and what the last diagnosis found to be right.
     """
 
     classifier: Classifier
-    trained: Preprocessing
+    usual_preprocessing: Preprocessing
     novelty: Novelty | None = None
     fixed: Preprocessing | None = None
 
@@ -212,7 +212,7 @@ class Bench:
 
     def faultless_preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
-        return (settings["fix"] and self.fixed) or self.trained
+        return (settings["fix"] and self.fixed) or self.usual_preprocessing
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe, with the chosen faults in the order of the steps."""
@@ -226,11 +226,11 @@ class Bench:
         """Return the view of a photo, compared with its untouched one."""
         if entry.reference is None:
             entry.reference = self.look(entry, neutral(settings["photo"]))
-        untouched = entry.reference.settings
-        if settings == untouched:
+        neutral_settings = entry.reference.settings
+        if settings == neutral_settings:
             return entry.reference
         # The untouched photo with a heat map is compared with nothing but itself.
-        if settings == untouched | {"where": settings["where"]}:
+        if settings == neutral_settings | {"where": settings["where"]}:
             return self.look(entry, settings)
         return self.look(entry, settings, entry.reference)
 
@@ -280,8 +280,8 @@ def positions_ahead(positions: int | None) -> int:
 
 def computed_in_time(views: Iterable[View]) -> Iterator[View]:
     """Compute as many views as the time allows, one at least."""
-    ended = perf_counter() + REPLY_SECONDS
+    deadline = perf_counter() + REPLY_SECONDS
     for view in views:
         yield view
-        if perf_counter() > ended:
+        if perf_counter() > deadline:
             return

@@ -42,12 +42,12 @@ def _checked_network(bench: Bench) -> bytes:
         raise PageError(f"ONNX Runtime runs this network ({advice})")
     if len(data) > LARGEST:
         raise PageError(f"this network has more than {LARGEST / 1e6:.0f} MB")
-    if None in compiled.input_shape or bench.trained.size is None:
+    if None in compiled.input_shape or bench.usual_preprocessing.size is None:
         raise PageError("this network takes images of any size")
     if bench.novelty is not None:
         raise PageError("this model tells images of none of its classes")
-    if bench.trained.filter not in page.FILTERS:
-        raise PageError(f"pages do not resize by {bench.trained.filter}")
+    if bench.usual_preprocessing.filter not in page.FILTERS:
+        raise PageError(f"pages do not resize by {bench.usual_preprocessing.filter}")
     return data
 
 
@@ -61,7 +61,7 @@ def compact(
     """
     data, place_of_map_weights, constants = _for_one_image(_checked_network(bench))
     compiled = bench.classifier.network.compiled
-    trial_inputs = trial_tensors(compiled.input_shape, bench.trained)
+    trial_inputs = trial_tensors(compiled.input_shape, bench.usual_preprocessing)
     batch = np.concatenate([*trial_inputs, *tensors_to_check])
     expected_rows = bench.classifier.predict_tensors(batch)
 
@@ -86,7 +86,7 @@ def compact(
 
 
 def _for_one_image(
-    compiled: bytes,
+    network: bytes,
 ) -> tuple[bytes, dict[str, Any] | None, list[Float32]]:
     """Return a network for one image whose second output is its last feature map.
 
@@ -96,11 +96,11 @@ def _for_one_image(
     dense_weights = None
     # A network without a feature map raises a ValueError; its page has no heat map.
     with suppress(ValueError):
-        compiled, dense_layers = with_feature_map(compiled)
+        network, dense_layers = with_feature_map(network)
         # With several dense layers a heat map needs gradients, which the page cannot compute.
         if len(dense_layers) == 1:
             dense_weights = dense_layers[0].weights
-    model = litert.ModelT.InitFromPackedBuf(compiled, 0)
+    model = litert.ModelT.InitFromPackedBuf(network, 0)
     [graph] = model.subgraphs
     for tensor in graph.tensors:
         if tensor.shapeSignature is not None:
@@ -113,7 +113,7 @@ def _for_one_image(
         raw = model.buffers[tensor.buffer].data
         if tensor.type == litert.TensorType.FLOAT32 and raw is not None:
             constants.append(raw.view("<f4").reshape(tensor.shape))
-    builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
+    builder = litert.flatbuffers.Builder(len(network) + (1 << 16))
     builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
     data = bytes(builder.Output())
     if dense_weights is None or dense_weights.tobytes() not in data:

@@ -29,7 +29,7 @@ from kit.explorer.export import Contents
 from kit.explorer.panel import panel
 from kit.explorer.protocol import BecauseReply, ExplainedReply, request_fields
 from kit.explorer.replies import Replies, saved_note
-from kit.explorer.settings import Settings, changed_settings, neutral
+from kit.explorer.settings import Settings, effective_changes, neutral
 from kit.explorer.shelf import CAMERA, Shelf, Uploads
 from kit.explorer.texts import prediction_text
 from kit.images.photo import Photo, Pictures, at_least_one, each_picture, load_image
@@ -128,7 +128,7 @@ class Explorer(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        settings = {"photo": self.settings["photo"], **changed_settings(self.settings)}
+        settings = {"photo": self.settings["photo"], **effective_changes(self.settings)}
         state = ", ".join(f"{key}={value!r}" for key, value in settings.items())
         return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._view)})"
 
@@ -391,7 +391,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
-        states = [self._checked({**settings, "photo": name}) for name in photos]
+        states = [
+            self._checked({**settings, "photo": labelled_name})
+            for labelled_name in photos
+        ]
         views = (
             self._bench.look(self._shelf[state["photo"]], state) for state in states
         )
@@ -408,7 +411,7 @@ class Explorer(anywidget.AnyWidget):
         self._checked({**settings, "photo": self.settings["photo"]})
         self._shelf.take_frame(buffer, height, width)
         # The page has its own frames, so that none is sent back.
-        self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
+        self._replies.sent_photo = (CAMERA, self._bench.usual_preprocessing.decoding)
         self._take_settings({**settings, "photo": CAMERA}, None)
 
     def _take_snap(self) -> None:

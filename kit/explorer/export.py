@@ -25,8 +25,8 @@ from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     OF_PAGES,
     Settings,
-    changed_settings,
     differing,
+    effective_changes,
     neutral,
 )
 from kit.explorer.shelf import CAMERA, Shelf
@@ -83,7 +83,7 @@ class Contents:
 
 def page_can_show(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
-    changed = changed_settings(settings)
+    changed = effective_changes(settings)
     return changed.keys() <= OF_PAGES and NOT_OFFERED.isdisjoint(changed.values())
 
 
@@ -137,7 +137,8 @@ def network_parts(contents: Contents, *, exact_weights: bool) -> list[str]:
     shelf = contents.shelf
     # `compact` compares predictions of these with those of the page's network, or raises a PageError.
     tensors_to_check = [
-        contents.bench.trained.apply(entry.photo) for entry in shelf.values()
+        contents.bench.usual_preprocessing.apply(entry.photo)
+        for entry in shelf.values()
     ]
     network_file, place_of_map_weights = compact(
         contents.bench, tensors_to_check, exact_weights=exact_weights
@@ -202,7 +203,9 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "head": classifier.network.compiled.head,
         "labels": labels,
         "path": chips(
-            contents.bench.trained, live_panel["usual"], left_out=NOT_OFFERED
+            contents.bench.usual_preprocessing,
+            live_panel["usual"],
+            left_out=NOT_OFFERED,
         ),
         "seeds": _generator_states(
             {0, *(settings["seed"] for settings in contents.states)}
@@ -215,7 +218,7 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "fall": why.FALL,
         "asInTraining": is_prepared_as_in_training(classifier),
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
-        **_steps_and_choices(contents.bench.trained),
+        **_steps_and_choices(contents.bench.usual_preprocessing),
     }
 
 
@@ -231,18 +234,18 @@ def _generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
     }
 
 
-def _steps_and_choices(trained: Preprocessing) -> dict[str, Any]:
+def _steps_and_choices(usual_preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
-    steps = plain_steps(trained)
+    steps = plain_steps(usual_preprocessing)
     choices_of_step: dict[str, dict[str, Any]] = {
         step: {"": {"chip": chip}}
-        for step, chip in step_chips(trained, trained).items()
+        for step, chip in step_chips(usual_preprocessing, usual_preprocessing).items()
     }
-    for fault in faults.alternatives(trained):
-        faulty = fault.apply(trained)
+    for fault in faults.alternatives(usual_preprocessing):
+        faulty = fault.apply(usual_preprocessing)
         choices_of_step[fault.step][fault.name] = {
-            "chip": step_chips(faulty, trained)[fault.step],
-            "sentence": " ".join(contrasts(faulty, trained).values()),
+            "chip": step_chips(faulty, usual_preprocessing)[fault.step],
+            "sentence": " ".join(contrasts(faulty, usual_preprocessing).values()),
             "changes": differing(plain_steps(faulty), steps),
         }
     return {"steps": steps, "choices": choices_of_step}
@@ -274,7 +277,7 @@ def table_settings(contents: Contents, photo: str) -> list[Settings]:
     ]
     changes_of_states += [
         {fault.step: fault.name}
-        for fault in faults.alternatives(contents.bench.trained)
+        for fault in faults.alternatives(contents.bench.usual_preprocessing)
     ]
     for settings in contents.states:
         if settings["photo"] == photo:
@@ -341,7 +344,6 @@ def document(
     """Return the page of these parts; the reason says why they are a table, empty where they are not."""
     style = page.page_file("explorer.css") + page.page_file("alone.css")
     script = page.joined((*page.MODULES, "alone"))
-    # By their hashes the page lets only this style and this script run.
     source = bench.classifier.source
     name = bench.classifier.name
     note = (TABLE_NOTE if reason_for_table else NETWORK_NOTE).format(
@@ -349,6 +351,7 @@ def document(
     )
     return Template(page.page_file("alone.html")).substitute(
         style=style,
+        # By these hashes the page lets only this style and this script run.
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),

@@ -17,11 +17,13 @@ CAMERA_MS = 45
 
 
 def chips(
-    trained: Preprocessing, words_without_fault: str, left_out: Collection[str] = ()
+    usual_preprocessing: Preprocessing,
+    words_without_fault: str,
+    left_out: Collection[str] = (),
 ) -> list[Step]:
     """Describe the chips in the order in which the steps run; those that can be changed have options.
 
-    `words_without_fault` stand for a step as in `trained`; `left_out` are faults that are no options.
+    `words_without_fault` stand for a step that is as usual; `left_out` are faults that are no options.
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
@@ -30,7 +32,7 @@ def chips(
             path.append({"key": "perturbation", "label": "Perturbation"})
         options = [
             [fault.name, fault.title]
-            for fault in faults.alternatives(trained, step)
+            for fault in faults.alternatives(usual_preprocessing, step)
             if fault.name not in left_out
         ]
         if options:
@@ -74,14 +76,16 @@ def panel(
     classifier = bench.classifier
     panel_notes = list(classifier.early_notes)
     if classifier.preprocessing is None:
-        panel_notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
+        panel_notes.append(
+            f"assumed here: {'; '.join(bench.usual_preprocessing.describe())}"
+        )
     return {
         "title": classifier.name,
         "photos": shelf.rows(),
         "classes": classifier.class_names,
         "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
         "sliders": sliders(),
-        "path": chips(bench.trained, usual_preparation(classifier)),
+        "path": chips(bench.usual_preprocessing, usual_preparation(classifier)),
         "usual": usual_preparation(classifier),
         "neutral": neutral(next(iter(shelf), "")),
         "notes": panel_notes,

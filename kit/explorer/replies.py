@@ -57,13 +57,12 @@ def padded(buffer: bytes) -> bytes:
 def chips_of_path(view: View) -> dict[str, Chip]:
     """Return what stands in each chip."""
     height, width = view.source.size
-    expected_scaling = view.faultless_preprocessing.scaling
     perturbation_labels = [
-        PARAMETERS[key].label for key in view.changed if key in PARAMETERS
+        PARAMETERS[key].label for key in view.effective_changes if key in PARAMETERS
     ]
-    steps = step_chips(view.preprocessing, view.bench.trained)
+    steps = step_chips(view.preprocessing, view.bench.usual_preprocessing)
     received_range = steps["scaling"]["value"]
-    expected_range = range_words(expected_scaling)
+    expected_range = range_words(view.faultless_preprocessing.scaling)
     if received_range != expected_range:
         received_range = WORDS["expected"].format(
             gets=received_range, expects=expected_range
@@ -83,13 +82,15 @@ def chips_of_path(view: View) -> dict[str, Chip]:
     return chips | steps
 
 
-def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:
+def step_chips(
+    preprocessing: Preprocessing, usual_preprocessing: Preprocessing
+) -> dict[str, Chip]:
     """Return for each step its value in words, whether it is changed, and whether it does nothing."""
-    trained_words = step_words(trained)
+    usual_words = step_words(usual_preprocessing)
     chips: dict[str, Chip] = {}
     # A step that does nothing is hidden, unless it is changed to that.
     for step, words in step_words(preprocessing).items():
-        changed = words != trained_words[step]
+        changed = words != usual_words[step]
         chips[step] = {
             "value": words.replace("_", " "),
             "changed": changed,
@@ -188,7 +189,7 @@ class Replies:
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        page_can_make_changes = view.changed.keys() - {"fix"} <= OF_PAGES
+        page_can_make_changes = view.effective_changes.keys() - {"fix"} <= OF_PAGES
         page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
         # `source` is the photo before the perturbation, `photo` after it.
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
@@ -214,7 +215,9 @@ class Replies:
 def saved_note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
     changes = [
-        change_words(key, view.settings) for key in view.changed if key != "seed"
+        change_words(key, view.settings)
+        for key in view.effective_changes
+        if key != "seed"
     ]
     state = ", ".join([view.settings["photo"], *changes])
     heat, _ = heat_message(view)

@@ -21,7 +21,7 @@ _NEUTRAL = vars(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
 
 
 def neutral(photo: str) -> Settings:
-    """Return the settings that show `photo` unperturbed and prepared as in training."""
+    """Return the settings that show `photo` unperturbed and prepared as usual."""
     return {"photo": photo} | _NEUTRAL
 
 
@@ -30,7 +30,7 @@ def differing(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in values.items() if value != others[name]}
 
 
-def changed_settings(settings: Settings) -> Settings:
+def effective_changes(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
     untouched = neutral(settings["photo"]) | {"where": settings["where"]}
     changed = differing(settings, untouched)

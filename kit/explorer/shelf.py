@@ -89,7 +89,9 @@ class Shelf(dict[str, Entry]):
     def take_frame(self, buffer: memoryview, height: int, width: int) -> None:
         """Put a frame of the camera there, uint8 RGB; ValueError for another number of bytes."""
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
-        self[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
+        # The label of the last one stays until somebody takes it back, as on an exported page.
+        label = getattr(self.get(CAMERA), "label", None)
+        self[CAMERA] = Entry(Photo.from_array(frame, CAMERA), label)
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page, on which a camera's frame has no place."""

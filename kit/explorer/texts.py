@@ -90,9 +90,9 @@ def _bar(view: View, index: int, name: str, three_probabilities: Float32) -> Bar
 
 def answer_name(view: View) -> str:
     """Return the predicted class, or that it is none."""
-    if view.answer is None:
+    if view.predicted_class is None:
         return WORDS["none"]
-    return view.bench.classifier.class_names[view.answer]
+    return view.bench.classifier.class_names[view.predicted_class]
 
 
 def prediction_text(view: View) -> str:
@@ -103,7 +103,6 @@ def prediction_text(view: View) -> str:
 
 def answer_of(view: View) -> Answer:
     """Return the prediction in parts that are read from the back row, and the class that is known."""
-    wrong = view.wrong
     names = view.bench.classifier.class_names
     name = names[view.top]
     mark = ""
@@ -111,7 +110,7 @@ def answer_of(view: View) -> Answer:
     label = ""
     if view.label is not None:
         label = names[view.label]
-        state = "wrong" if wrong else "right"
+        state = "wrong" if view.wrong else "right"
         mark = WORDS[state].format(label=label)
     note = ""
     if view.reference is not None:
@@ -158,7 +157,7 @@ def caption(classifier: Classifier) -> str:
 def as_code(view: View) -> str:
     """Return the state as lines of Python, where ``kit``, ``classifier`` and ``explorer`` are there."""
     lines = []
-    if view.changed.get("fix"):
+    if view.effective_changes.get("fix"):
         lines.append(
             f"classifier = classifier.using({view.faultless_preprocessing.to_code()})"
         )
@@ -166,7 +165,7 @@ def as_code(view: View) -> str:
             "explorer = kit.Explorer(classifier, explorer.photos, explorer.labels)"
         )
     # Without the heat map, and without what has no effect by itself.
-    settings = {"photo": view.settings["photo"], **view.changed}
+    settings = {"photo": view.settings["photo"], **view.effective_changes}
     settings.pop("fix", None)  # the lines above have done it
     lines.append(f"explorer.settings = {settings!r}")
     if view.perturbation != UNPERTURBED:

@@ -65,7 +65,7 @@ class Change:
     without
         The view without it.
     restores, gain
-        Whether the prediction is `spoilt` no more without it; and by how much the probability of the
+        Whether the prediction `is_spoilt` no more without it; and by how much the probability of the
         correct class, or of the one of the original photo, rises, -1..1.
     """
 
@@ -79,28 +79,28 @@ class Change:
 def is_spoilt(view: View) -> bool:
     """Whether the changes changed the prediction for the worse, or took much of its probability."""
     helped = view.untouched.wrong and not view.wrong
-    return not helped and _is_other_or_weaker(view.untouched, view)
+    return not helped and _is_other_or_weaker(view, view.untouched)
 
 
-def _is_other_or_weaker(before: View, after: View) -> bool:
+def _is_other_or_weaker(view: View, compared: View) -> bool:
     """Whether another class is predicted, or the same with much less of its probability."""
-    probability_before = before.probabilities[before.top]
-    probability_after = after.probabilities[before.top]
+    probability_compared = compared.probabilities[compared.top]
+    probability_here = view.probabilities[compared.top]
     has_fallen = (
-        probability_before - probability_after > FALL
-        or probability_after <= probability_before / 2
+        probability_compared - probability_here > FALL
+        or probability_here <= probability_compared / 2
     )
-    return bool(has_fallen or after.answer != before.answer)
+    return bool(has_fallen or view.predicted_class != compared.predicted_class)
 
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
-    own_changes = changes(view, compute)
+    changes_made = changes(view, compute)
     # A mistake that does no harm here, or even helps (a gain below 0), does harm elsewhere; one that does
     # nothing to this photo (a gain of 0) is no answer.
     without_mistakes = {
         key: ""
-        for change in own_changes
+        for change in changes_made
         for key in change.keys
         if key in STEPS and change.gain
     }
@@ -110,16 +110,17 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
         view_as_trained = compute(view.settings | without_mistakes)
     reason = _reason("")
     image_buffers: list[bytes] = []
+    # Where the prediction stays spoilt without the mistakes, another change is to blame.
     if view_as_trained is not None and not (
         is_spoilt(view) and is_spoilt(view_as_trained)
     ):
         reason, image_buffers = _preprocessing_reason(
             view, view_as_trained, without_mistakes
         )
-    elif own_changes:
-        reason, image_buffers = _own_changes_reason(view, own_changes)
+    elif changes_made:
+        reason, image_buffers = _changes_reason(view, changes_made)
     lines = [
-        _capital(_clause(change)) for change in own_changes if len(own_changes) > 1
+        _capital(_clause(change)) for change in changes_made if len(changes_made) > 1
     ]
     message: Changes = {**reason, "lines": lines, "settings": view.settings}
     return message, image_buffers
@@ -162,19 +163,19 @@ def _with_pictures(
     return reason, [image.tobytes() for image in images]
 
 
-def _own_changes_reason(
-    view: View, own_changes: Sequence[Change]
+def _changes_reason(
+    view: View, changes_made: Sequence[Change]
 ) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
-    reason = _reason(_effect_of_changes(view, own_changes), WORDS["harmless"])
+    reason = _reason(_effect_of_changes(view, changes_made), WORDS["harmless"])
     if not is_spoilt(view):
         return _with_pictures(reason, view, view.untouched, WORDS["title"])
     # It matters most, even where undoing it is not enough.
-    first = own_changes[0]
+    first = changes_made[0]
     after = first.without
     guilty = {
         "perturbation" if key in PARAMETERS else key
-        for change in own_changes
+        for change in changes_made
         if change.restores
         for key in change.keys
     }
@@ -189,14 +190,14 @@ def _own_changes_reason(
     return _with_pictures(reason, view, after, title)
 
 
-def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
+def _effect_of_changes(view: View, changes_made: Sequence[Change]) -> str:
     """Say in a sentence what the changes did."""
     if not is_spoilt(view):
         return WORDS["both"].format(
             prediction=prediction_text(view), original=prediction_text(view.untouched)
         )
-    restoring = [change for change in own_changes if change.restores]
-    return _capital("; ".join(map(_clause, restoring or own_changes[:1])) + ".")
+    restoring = [change for change in changes_made if change.restores]
+    return _capital("; ".join(map(_clause, restoring or changes_made[:1])) + ".")
 
 
 def _clause(change: Change) -> str:
@@ -213,7 +214,7 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
 
     Returns the one that matters most first; one with several keys comes first where no single one is enough.
     """
-    keys = [key for key in view.changed if key != "seed"]
+    keys = [key for key in view.effective_changes if key != "seed"]
     singles = sorted(
         (_undone(view, (key,), compute) for key in keys),
         key=lambda change: (change.restores, change.gain),
@@ -226,7 +227,7 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     together = _undone(view, tuple(keys_by_effect), compute)
     # Leave out whatever is not needed, what matters least first.
     for key in reversed(keys_by_effect):
-        fewer = tuple(own_key for own_key in together.keys if own_key != key)
+        fewer = tuple(other for other in together.keys if other != key)
         undoing_fewer = _undone(view, fewer, compute)
         if undoing_fewer.restores:
             together = undoing_fewer
@@ -238,8 +239,8 @@ def _undone(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     steering_keys = [
         name for name, parameter in PARAMETERS.items() if parameter.of in keys
     ]
-    untouched = neutral(view.settings["photo"])
-    undone_settings = {key: untouched[key] for key in (*keys, *steering_keys)}
+    neutral_settings = neutral(view.settings["photo"])
+    undone_settings = {key: neutral_settings[key] for key in (*keys, *steering_keys)}
     without = compute(view.settings | undone_settings)
     target_class = view.untouched.top if view.label is None else view.label
     return Change(
@@ -288,10 +289,11 @@ def _best_reason(
     if fixed is not None:
         # Nothing is left to apply where the fix is on.
         settings_to_apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
-        if _is_own_choice(view, fixed):
+        if _only_undoes_choices(view, fixed):
             # Then what undoing their own changes does says more than the diagnosis.
             if is_prepared_as_in_training(view.bench.classifier):
                 return answer_from_changes
+            # Its keys are the steps that differ; "" takes back the fault that is chosen there.
             settings_to_apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
         after = _view_with(view, fixed)
         return _preprocessing_reason(view, after, settings_to_apply)
@@ -302,7 +304,7 @@ def _best_reason(
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
     # Of a prediction not known to be wrong, as without a label, what was changed says it all.
-    if view.changed and not view.wrong:
+    if view.effective_changes and not view.wrong:
         return None
     best = diagnosis.best
     if best is not None:
@@ -324,18 +326,18 @@ def _preprocessing_reason(
     view: View, after: View, settings_to_apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training; the fix is put beside."""
-    sentences = contrasts(view.preprocessing, after.preprocessing)
-    advice = "" if _is_other_or_weaker(after, view) else WORDS["same_class"]
-    reason = _reason(" ".join(sentences.values()), advice)
+    sentence_of_step = contrasts(view.preprocessing, after.preprocessing)
+    advice = "" if _is_other_or_weaker(view, after) else WORDS["same_class"]
+    reason = _reason(" ".join(sentence_of_step.values()), advice)
     reason |= {
         "button": WORDS["fix"],
         "apply": settings_to_apply,
-        "guilty": list(sentences),
+        "guilty": list(sentence_of_step),
     }
     return _with_pictures(reason, view, after, WORDS["title_trained"])
 
 
-def _is_own_choice(view: View, fixed: Preprocessing) -> bool:
+def _only_undoes_choices(view: View, fixed: Preprocessing) -> bool:
     """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
     differing_steps = contrasts(view.preprocessing, fixed)
     if is_prepared_as_in_training(view.bench.classifier):
@@ -347,8 +349,8 @@ def _is_own_choice(view: View, fixed: Preprocessing) -> bool:
 
 def _view_with(view: View, fixed: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
-    # As if `fixed` were the preprocessing of training, so that nothing is left to undo or to fix.
-    return replace(view.bench, trained=fixed).look(
+    # As if `fixed` were the usual one, so that nothing is left to undo or to fix.
+    return replace(view.bench, usual_preprocessing=fixed).look(
         Entry(view.original, view.label),
         view.settings | FAULTLESS | {"fix": False},
         view.untouched,

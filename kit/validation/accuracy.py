@@ -244,8 +244,7 @@ def cross_validate(
     splitter = splitter_class(folds, shuffle=True, random_state=seed)
     splits = list(splitter.split(photos, classes, groups))
     accuracies = []
-    steps = Steps(splits, "Training on folds", progress)
-    for training, validation in steps:
+    for training, validation in Steps(splits, "Training on folds", progress):
         classifier = train(
             [photos[place] for place in training], classes[training], seed=seed
         )

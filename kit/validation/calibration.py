@@ -7,6 +7,7 @@ import numpy as np
 import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools, Float32, Float64, Floats, Int64
+from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
@@ -163,10 +164,11 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
 
     Raises
     ------
-    ValueError
-        Rows that are no probabilities or do not sum to 1, or labels that are no classes.
+    TypeError, ValueError
+        Rows that are no probabilities or do not sum to 1, labels that are no classes, or no resamples.
     """
     probabilities, labels = _checked_probabilities_and_labels(rows, labels)
+    resamples = whole("resamples", resamples, 1, None)
     count = len(probabilities)
     confidences = probabilities.max(axis=1)
     is_correct = probabilities.argmax(axis=1) == labels
@@ -283,8 +285,9 @@ class Calibration(Result):
         rows = [("images", *(f"{metrics.pictures:,}" for metrics in columns))]
         for name, title in TITLES.items():
             rows.append((title, *(str(getattr(metrics, name)) for metrics in columns)))
-        by_chance = [f"{metrics.ece_by_chance:.3f}" for metrics in columns]
-        rows.append(("ECE by chance", *by_chance))
+        rows.append(
+            ("ECE by chance", *(f"{metrics.ece_by_chance:.3f}" for metrics in columns))
+        )
         yield Table(("", "all, as it is", "before", "after"), rows, "<<<<")
         yield from (f"Note: {note}" for note in self.notes)
 
@@ -336,9 +339,13 @@ def calibrate(
         raise ValueError(
             f"Expected at least {FEWEST} images, received {len(opened)}; give more"
         )
-    steps = Steps(opened, "Predicting", progress)
     # As the network gives them, without the temperature that the classifier may have.
-    probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
+    probabilities = np.concatenate(
+        [
+            classifier.probabilities(photo)
+            for photo in Steps(opened, "Predicting", progress)
+        ]
+    )
     in_fit = stratified_half(classes)
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
     tempered_classifier = classifier.tempered(temperature)

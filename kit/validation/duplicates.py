@@ -149,15 +149,16 @@ def find_duplicates(
             # Within one collection each pair comes up twice, and each image with itself.
             if others is not None or first < second:
                 upright, mirrored = distances[:, index_in_block, second].tolist()
-                duplicate = Duplicate(
-                    first=first,
-                    second=second,
-                    first_name=names[first],
-                    second_name=other_names[second],
-                    distance=int(min(upright, mirrored)),
-                    mirrored=mirrored < upright,
+                pairs.append(
+                    Duplicate(
+                        first=first,
+                        second=second,
+                        first_name=names[first],
+                        second_name=other_names[second],
+                        distance=int(min(upright, mirrored)),
+                        mirrored=mirrored < upright,
+                    )
                 )
-                pairs.append(duplicate)
     return Duplicates(tuple(pairs), tuple(collection_sizes), tuple(left_out))
 
 
@@ -184,6 +185,8 @@ def _names_and_hashes(
         if np.asarray(grey, np.float32).std() < PLAIN_DEVIATION:
             left_out.append((picture.name, "too little contrast to be compared"))
             continue
-        for side, view in enumerate((grey, ImageOps.mirror(grey))):
-            hashes[side, index] = np.where(phash(view, HASH_SIDE).hash, 1, -1).ravel()
+        for view_index, view in enumerate((grey, ImageOps.mirror(grey))):
+            hashes[view_index, index] = np.where(
+                phash(view, HASH_SIDE).hash, 1, -1
+            ).ravel()
     return [picture.name for picture in images], hashes

@@ -25,7 +25,8 @@ NEAR_SHARE = 0.8
 """Share of the best evidence from which on the gap decides, not the evidence."""
 WIDEST_GAP = 1.5
 """From here on a gap counts as no wider, and the first in `SIDES` is taken."""
-_WINDOW_PIXELS = 256
+# As `kit.images.properties.WINDOW`, so of the grid for light and colour, too.
+_WINDOW_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Slice:
 
 def measured(photo: Photo) -> list[float]:
     """Measure an image by each of `MEASURED`; texture in its middle of 256 x 256 pixels."""
-    return measures(photo, map(CONDITIONS.__getitem__, MEASURED), _WINDOW_PIXELS)
+    return measures(photo, map(CONDITIONS.__getitem__, MEASURED), _WINDOW_SIDE)
 
 
 def slices(
@@ -103,6 +104,7 @@ def slices(
         ]
         # A property that the file states is the cause sooner than one that is measured.
         stated = [cut for cut in convincing if CONDITIONS[cut.name].stated]
+        # Of gaps as wide as `WIDEST_GAP`, max takes the first in the order of `SIDES`.
         cut = max(stated or convincing, key=lambda cut: cut.gap)
         # Of all images, also of those in the slices before.
         inside = (
@@ -170,14 +172,15 @@ def _best_cuts(measures_of_images: Floats, wrong: Bools, labels: Int64) -> list[
         # No cut lies between equal values, nor before a NaN, which is last in the ranking.
         evidence_nats[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
         best_index = int(evidence_nats.argmax())
-        cut = _Cut(
-            name=name,
-            side=side,
-            values=ranked,
-            size=FEWEST + best_index,
-            evidence_nats=float(evidence_nats[best_index]),
+        cuts.append(
+            _Cut(
+                name=name,
+                side=side,
+                values=ranked,
+                size=FEWEST + best_index,
+                evidence_nats=float(evidence_nats[best_index]),
+            )
         )
-        cuts.append(cut)
     return cuts
 
 

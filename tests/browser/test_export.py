@@ -104,7 +104,8 @@ def test_a_page_predicts_photos_of_its_own_and_of_others_as_the_kit(
     photos = [*explorer.photos, *(kit.load_image(OWN / name) for name in names)]
     choices = {
         step: [
-            fault.name for fault in faults.alternatives(explorer._bench.trained, step)
+            fault.name
+            for fault in faults.alternatives(explorer._bench.usual_preprocessing, step)
         ]
         for step in faults.STEPS.keys() - {"alpha", "depth", "exif"}
     }

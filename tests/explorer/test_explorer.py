@@ -11,7 +11,7 @@ import kit
 from kit._bundled import DATA
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import REPLY_BYTES
-from kit.explorer.settings import changed_settings, neutral
+from kit.explorer.settings import effective_changes, neutral
 from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from tests import networks
@@ -116,6 +116,8 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
         assert (message["kind"], message["request"]) == ("view", "c1")
         assert message["settings"]["photo"] == CAMERA
         assert len(buffers) == 1, "the page has its own frames"
+        ask(explorer, kind="label", request="c2", photo=CAMERA, label="espresso")
+    assert message["answer"]["label"] == "espresso", "said of the frame before"
     expected = classifier.probabilities(frames[1], kit.Perturbation(brightness=0.5))[0]
     np.testing.assert_array_equal(explorer.probabilities, expected)
     reference = classifier.probabilities(frames[1])[0]
@@ -358,7 +360,7 @@ def test_only_pictures_that_were_added_can_be_removed(explorer):
     message, _ = ask(explorer, kind="remove", request="a.1", name="mine.jpg")
     assert (message["kind"], message["request"]) == ("view", "a.1")
     # A map is that of the prediction for the photo that is shown now.
-    assert changed_settings(message["settings"]) == {"noise": 7}
+    assert effective_changes(message["settings"]) == {"noise": 7}
     assert (message["settings"]["photo"], message["settings"]["where"]) == (
         "cat.jpg",
         -1,

@@ -104,7 +104,9 @@ def test_a_page_knows_the_labels_of_all_photos_the_first_class_too(bench):
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
     bench, clothes, monkeypatch
 ):
-    batch = np.concatenate([bench.trained.apply(photo) for photo in clothes[:3]])
+    batch = np.concatenate(
+        [bench.usual_preprocessing.apply(photo) for photo in clothes[:3]]
+    )
     wanted = bench.classifier.predict_tensors(batch)
     shelf = Shelf()
     contents = Contents(bench, shelf, {}, neutral(shelf.add(clothes[0])))
@@ -150,7 +152,9 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
 def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
     bench, changes, reason
 ):
-    bench = replace(bench, trained=bench.trained.replace(**changes))
+    bench = replace(
+        bench, usual_preprocessing=bench.usual_preprocessing.replace(**changes)
+    )
     with pytest.raises(PageError, match=f"^{reason}$"):
         compact.compact(bench, [], exact_weights=False)
 

@@ -13,8 +13,8 @@ from kit.explorer.explorer import Explorer
 from kit.explorer.replies import chips_of_path
 from kit.explorer.settings import (
     change_words,
-    changed_settings,
     complete_settings,
+    effective_changes,
     neutral,
     perturbation_of,
 )
@@ -53,13 +53,13 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
     ],
 )
 def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts):
-    assert changed_settings(neutral("cat.jpg") | changed) == counts
+    assert effective_changes(neutral("cat.jpg") | changed) == counts
 
 
 def test_changes_are_said_as_in_the_middle_of_a_sentence():
     settings = neutral("cat.jpg") | {"jpeg_quality": 30, "scaling": "missing_scaling"}
     settings |= {"flip_horizontal": True}
-    assert {change_words(key, settings) for key in changed_settings(settings)} == {
+    assert {change_words(key, settings) for key in effective_changes(settings)} == {
         "JPEG quality 30",
         "“Mirrored”",
         "“Scaling: left out”",

@@ -11,7 +11,7 @@ import kit
 from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
 from kit.explorer import texts, why
 from kit.explorer.explorer import Explorer
-from kit.explorer.settings import changed_settings
+from kit.explorer.settings import effective_changes
 from tests.explorer.page import ask as deliver_and_take, deliver, listen, searched
 
 
@@ -31,7 +31,7 @@ def test_only_what_spoils_the_prediction_is_undone(look, name, harmful, harmless
     shown = look(name, **harmful, **harmless)
     answer, _ = why.because(shown, look.at)
     undone = shown.settings | (answer["apply"] or {})
-    assert changed_settings(undone) == harmless
+    assert effective_changes(undone) == harmless
     assert bool(answer["guilty"]) == bool(harmful)
 
 
@@ -60,7 +60,9 @@ def test_a_probability_that_falls_by_a_fifth_or_to_its_half_is_spoilt():
         (0.3, 0.16, False),
     ):
         untouched, view = (
-            SimpleNamespace(probabilities=[share], top=0, answer=0, wrong=False)
+            SimpleNamespace(
+                probabilities=[share], top=0, predicted_class=0, wrong=False
+            )
             for share in shares
         )
         view.untouched = untouched
@@ -195,7 +197,7 @@ def test_a_fix_is_put_in_use_without_faults_unless_it_is_to_undo_a_chosen_one(
     because = concluded(wrong, classifier.preprocessing)
     share = classifier.probabilities(wrong.photo)[0].max()
     assert because["fixed"]["after"] == f"espresso, {100 * share:.1f} %"
-    assert changed_settings(wrong.settings | because["apply"]) == {
+    assert effective_changes(wrong.settings | because["apply"]) == {
         "noise": 4,
         "fix": True,
     }

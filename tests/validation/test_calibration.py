@@ -58,6 +58,8 @@ def test_four_answers_by_hand():
     # 0.9 is not above 0.9.
     assert found.sure_errors.value == 0.5
     assert (found.accuracy.value, found.pictures) == (0.5, 4)
+    with pytest.raises(ValueError, match="Expected resamples as a whole"):
+        measure(rows, np.zeros(4, int), resamples=0)
 
 
 @pytest.mark.parametrize("function", [measure, fit_temperature])
