@@ -247,11 +247,11 @@ def _expected_if_rounded(
         return Reading(expected)
     if levels > AGREEING_LEVELS:
         return reading
-    with_its_colours = expected.replace(
+    with_colours_read = expected.replace(
         channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
     )
-    if UNEXPLAINED_RATIO * levels_apart(with_its_colours, probes) < levels:
-        return Reading(with_its_colours)
+    if UNEXPLAINED_RATIO * levels_apart(with_colours_read, probes) < levels:
+        return Reading(with_colours_read)
     return Reading(expected)
 
 
@@ -281,6 +281,7 @@ def comparison_with_code(
     `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
     if called.tensor is None:
+        # From this step `Checkup` knows that the code failed; for its headline it takes "code: " off again.
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
     probe = Probe(photo, unbatched(called.tensor, expected))
@@ -355,18 +356,19 @@ def _differences(
         if step != "decode" or levels > same_levels:
             differences.append(Difference(step, words, effect(tensor, result)))
     if levels > same_levels and not reading.unexplained:
-        nearest = run(PIPELINE, reading.pipeline, photo)[0]
+        nearest_tensor = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"
         if levels < inf:
-            image, own_image = (
-                run_back(reading.pipeline, x).mean(axis=-1) for x in (nearest, result)
+            image, result_image = (
+                run_back(reading.pipeline, x).mean(axis=-1)
+                for x in (nearest_tensor, result)
             )
             remainder = f"{levels:.2f} levels (root mean square) are unexplained"
-            words = f"values: {remainder}, {departure_words(image, own_image)}"
+            words = f"values: {remainder}, {departure_words(image, result_image)}"
         # A step that is named explains more than what is left.
         least = min(
             [
-                effect(nearest, result),
+                effect(nearest_tensor, result),
                 *(difference.effect for difference in differences),
             ]
         )

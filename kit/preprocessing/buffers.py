@@ -73,6 +73,7 @@ def _each_memory_order(
         missing = height - len(pixels) if pixels.shape[1] == width else 0
         pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
         kind = KINDS_OF_PIXELS[values_per_pixel]
+        # By how it begins, `_placement_words` knows rows as wide as the photo.
         yield f"rows of {values_per_row / values_per_pixel:g} {kind} pixels", pixels
 
 

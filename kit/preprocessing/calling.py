@@ -36,7 +36,7 @@ HELPER_DEPTH = 2
 """How deep helpers of a function are searched for names."""
 TENSOR = "a tensor"
 
-_BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
+_FROM_BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
 # What a function may take, of a photo and the path of its file.
 _FORMS: Mapping[str, Callable[[Photo, Path], Any]] = {
     "an RGB array": lambda photo, _: photo.pixels.copy(),
@@ -244,7 +244,7 @@ def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
 def _wants_bgr(function: Function) -> bool:
     """Whether names in a function, such as COLOR_BGR2RGB, say so, or it takes a frame of OpenCV's."""
     names = set(_names_used(function, HELPER_DEPTH))
-    return {"frame", "cv2"} <= names or any(map(_BGR.search, names))
+    return {"frame", "cv2"} <= names or any(map(_FROM_BGR.search, names))
 
 
 def _names_used(function: Any, depth: int) -> Iterator[str]:
@@ -293,6 +293,7 @@ def _image_or_problem(
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
+        # By its first word `call` tells this from what was raised.
         return None, f"returned {problems[0]}", []
     # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
     tensor = max(

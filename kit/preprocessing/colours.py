@@ -153,6 +153,7 @@ def _mixed_colours(levels: Float64, values: Float64) -> Colours:
     names = np.where(is_constant, "a constant", main_channels)
     words = (", " if is_constant.any() else "").join(names)
     is_mixture = (channel_shares.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
+    # An order with a name is tried before: where that is not enough, others are mixed in.
     if words in CHANNELS or np.any(is_mixture):
         words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(channel_shares, axis=1).max() < SAME_MIXTURE_DIFFERENCE:

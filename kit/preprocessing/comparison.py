@@ -320,6 +320,7 @@ def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
             words = choice.plain
         sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))
         sentence = sentence.replace("(0, 0, 0)", "black")
-        # By the name of the setting that the explorer puts back.
+        # By the name of the setting that the explorer puts back. Where a diagnosis cannot tell what is right,
+        # it cuts the sentence off at its semicolon.
         sentences[choice.name] = sentence.replace("(255, 255, 255)", "white")
     return sentences

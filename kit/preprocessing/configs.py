@@ -235,6 +235,7 @@ def _hugging_face_fields(content: Content) -> Fields:
         "do_normalize without image_mean or image_std",
     )
     divisor = 1.0
+    # Older files do not say that what is normalized was scaled to 0..1 before.
     if content.get("do_rescale", is_normalized):
         divisor = 1 / content.get("rescale_factor", 1 / 255)
     scaling = Scaling(divisor, mean, std) if is_normalized else Scaling(divisor)
@@ -260,7 +261,7 @@ def _hugging_face_fields(content: Content) -> Fields:
 def _size_and_fit_of_resize(
     size: Any, crop_size: Size | None, processor: str
 ) -> Fields:
-    # A bare number is both sides, but the shorter one for CLIP.
+    # A bare number is both sides, but the shorter one for CLIP; beside a crop it may be either.
     if isinstance(size, int) and processor.startswith("CLIP"):
         size = {"shortest_edge": size}
     elif isinstance(size, int) and crop_size is None:

@@ -111,12 +111,12 @@ def resized_part(part: Part, photo: Photo) -> Levels:
 
 
 def levels_and_values(
-    part: Part, probe: Probe, step: int = 1, averaged_pixels: int = 1
+    part: Part, probe: Probe, rows_per_compared: int = 1, averaged_pixels: int = 1
 ) -> LevelsAndValues:
     """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = probe
     window = window_of(part.pipeline, photo) if part.window is None else part.window
-    every = slice(None, None, step)
+    every = slice(None, None, rows_per_compared)
     is_inside = _is_inside(window, photo.size, result.shape[:2])[every, every]
     has_values = np.isfinite(result[every, every, 0])
     image = resized_part(part, photo).astype(float)
@@ -195,7 +195,9 @@ def _leaves_at_most(levels: float, part: Part, photo: Photo) -> bool:
 
 def _measured(part: Part, probe: Probe) -> Part:
     """Return a part with the share that it leaves unexplained of some rows and columns."""
-    levels, values, _ = levels_and_values(part, probe, step=ROWS_PER_COMPARED)
+    levels, values, _ = levels_and_values(
+        part, probe, rows_per_compared=ROWS_PER_COMPARED
+    )
     return part._replace(unexplained_share=share_no_curves_explain(levels, values))
 
 

@@ -260,6 +260,7 @@ def match(
 def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading | None:
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
     raw_probes, words = zip(*map(_unconverted_probe, probes), strict=True)
+    # Words are empty for a photo whose file was not converted.
     if max(words):
         # With the scaling that is expected, since one that is read could be fitted to anything.
         matched = match(expected, raw_probes, given_pixels=True).pipeline
@@ -361,9 +362,9 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     colours = colours_of(expected_so_decoded, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if levels_off > DECODER_LEVELS:
-        pixels = levels_and_values(part, probe, averaged_pixels=AVERAGED_PIXELS)
+        averaged = levels_and_values(part, probe, averaged_pixels=AVERAGED_PIXELS)
         smoothed = smoothed_colours_of(
-            expected_so_decoded, colours, pixels.levels, pixels.values
+            expected_so_decoded, colours, averaged.levels, averaged.values
         )
         # What a blur or noise leaves may look like a curve or a mixture, but a line is simpler.
         is_line = not smoothed.words and (
@@ -404,6 +405,7 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     orders = origin.ordered.orders
     if orders:
         words = f"as it is here, {' and '.join(orders)} there"
+        # In rows as wide as the photo it is cut off, not resized.
         if orders[0].startswith(f"rows of {source.photo.size[1]} "):
             words = "resized here, cut off after as many values there"
         return {"layout": f"image: {words}"}
