@@ -157,7 +157,9 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
-    image_parameter = next(name for name in parameters if name not in arguments)
+    # A function that takes no image says so when it is called.
+    others = (name for name in parameters if name not in arguments)
+    image_parameter = next(others, "image")
 
     @wraps(function)
     def prepares(picture: Any) -> Any:

@@ -308,6 +308,10 @@ def _torchvision_fields(text: str) -> Fields:
     content: Content = {"do_rescale": False}
     for name, options in _transforms(ast.parse(expression, mode="eval").body):
         _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
+        _require(
+            name != "Resize" or "crop_size" not in content,
+            "a crop before Resize, which depends on the photo",
+        )
         content |= _TRANSFORMS[name](options)
     channels = content.pop("channels", "rgb")
     return _hugging_face_fields(content) | {"channels": channels}
