@@ -187,7 +187,8 @@ def _read(
     if reading.unexplained:
         # Beside what is strange, no pipeline says how much is left.
         return reading
-    return replace(reading, levels_off=levels_apart(reading.pipeline, probes))
+    levels_off = levels_apart(reading.pipeline, probes)
+    return replace(reading, levels_off=levels_off, images_read=len(matched))
 
 
 def _reading_of_other_photo(
@@ -305,7 +306,7 @@ def comparison_with_code(
             notes.append(
                 f"{subject} reproduces the result{remainder if levels >= 0.005 else ''}"
             )
-            if _is_fitted_to_one_photo(reading, expected):
+            if _is_fitted_to_one_image(reading, expected):
                 notes.append(_ONE_PHOTO_NOTE)
         elif photo.file and called.given_as not in ARRAYS and photo.notes:
             conversions = ", ".join(photo.notes)
@@ -333,11 +334,11 @@ def _note_on_decoding(called: Called) -> str:
     return _PIXELS_NOTE if called.given_as in ARRAYS else _FILE_NOTE
 
 
-def _is_fitted_to_one_photo(reading: Reading, expected: Pipeline) -> bool:
-    """Whether the scaling was fitted to one photo, by whose values it may as well have been scaled."""
+def _is_fitted_to_one_image(reading: Reading, expected: Pipeline) -> bool:
+    """Whether the scaling was fitted to one image, by whose values it may as well have been scaled."""
     scaling = reading.pipeline.scaling
     is_fitted = len(scaling) == 1 and scaling not in SCALINGS.values()
-    return is_fitted and scaling != expected.scaling and len(reading.called) == 1
+    return is_fitted and scaling != expected.scaling and reading.images_read == 1
 
 
 def _differences(

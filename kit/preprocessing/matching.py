@@ -99,14 +99,15 @@ class Reading:
     pipeline, levels_off
         The one that comes nearest, and the root mean square that is left, in 8-bit levels: where something is
         unexplained, what the part of the photo and its colours leave, whether a pipeline does so or not.
-    unexplained, called
-        Words for what no pipeline does, by step; what the code returned for each photo.
+    unexplained, called, images_read
+        Words for what no pipeline does, by step; what the code returned for each photo; how many were read.
     """
 
     pipeline: Pipeline
     levels_off: float = 0.0
     unexplained: Mapping[str, str] = field(default_factory=dict)
     called: tuple[Called, ...] = ()
+    images_read: int = 1
 
     @property
     def agrees(self) -> bool:
