@@ -57,7 +57,7 @@ ARRAYS = {"an RGB array", "a BGR array", "a batch"}
 class _Recording:
     """The shape of the tensor that a model takes, and what it was given."""
 
-    shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
     arrays: list[Array] = field(default_factory=list)
 
 
@@ -81,12 +81,12 @@ class Recorder:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in {"shape", "input_shape"}:
-            return _current_recording().shape
+            return _current_recording().input_shape
         return _INPUT_PROPERTIES.get(name, self)
 
     def __getitem__(self, name: Any) -> Any:
         if name == "shape":
-            return np.array(_current_recording().shape)
+            return np.array(_current_recording().input_shape)
         return _INPUT_PROPERTIES.get(name, self) if isinstance(name, str) else self
 
     def __setitem__(self, place: Any, value: Any) -> None:
@@ -197,14 +197,14 @@ def call(
     photo: Photo,
     given_as: str = "",
     expected: Pipeline | None = None,
-    to_array: Callable[[Any], Array] = numpy_of,
+    numbers_meant: Callable[[Any], Array] = numpy_of,
 ) -> Called:
     """Call a function on whatever it takes: pixels, a batch of them, a path, a Pillow image, or bytes.
 
     The file has the contents that the photo was decoded from, or is a PNG of its pixels. Of several arrays
-    that it returns, the one counts that fits what is expected; `to_array` returns what it stands for.
+    that it returns, the one counts that fits what is expected; `numbers_meant` returns what it stands for.
     """
-    shape = tensor_shape(expected or Pipeline(), photo)
+    expected_shape = tensor_shape(expected or Pipeline(), photo)
     first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
     forms = [given_as] if given_as else dict.fromkeys((first_form, *_FORMS))
     reasons_by_problem: dict[str, tuple[list[int], str]] = {}
@@ -215,10 +215,10 @@ def call(
             if form not in ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
             image, problem, lines_reached = _image_or_problem(
-                function, _FORMS[form](photo, path), shape
+                function, _FORMS[form](photo, path), expected_shape
             )
             if not problem:
-                return Called(to_array(image), given_as=form)
+                return Called(numbers_meant(image), given_as=form)
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reason = f"{problem} (given {form})"

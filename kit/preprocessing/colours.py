@@ -273,6 +273,7 @@ def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     if np.any(slope_sizes <= max(_TINY, CONSTANT_SPREAD_SHARE * slope_sizes.max())):
         # A channel of one colour says nothing of it.
         return as_expected
+    # In the unit of the results; half a level is what rounding makes.
     tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
     undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
     single_scalings = [expected.scaling, *SCALINGS.values(), undivided]

@@ -64,9 +64,9 @@ class StepDifference:
         if expected.shape == actual.shape:
             expected_values = expected.astype(np.float64)
             difference = float(np.max(np.abs(expected_values - actual), initial=0))
-            largest_value = float(np.max(np.abs(expected_values), initial=1))
+            largest_value_or_1 = float(np.max(np.abs(expected_values), initial=1))
             # A difference that is no number is none that rounding makes.
-            differs = not difference <= ROUNDING_SHARE * largest_value
+            differs = not difference <= ROUNDING_SHARE * largest_value_or_1
         return cls(
             name,
             here=_summary(expected),

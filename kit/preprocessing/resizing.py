@@ -367,10 +367,12 @@ def shrink(pixels: Pixels, size: Size) -> Pixels:
     return np.asarray(image)
 
 
-def axes(source: Size, size: Size, fit: str, crop_fraction: float) -> tuple[Axis, Axis]:
+def axes(
+    source_size: Size, size: Size, fit: str, crop_fraction: float
+) -> tuple[Axis, Axis]:
     """Return what a fit does along the height and along the width of an image."""
-    rows = _axis_of_fit(source, size, fit, crop_fraction)
-    return rows, _axis_of_fit(source[::-1], size[::-1], fit, crop_fraction)
+    rows = _axis_of_fit(source_size, size, fit, crop_fraction)
+    return rows, _axis_of_fit(source_size[::-1], size[::-1], fit, crop_fraction)
 
 
 def sampled(
@@ -401,10 +403,12 @@ def size_words(size: Size) -> str:
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def _axis_of_fit(source: Size, target: Size, fit: str, crop_fraction: float) -> Axis:
+def _axis_of_fit(
+    source_size: Size, target_size: Size, fit: str, crop_fraction: float
+) -> Axis:
     """Return what a fit does along the first of the two sides of an image and of its target."""
-    length, other_length = source
-    side, other_side = target
+    length, other_length = source_size
+    side, other_side = target_size
     if fit == "crop":
         window_length = min(length, other_length * side // other_side)
         window_length = max(1, int(window_length * crop_fraction + _TOLERANCE_PIXELS))
