@@ -150,7 +150,8 @@ def _keras_hub_fields(content: Content) -> Fields:
     checked = Scaling(1.0, config.get("offset"), config.get("scale"))
     scale_or_1 = 1.0 if checked.std is None else checked.std
     offset, scale = np.broadcast_arrays(checked.mean or 0.0, scale_or_1)
-    scaling = Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist())
+    mean = (-offset / scale).tolist() if offset.any() else None
+    scaling = Scaling(1.0, mean, (1 / scale).tolist())
     fields: Fields = {
         "size": config.get("image_size"),
         "scaling": simplest((scaling,)),
