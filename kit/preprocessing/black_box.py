@@ -42,9 +42,9 @@ from kit.preprocessing.matching import (
     Reading,
     correlation,
     detail_of,
+    in_each_decoding,
     levels_apart,
     match,
-    sources_of,
     unconverted_reading,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
@@ -85,21 +85,21 @@ def read(
     expected: Pipeline,
     code: Code,
     photos: Sequence[Photo],
-    to_array: Callable[[Any], Array] = numpy_of,
+    numbers_meant: Callable[[Any], Array] = numpy_of,
 ) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    Tensors are one, or one for each photo, else a ValueError is raised; `to_array` returns what a tensor, or
-    what a function returns, stands for.
+    Tensors are one, or one for each photo, else a ValueError is raised; `numbers_meant` returns what a
+    tensor, or what a function returns, stands for.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
     caller: _Caller | None = None
     if callable(code):
-        caller = partial(call, code, expected=expected, to_array=to_array)
+        caller = partial(call, code, expected=expected, numbers_meant=numbers_meant)
         called = _called_on_each(caller, photos)
     else:
-        called = _tensors_as_called(expected, code, photos, to_array)
+        called = _tensors_as_called(expected, code, photos, numbers_meant)
     probes = _probes(expected, photos, called)
     if not probes:
         return Reading(expected, inf, called=called)
@@ -121,7 +121,7 @@ def _tensors_as_called(
     expected: Pipeline,
     code: Any,
     photos: Sequence[Photo],
-    to_array: Callable[[Any], Array],
+    numbers_meant: Callable[[Any], Array],
 ) -> tuple[Called, ...]:
     # A list of numbers is a tensor itself.
     is_list = isinstance(code, list | tuple)
@@ -132,7 +132,8 @@ def _tensors_as_called(
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
     pairs = zip(photos, tensors, strict=True)
     return tuple(
-        _tensor_as_called(expected, photo, to_array(tensor)) for photo, tensor in pairs
+        _tensor_as_called(expected, photo, numbers_meant(tensor))
+        for photo, tensor in pairs
     )
 
 
@@ -170,8 +171,8 @@ def _read(
         if is_same and np.ptp(first.result, axis=(0, 1)).any():
             return Reading(expected, unexplained={"function": _SAME_WORDS})
         # The other image has no file, whose levels of 16 bits the function may take as they are.
-        sources = sources_of(expected, first.photo, given_pixels=given_pixels)
-        if not any(source.pipeline.decoding.depth == "clip" for source in sources):
+        decodings = in_each_decoding(expected, first.photo, given_pixels=given_pixels)
+        if not any(decoded.pipeline.decoding.depth == "clip" for decoded in decodings):
             matched = [*same_shape, *others]
     nearest = match(expected, matched, given_pixels=given_pixels)
     reading = _expected_if_rounded(
@@ -187,7 +188,8 @@ def _read(
     if reading.unexplained:
         # Beside what is strange, no pipeline says how much is left.
         return reading
-    return replace(reading, levels_off=levels_apart(reading.pipeline, probes))
+    levels_off = levels_apart(reading.pipeline, probes)
+    return replace(reading, levels_off=levels_off, images_read=len(matched))
 
 
 def _reading_of_other_photo(
@@ -233,7 +235,7 @@ def _expected_if_rounded(
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
     # What rounding makes of another decoding is no other scaling.
     expected = expected.replace(decoding=reading.pipeline.decoding)
-    levels = levels_apart(expected, probes)
+    levels_off = levels_apart(expected, probes)
     slope, expected_slope = (
         affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)
     )
@@ -243,15 +245,19 @@ def _expected_if_rounded(
         and np.allclose(slope, expected_slope, rtol=SAME_SLOPE_SHARE)
     )
     # A decoder may make an image darker or lighter as a whole. What is left is measured by the caller.
-    if differs_by_offset_alone and levels <= DECODER_LEVELS and not reading.unexplained:
+    if (
+        differs_by_offset_alone
+        and levels_off <= DECODER_LEVELS
+        and not reading.unexplained
+    ):
         return Reading(expected)
-    if levels > AGREEING_LEVELS:
+    if levels_off > AGREEING_LEVELS:
         return reading
-    with_its_colours = expected.replace(
+    with_colours_read = expected.replace(
         channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
     )
-    if UNEXPLAINED_RATIO * levels_apart(with_its_colours, probes) < levels:
-        return Reading(with_its_colours)
+    if UNEXPLAINED_RATIO * levels_apart(with_colours_read, probes) < levels_off:
+        return Reading(with_colours_read)
     return Reading(expected)
 
 
@@ -281,6 +287,7 @@ def comparison_with_code(
     `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
     if called.tensor is None:
+        # From this step `Checkup` knows that the code failed; for its headline it takes "code: " off again.
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
     probe = Probe(photo, unbatched(called.tensor, expected))
@@ -299,12 +306,12 @@ def comparison_with_code(
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
         if reading.agrees or not differences:
             subject = "what is listed above" if differences else "this preprocessing"
-            levels = levels_apart(reading.pipeline, [probe])
-            remainder = f" to within {levels:.2f} levels (root mean square)"
+            levels_off = levels_apart(reading.pipeline, [probe])
+            remainder = f" to within {levels_off:.2f} levels (root mean square)"
             notes.append(
-                f"{subject} reproduces the result{remainder if levels >= 0.005 else ''}"
+                f"{subject} reproduces the result{remainder if levels_off >= 0.005 else ''}"
             )
-            if _is_fitted_to_one_photo(reading, expected):
+            if _is_fitted_to_one_image(reading, expected):
                 notes.append(_ONE_PHOTO_NOTE)
         elif photo.file and called.given_as not in ARRAYS and photo.notes:
             conversions = ", ".join(photo.notes)
@@ -332,11 +339,11 @@ def _note_on_decoding(called: Called) -> str:
     return _PIXELS_NOTE if called.given_as in ARRAYS else _FILE_NOTE
 
 
-def _is_fitted_to_one_photo(reading: Reading, expected: Pipeline) -> bool:
-    """Whether the scaling was fitted to one photo, by whose values it may as well have been scaled."""
+def _is_fitted_to_one_image(reading: Reading, expected: Pipeline) -> bool:
+    """Whether the scaling was fitted to one image, by whose values it may as well have been scaled."""
     scaling = reading.pipeline.scaling
     is_fitted = len(scaling) == 1 and scaling not in SCALINGS.values()
-    return is_fitted and scaling != expected.scaling and len(reading.called) == 1
+    return is_fitted and scaling != expected.scaling and reading.images_read == 1
 
 
 def _differences(
@@ -345,28 +352,29 @@ def _differences(
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = probe
     differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
-    levels = levels_apart(reading.pipeline, [probe])
+    levels_off = levels_apart(reading.pipeline, [probe])
     # Where a call failed, it is empty.
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
-    same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    tolerated_levels_off = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     for step, words in reading.unexplained.items():
         # Photos may be files of several kinds: another decoding is named only where this one shows it.
-        if step != "decode" or levels > same_levels:
+        if step != "decode" or levels_off > tolerated_levels_off:
             differences.append(Difference(step, words, effect(tensor, result)))
-    if levels > same_levels and not reading.unexplained:
-        nearest = run(PIPELINE, reading.pipeline, photo)[0]
+    if levels_off > tolerated_levels_off and not reading.unexplained:
+        nearest_tensor = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"
-        if levels < inf:
-            image, own_image = (
-                run_back(reading.pipeline, x).mean(axis=-1) for x in (nearest, result)
+        if levels_off < inf:
+            image, result_image = (
+                run_back(reading.pipeline, x).mean(axis=-1)
+                for x in (nearest_tensor, result)
             )
-            remainder = f"{levels:.2f} levels (root mean square) are unexplained"
-            words = f"values: {remainder}, {departure_words(image, own_image)}"
+            remainder = f"{levels_off:.2f} levels (root mean square) are unexplained"
+            words = f"values: {remainder}, {departure_words(image, result_image)}"
         # A step that is named explains more than what is left.
         least = min(
             [
-                effect(nearest, result),
+                effect(nearest_tensor, result),
                 *(difference.effect for difference in differences),
             ]
         )

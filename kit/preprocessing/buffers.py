@@ -46,7 +46,7 @@ def each_order(result: Float64) -> Iterator[Ordered]:
 
 
 def _each_memory_order(
-    image: Float64, values: Float64
+    image: Float64, values_in_memory: Float64
 ) -> Iterator[tuple[str, Float64]]:
     """Yield words and images for each way in which values may lie, none for the usual one."""
     yield "", image
@@ -54,12 +54,14 @@ def _each_memory_order(
         yield order, undo(image)
     height, width, _ = image.shape
     for values_per_pixel in (image.shape[2], 4):
-        if values.size // LEAST_ROWS <= LEAST_PIXELS * values_per_pixel:
+        if values_in_memory.size // LEAST_ROWS <= LEAST_PIXELS * values_per_pixel:
             continue
-        values_per_row = _likeliest_values_per_row(values, values_per_pixel)
+        values_per_row = _likeliest_values_per_row(values_in_memory, values_per_pixel)
         if values_per_row == image[0].size:
             continue
-        rows = np.resize(values, (values.size // values_per_row, values_per_row))
+        rows = np.resize(
+            values_in_memory, (values_in_memory.size // values_per_row, values_per_row)
+        )
         # Without what fills up each row behind its last pixel.
         whole_pixels = rows[:, : values_per_row // values_per_pixel * values_per_pixel]
         pixels = whole_pixels.reshape(len(rows), -1, values_per_pixel)
@@ -70,9 +72,12 @@ def _each_memory_order(
             # Opacity is the same everywhere, mostly.
             varies = np.ptp(pixels, axis=(0, 1)) > 0
             pixels = pixels[..., varies | ~varies.any()]
-        missing = height - len(pixels) if pixels.shape[1] == width else 0
-        pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
+        missing_rows = height - len(pixels) if pixels.shape[1] == width else 0
+        pixels = np.pad(
+            pixels, ((0, missing_rows), (0, 0), (0, 0)), constant_values=np.nan
+        )
         kind = KINDS_OF_PIXELS[values_per_pixel]
+        # By how it begins, `_placement_words` knows rows as wide as the photo.
         yield f"rows of {values_per_row / values_per_pixel:g} {kind} pixels", pixels
 
 

@@ -36,7 +36,7 @@ HELPER_DEPTH = 2
 """How deep helpers of a function are searched for names."""
 TENSOR = "a tensor"
 
-_BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
+_FROM_BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
 # What a function may take, of a photo and the path of its file.
 _FORMS: Mapping[str, Callable[[Photo, Path], Any]] = {
     "an RGB array": lambda photo, _: photo.pixels.copy(),
@@ -57,7 +57,7 @@ ARRAYS = {"an RGB array", "a BGR array", "a batch"}
 class _Recording:
     """The shape of the tensor that a model takes, and what it was given."""
 
-    shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
     arrays: list[Array] = field(default_factory=list)
 
 
@@ -81,12 +81,12 @@ class Recorder:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in {"shape", "input_shape"}:
-            return _current_recording().shape
+            return _current_recording().input_shape
         return _INPUT_PROPERTIES.get(name, self)
 
     def __getitem__(self, name: Any) -> Any:
         if name == "shape":
-            return np.array(_current_recording().shape)
+            return np.array(_current_recording().input_shape)
         return _INPUT_PROPERTIES.get(name, self) if isinstance(name, str) else self
 
     def __setitem__(self, place: Any, value: Any) -> None:
@@ -157,7 +157,9 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
-    image_parameter = next(name for name in parameters if name not in arguments)
+    # A function that takes no image says so when it is called.
+    others = (name for name in parameters if name not in arguments)
+    image_parameter = next(others, "image")
 
     @wraps(function)
     def prepares(picture: Any) -> Any:
@@ -195,14 +197,14 @@ def call(
     photo: Photo,
     given_as: str = "",
     expected: Pipeline | None = None,
-    to_array: Callable[[Any], Array] = numpy_of,
+    numbers_meant: Callable[[Any], Array] = numpy_of,
 ) -> Called:
     """Call a function on whatever it takes: pixels, a batch of them, a path, a Pillow image, or bytes.
 
     The file has the contents that the photo was decoded from, or is a PNG of its pixels. Of several arrays
-    that it returns, the one counts that fits what is expected; `to_array` returns what it stands for.
+    that it returns, the one counts that fits what is expected; `numbers_meant` returns what it stands for.
     """
-    shape = tensor_shape(expected or Pipeline(), photo)
+    expected_shape = tensor_shape(expected or Pipeline(), photo)
     first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
     forms = [given_as] if given_as else dict.fromkeys((first_form, *_FORMS))
     reasons_by_problem: dict[str, tuple[list[int], str]] = {}
@@ -213,10 +215,10 @@ def call(
             if form not in ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
             image, problem, lines_reached = _image_or_problem(
-                function, _FORMS[form](photo, path), shape
+                function, _FORMS[form](photo, path), expected_shape
             )
             if not problem:
-                return Called(to_array(image), given_as=form)
+                return Called(numbers_meant(image), given_as=form)
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reason = f"{problem} (given {form})"
@@ -244,7 +246,7 @@ def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
 def _wants_bgr(function: Function) -> bool:
     """Whether names in a function, such as COLOR_BGR2RGB, say so, or it takes a frame of OpenCV's."""
     names = set(_names_used(function, HELPER_DEPTH))
-    return {"frame", "cv2"} <= names or any(map(_BGR.search, names))
+    return {"frame", "cv2"} <= names or any(map(_FROM_BGR.search, names))
 
 
 def _names_used(function: Any, depth: int) -> Iterator[str]:
@@ -293,6 +295,7 @@ def _image_or_problem(
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
+        # By its first word `call` tells this from what was raised.
         return None, f"returned {problems[0]}", []
     # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
     tensor = max(

@@ -153,6 +153,7 @@ def _mixed_colours(levels: Float64, values: Float64) -> Colours:
     names = np.where(is_constant, "a constant", main_channels)
     words = (", " if is_constant.any() else "").join(names)
     is_mixture = (channel_shares.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
+    # An order with a name is tried before: where that is not enough, others are mixed in.
     if words in CHANNELS or np.any(is_mixture):
         words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(channel_shares, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
@@ -272,6 +273,7 @@ def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     if np.any(slope_sizes <= max(_TINY, CONSTANT_SPREAD_SHARE * slope_sizes.max())):
         # A channel of one colour says nothing of it.
         return as_expected
+    # In the unit of the results; half a level is what rounding makes.
     tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
     undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
     single_scalings = [expected.scaling, *SCALINGS.values(), undivided]

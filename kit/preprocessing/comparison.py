@@ -64,9 +64,9 @@ class StepDifference:
         if expected.shape == actual.shape:
             expected_values = expected.astype(np.float64)
             difference = float(np.max(np.abs(expected_values - actual), initial=0))
-            largest_value = float(np.max(np.abs(expected_values), initial=1))
+            largest_value_or_1 = float(np.max(np.abs(expected_values), initial=1))
             # A difference that is no number is none that rounding makes.
-            differs = not difference <= ROUNDING_SHARE * largest_value
+            differs = not difference <= ROUNDING_SHARE * largest_value_or_1
         return cls(
             name,
             here=_summary(expected),
@@ -320,6 +320,7 @@ def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
             words = choice.plain
         sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))
         sentence = sentence.replace("(0, 0, 0)", "black")
-        # By the name of the setting that the explorer puts back.
+        # By the name of the setting that the explorer puts back. Where a diagnosis cannot tell what is right,
+        # it cuts the sentence off at its semicolon.
         sentences[choice.name] = sentence.replace("(255, 255, 255)", "white")
     return sentences

@@ -150,7 +150,8 @@ def _keras_hub_fields(content: Content) -> Fields:
     checked = Scaling(1.0, config.get("offset"), config.get("scale"))
     scale_or_1 = 1.0 if checked.std is None else checked.std
     offset, scale = np.broadcast_arrays(checked.mean or 0.0, scale_or_1)
-    scaling = Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist())
+    mean = (-offset / scale).tolist() if offset.any() else None
+    scaling = Scaling(1.0, mean, (1 / scale).tolist())
     fields: Fields = {
         "size": config.get("image_size"),
         "scaling": simplest((scaling,)),
@@ -235,6 +236,7 @@ def _hugging_face_fields(content: Content) -> Fields:
         "do_normalize without image_mean or image_std",
     )
     divisor = 1.0
+    # Older files do not say that what is normalized was scaled to 0..1 before.
     if content.get("do_rescale", is_normalized):
         divisor = 1 / content.get("rescale_factor", 1 / 255)
     scaling = Scaling(divisor, mean, std) if is_normalized else Scaling(divisor)
@@ -260,7 +262,7 @@ def _hugging_face_fields(content: Content) -> Fields:
 def _size_and_fit_of_resize(
     size: Any, crop_size: Size | None, processor: str
 ) -> Fields:
-    # A bare number is both sides, but the shorter one for CLIP.
+    # A bare number is both sides, but the shorter one for CLIP; beside a crop it may be either.
     if isinstance(size, int) and processor.startswith("CLIP"):
         size = {"shortest_edge": size}
     elif isinstance(size, int) and crop_size is None:
@@ -307,6 +309,10 @@ def _torchvision_fields(text: str) -> Fields:
     content: Content = {"do_rescale": False}
     for name, options in _transforms(ast.parse(expression, mode="eval").body):
         _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
+        _require(
+            name != "Resize" or "crop_size" not in content,
+            "a crop before Resize, which depends on the photo",
+        )
         content |= _TRANSFORMS[name](options)
     channels = content.pop("channels", "rgb")
     return _hugging_face_fields(content) | {"channels": channels}

@@ -69,6 +69,11 @@ def _if_colour(**changes: Any) -> Edit:
     return lambda preprocessing: {} if preprocessing.channels == "gray" else changes
 
 
+def _if_resized(**changes: Any) -> Edit:
+    # Where the photo decides the size, there is nothing to resize.
+    return lambda preprocessing: changes if preprocessing.size else {}
+
+
 def _if_square(**changes: Any) -> Edit:
     # Where the photo decides the size, it may not be square.
     return lambda preprocessing: (
@@ -127,55 +132,55 @@ _FAULTS = tuple(
         # The image went through a thumbnail a quarter of the network's size and was enlarged again.
         ("small_before", "target_size", "to a quarter first", _small_before),
         # Keras's load_img resizes without a filter unless you set one.
-        ("filter_nearest", "resize_filter", "nearest", _setting(filter="nearest")),
+        ("filter_nearest", "resize_filter", "nearest", _if_resized(filter="nearest")),
         # Pillow's and torchvision's filter where training used another.
         (
             "filter_bilinear",
             "resize_filter",
             "bilinear, antialiased",
-            _setting(filter="bilinear"),
+            _if_resized(filter="bilinear"),
         ),
         # Pillow's default filter where training used another.
         (
             "filter_bicubic",
             "resize_filter",
             "bicubic, antialiased",
-            _setting(filter="bicubic"),
+            _if_resized(filter="bicubic"),
         ),
         # tf.image.resize and Keras's dataset loaders do not antialias by default.
         (
             "filter_tf_bilinear",
             "resize_filter",
             "bilinear, not antialiased",
-            _setting(filter="tf_bilinear"),
+            _if_resized(filter="tf_bilinear"),
         ),
         # The image is resized to a square without regard to its aspect ratio.
         (
             "fit_squash",
             "resize_fit",
             "squashed",
-            _setting(fit="squash", crop_fraction=1.0),
+            _if_resized(fit="squash", crop_fraction=1.0),
         ),
         # The centre is cropped without the margin that training cut away.
         (
             "fit_crop_all",
             "resize_fit",
             "largest centred crop",
-            _setting(fit="crop", crop_fraction=1.0),
+            _if_resized(fit="crop", crop_fraction=1.0),
         ),
         # An ImageNet evaluation crop is applied to a network that was trained on whole images.
         (
             "fit_crop_margin",
             "resize_fit",
             "centred crop of 87.5 %",
-            _setting(fit="crop", crop_fraction=0.875),
+            _if_resized(fit="crop", crop_fraction=0.875),
         ),
         # The image is padded to a square as object detectors do.
         (
             "fit_letterbox",
             "resize_fit",
             "letterboxed on black",
-            _setting(fit="letterbox", crop_fraction=1.0),
+            _if_resized(fit="letterbox", crop_fraction=1.0),
         ),
         # OpenCV reads BGR and the network wants RGB, or the other way round.
         (

@@ -80,7 +80,7 @@ def is_same_but_for_rounding(pipeline: Pipeline, photo: Photo, window: Window) -
     return is_near and pipeline.fit != "squash"
 
 
-def each_fit(
+def pipeline_of_each_fit(
     expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
@@ -111,12 +111,12 @@ def resized_part(part: Part, photo: Photo) -> Levels:
 
 
 def levels_and_values(
-    part: Part, probe: Probe, step: int = 1, averaged_pixels: int = 1
+    part: Part, probe: Probe, rows_per_compared: int = 1, averaged_pixels: int = 1
 ) -> LevelsAndValues:
     """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = probe
     window = window_of(part.pipeline, photo) if part.window is None else part.window
-    every = slice(None, None, step)
+    every = slice(None, None, rows_per_compared)
     is_inside = _is_inside(window, photo.size, result.shape[:2])[every, every]
     has_values = np.isfinite(result[every, every, 0])
     image = resized_part(part, photo).astype(float)
@@ -149,8 +149,8 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     shown_share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
     rounded_shares = round(shown_share, 2), round(shown_share, 3)
     fractions = expected.crop_fraction, 0.875, *rounded_shares
-    fits = [*each_fit(expected, None if is_whole else size, fractions)]
-    as_expected = _measured(Part(fits[0]), probe)
+    pipelines = [*pipeline_of_each_fit(expected, None if is_whole else size, fractions)]
+    as_expected = _measured(Part(pipelines[0]), probe)
     # What is not resized has no fit and no filter.
     if is_whole or _leaves_at_most(SAME_LEVELS, as_expected, photo):
         return as_expected
@@ -159,25 +159,32 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     if is_cut_out:
         window = window.round()
 
-    def distance(fit: Pipeline) -> float:
+    def distance(pipeline: Pipeline) -> float:
         # Those that differ by rounding come in their order, the expected one first.
-        apart = pixels_apart(window, window_of(fit, photo), size)
+        apart = pixels_apart(window, window_of(pipeline, photo), size)
         return max(apart, ROUNDED_PIXELS)
 
-    near = [fit for fit in sorted(fits, key=distance) if distance(fit) <= NEAR_PIXELS]
+    near_pipelines = [
+        pipeline
+        for pipeline in sorted(pipelines, key=distance)
+        if distance(pipeline) <= NEAR_PIXELS
+    ]
     parts: list[Part] = []
-    if fits[0] in near:
+    if pipelines[0] in near_pipelines:
         parts.append(_with_best_filter(as_expected, probe))
         if _leaves_at_most(DECODER_LEVELS, parts[0], photo):
             return parts[0]
-    window_part = _with_best_filter(_measured(Part(fits[0], window), probe), probe)
+    window_part = _with_best_filter(_measured(Part(pipelines[0], window), probe), probe)
     if is_cut_out and _leaves_at_most(DECODER_LEVELS, window_part, photo):
         return window_part
     best_filter = window_part.pipeline.filter
-    parts += [_measured(Part(fit.replace(filter=best_filter)), probe) for fit in near]
+    parts += [
+        _measured(Part(pipeline.replace(filter=best_filter)), probe)
+        for pipeline in near_pipelines
+    ]
     parts.append(window_part)
     part = _with_best_filter(first_as_good(parts), probe)
-    nearest = (near or fits)[0].replace(filter=part.pipeline.filter)
+    nearest = (near_pipelines or pipelines)[0].replace(filter=part.pipeline.filter)
     is_nearest = part.window is None and part.pipeline == nearest
     is_exact = _leaves_at_most(SAME_LEVELS, part, photo)
     if not (is_nearest or is_exact) and is_same_but_for_rounding(
@@ -188,14 +195,16 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     return _with_thumbnail(part, probe)
 
 
-def _leaves_at_most(levels: float, part: Part, photo: Photo) -> bool:
+def _leaves_at_most(most_levels_off: float, part: Part, photo: Photo) -> bool:
     """Whether what is unexplained is so many levels of the photo, root mean square."""
-    return part.unexplained_share * float(photo.pixels.std()) <= levels
+    return part.unexplained_share * float(photo.pixels.std()) <= most_levels_off
 
 
 def _measured(part: Part, probe: Probe) -> Part:
     """Return a part with the share that it leaves unexplained of some rows and columns."""
-    levels, values, _ = levels_and_values(part, probe, step=ROWS_PER_COMPARED)
+    levels, values, _ = levels_and_values(
+        part, probe, rows_per_compared=ROWS_PER_COMPARED
+    )
     return part._replace(unexplained_share=share_no_curves_explain(levels, values))
 
 

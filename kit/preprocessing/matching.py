@@ -32,10 +32,10 @@ from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
     Probe,
-    each_fit,
     fitting_part,
     is_same_but_for_rounding,
     levels_and_values,
+    pipeline_of_each_fit,
     resized_part,
     window_of,
     window_words,
@@ -99,14 +99,15 @@ class Reading:
     pipeline, levels_off
         The one that comes nearest, and the root mean square that is left, in 8-bit levels: where something is
         unexplained, what the part of the photo and its colours leave, whether a pipeline does so or not.
-    unexplained, called
-        Words for what no pipeline does, by step; what the code returned for each photo.
+    unexplained, called, images_read
+        Words for what no pipeline does, by step; what the code returned for each photo; how many were read.
     """
 
     pipeline: Pipeline
     levels_off: float = 0.0
     unexplained: Mapping[str, str] = field(default_factory=dict)
     called: tuple[Called, ...] = ()
+    images_read: int = 1
 
     @property
     def agrees(self) -> bool:
@@ -126,17 +127,17 @@ def _probe_levels_apart(pipeline: Pipeline, probe: Probe) -> float:
     tensor = run(PIPELINE, pipeline, probe.photo)[0]
     if tensor.shape != probe.result.shape:
         return inf
-    levels = _rms_levels(pipeline, tensor, probe.result)
-    if levels <= SAME_LEVELS:
-        return levels
+    levels_off = _rms_levels(pipeline, tensor, probe.result)
+    if levels_off <= SAME_LEVELS:
+        return levels_off
     photo = probe.photo.decoded(pipeline.decoding)
     content = Content(arrange_back(probe.result, pipeline.layout))
     _, window = content.refined(photo, window_of(pipeline, photo))
     # The part that the result shows counts, where only the rounding of its sides is another.
     if not is_same_but_for_rounding(pipeline, photo, window):
-        return levels
+        return levels_off
     tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
-    return min(levels, _rms_levels(pipeline, tensor, probe.result))
+    return min(levels_off, _rms_levels(pipeline, tensor, probe.result))
 
 
 def _rms_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
@@ -146,16 +147,16 @@ def _rms_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     return float(distance / np.abs(slope).mean())
 
 
-class _Source(NamedTuple):
+class _DecodedPhoto(NamedTuple):
     """A photo as other code may have read its file."""
 
     photo: Photo
     pipeline: Pipeline
 
 
-def sources_of(
+def in_each_decoding(
     expected: Pipeline, photo: Photo, *, given_pixels: bool
-) -> list[_Source]:
+) -> list[_DecodedPhoto]:
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
     # A file without notes has nothing that could be decoded in another way.
     may_differ = photo.notes and not given_pixels
@@ -163,13 +164,14 @@ def sources_of(
     pipelines = (
         expected.replace(**decoding_changes(expected, **change)) for change in changes
     )
-    sources = [
-        _Source(photo.decoded(pipeline.decoding), pipeline) for pipeline in pipelines
+    decodings = [
+        _DecodedPhoto(photo.decoded(pipeline.decoding), pipeline)
+        for pipeline in pipelines
     ]
-    by_pixels: dict[bytes, _Source] = {}
-    for source in sources:
+    by_pixels: dict[bytes, _DecodedPhoto] = {}
+    for decoded in decodings:
         # The first of those that make the same pixels stays.
-        by_pixels.setdefault(source.photo.pixels.tobytes(), source)
+        by_pixels.setdefault(decoded.photo.pixels.tobytes(), decoded)
     return [*by_pixels.values()]
 
 
@@ -177,7 +179,7 @@ class _Origin(NamedTuple):
     """Which part of a photo, read in one way, a result shows once its values are in order."""
 
     placed: Placed
-    source: _Source
+    decoded: _DecodedPhoto
     content: Content
     ordered: Ordered
 
@@ -191,37 +193,39 @@ class _Origin(NamedTuple):
 _BY_WEIGHTED_SHARE = attrgetter("weighted_share")
 
 
-def _origin_by_fits(source: _Source, ordered: Ordered) -> _Origin:
+def _origin_by_fits(decoded: _DecodedPhoto, ordered: Ordered) -> _Origin:
     """Find which fit shows the part of a photo that a result shows."""
     content = Content(ordered.image)
-    pipeline = source.pipeline
-    fits = each_fit(pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0))
-    windows = (window_of(fit, source.photo) for fit in fits)
-    return _Origin(content.best(source.photo, windows), source, content, ordered)
+    pipeline = decoded.pipeline
+    pipelines = pipeline_of_each_fit(
+        pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0)
+    )
+    windows = (window_of(fitted, decoded.photo) for fitted in pipelines)
+    return _Origin(content.best(decoded.photo, windows), decoded, content, ordered)
 
 
-def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
+def _likeliest_origin(decodings: Sequence[_DecodedPhoto], result: Float64) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright, turned or scrambled."""
     origins: list[_Origin] = []
     orders = Steps(each_order(result), "Trying orders of values", progress=True)
     for ordered in orders:
-        origins += [_origin_by_fits(source, ordered) for source in sources]
+        origins += [_origin_by_fits(decoded, ordered) for decoded in decodings]
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
     # Weighted, an unusual order may have lost to a usual one that explains less; hence the limit.
     best = min(origins, key=_BY_WEIGHTED_SHARE)
-    refined = best.content.refined(best.source.photo, best.placed.window)
+    refined = best.content.refined(best.decoded.photo, best.placed.window)
     limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE
     if refined.unexplained_share <= limit:
         return best._replace(placed=refined)
     likely = [
         origin
         for origin in origins
-        if origin.source is sources[0] and len(origin.ordered.orders) <= 1
+        if origin.decoded is decodings[0] and len(origin.ordered.orders) <= 1
     ]
     origins += [
-        origin._replace(placed=origin.content.anywhere(origin.source.photo))
+        origin._replace(placed=origin.content.anywhere(origin.decoded.photo))
         for origin in Steps(likely, "Searching the photo", progress=True)
     ]
     return min(origins, key=_BY_WEIGHTED_SHARE)
@@ -260,6 +264,7 @@ def match(
 def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading | None:
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
     raw_probes, words = zip(*map(_unconverted_probe, probes), strict=True)
+    # Words are empty for a photo whose file was not converted.
     if max(words):
         # With the scaling that is expected, since one that is read could be fitted to anything.
         matched = match(expected, raw_probes, given_pixels=True).pipeline
@@ -326,11 +331,11 @@ def _with_scaling_by_each_image(expected: Pipeline, reading: Reading) -> Reading
 
 def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Reading:
     """Read a result of one photo."""
-    sources = sources_of(expected, probe.photo, given_pixels=given_pixels)
+    decodings = in_each_decoding(expected, probe.photo, given_pixels=given_pixels)
     result = probe.result
     distinct_values = np.unique(result)
     is_constant = not np.ptp(result, axis=(0, 1)).any()
-    if is_constant and all(np.ptp(source.photo.pixels) for source in sources):
+    if is_constant and all(np.ptp(decoded.photo.pixels) for decoded in decodings):
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         constants = ", ".join(map(four_digits, distinct_values))
         words = f"values: an image here, {constants} alone there, {causes}"
@@ -341,7 +346,7 @@ def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Readi
     for pipeline in (expected, expected.replace(invert=not expected.invert)):
         if may_be_cast and _rises_in_steps(pipeline, probe, distinct_values):
             return _cast_reading(pipeline, distinct_values)
-    reading = _reading_of_origin(expected, _likeliest_origin(sources, result))
+    reading = _reading_of_origin(expected, _likeliest_origin(decodings, result))
     is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
     if is_explained or not may_be_cast:
         return reading
@@ -352,8 +357,8 @@ def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Readi
 def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     """Read the filter, the channels and the scaling, once it is known what a result shows of a photo."""
     ordered = origin.ordered
-    expected_so_decoded = origin.source.pipeline
-    probe = Probe(origin.source.photo, ordered.image)
+    expected_so_decoded = origin.decoded.pipeline
+    probe = Probe(origin.decoded.photo, ordered.image)
     part = fitting_part(expected_so_decoded, origin.placed.window, probe)
     levels, values, values_around = levels_and_values(part, probe)
     if not len(levels):
@@ -361,9 +366,9 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     colours = colours_of(expected_so_decoded, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if levels_off > DECODER_LEVELS:
-        pixels = levels_and_values(part, probe, averaged_pixels=AVERAGED_PIXELS)
+        averaged = levels_and_values(part, probe, averaged_pixels=AVERAGED_PIXELS)
         smoothed = smoothed_colours_of(
-            expected_so_decoded, colours, pixels.levels, pixels.values
+            expected_so_decoded, colours, averaged.levels, averaged.values
         )
         # What a blur or noise leaves may look like a curve or a mixture, but a line is simpler.
         is_line = not smoothed.words and (
@@ -400,14 +405,15 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
 
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     """Say in which order values are or which part is shown, where no pipeline does so."""
-    source = origin.source
+    decoded = origin.decoded
     orders = origin.ordered.orders
     if orders:
         words = f"as it is here, {' and '.join(orders)} there"
-        if orders[0].startswith(f"rows of {source.photo.size[1]} "):
+        # In rows as wide as the photo it is cut off, not resized.
+        if orders[0].startswith(f"rows of {decoded.photo.size[1]} "):
             words = "resized here, cut off after as many values there"
         return {"layout": f"image: {words}"}
-    words = window_words(source.pipeline, part, source.photo)
+    words = window_words(decoded.pipeline, part, decoded.photo)
     return {"resize": words} if words else {}
 
 

@@ -141,7 +141,7 @@ LAYOUTS: Mapping[str, str] = {
     "transposed": "(1, W, H, C), height and width swapped",
     "reshaped": "(1, H, W, C), scrambled by a reshape where a transpose is right",
 }
-_LUMA_BY_65536 = np.array([19595, 38470, 7471])
+_PILLOW_LUMA_BY_65536 = np.array([19595, 38470, 7471])
 
 
 def order_channels(pixels: Levels, channels: str) -> Levels:
@@ -150,7 +150,7 @@ def order_channels(pixels: Levels, channels: str) -> Levels:
         return pixels
     if channels == "bgr":
         return pixels[..., ::-1]
-    luma = pixels @ _LUMA_BY_65536
+    luma = pixels @ _PILLOW_LUMA_BY_65536
     # Whole levels are rounded, by half of the divisor.
     luma = (luma + 0x8000) >> 16 if pixels.dtype == np.uint8 else luma / 0x10000
     grey: Levels = luma.astype(pixels.dtype)[..., None]
@@ -292,10 +292,10 @@ def _scalings_tried(in_use: Pipeline) -> Iterator[Changes]:
 def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
     # Bars are seen, but not whether an image was squashed or cropped: squashing costs EfficientNet-Lite1 no
     # certainty on photos with a known class: 0.06 nats.
-    windows = [("letterbox", 1.0)]
+    fits_and_fractions = [("letterbox", 1.0)]
     if in_use.fit in WITH_BARS:
-        windows = [("squash", 1.0), ("crop", 1.0), ("crop", 0.875)]
-    for fit, fraction in windows:
+        fits_and_fractions = [("squash", 1.0), ("crop", 1.0), ("crop", 0.875)]
+    for fit, fraction in fits_and_fractions:
         if in_use.size:
             yield {"fit": fit, "crop_fraction": fraction}
 

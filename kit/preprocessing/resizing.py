@@ -70,10 +70,10 @@ _Taps = tuple[Indices, Float32]
 def _source_positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `origin`; its length."""
     # From the centre of the first pixel of the window start..stop, or with 0 from its edge.
-    length = axis.stop - axis.start
-    scale = np.float32(length) / np.float32(axis.resized)
-    pixels = np.float32(axis.offset) + np.arange(axis.kept, dtype=np.float32)
-    return (pixels + np.float32(0.5)) * scale - np.float32(origin), length
+    window_length = axis.stop - axis.start
+    scale = np.float32(window_length) / np.float32(axis.resized)
+    kept_pixels = np.float32(axis.offset) + np.arange(axis.kept, dtype=np.float32)
+    return (kept_pixels + np.float32(0.5)) * scale - np.float32(origin), window_length
 
 
 @lru_cache(maxsize=32)
@@ -89,18 +89,18 @@ def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
 
 @lru_cache(maxsize=32)
 def _bicubic_taps(axis: Axis) -> _Taps:
-    positions, length = _source_positions(axis)
+    positions, window_length = _source_positions(axis)
     below = np.floor(positions)
     # The TensorFlow kernel rounds the distance to 1/1024 and reads the weight from a double-precision table.
     distance = np.rint((positions - below) * np.float32(1024)).astype(np.float64) / 1024
     taps = np.arange(-1, 3)[:, None]
     indices = (below + taps).astype(np.intp)
-    inside = (indices >= 0) & (indices < length)
+    inside = (indices >= 0) & (indices < window_length)
     weights = np.where(
         inside, _keys_cubic(np.abs(distance - taps)).astype(np.float32), np.float32(0)
     )
     total = weights[0] + weights[1] + weights[2] + weights[3]
-    return indices.clip(0, length - 1), weights * (np.float32(1) / total)
+    return indices.clip(0, window_length - 1), weights * (np.float32(1) / total)
 
 
 def _keys_cubic(distance: Float64, a: float = -0.5) -> Float64:
@@ -122,19 +122,19 @@ def _nearest_taps(axis: Axis) -> _Taps:
     return _single_tap(*_source_positions(axis, 0))
 
 
-def _single_tap(positions: Floats, length: int) -> _Taps:
-    indices = np.minimum(positions, length - 1).astype(np.intp)[None]
+def _single_tap(positions: Floats, window_length: int) -> _Taps:
+    indices = np.minimum(positions, window_length - 1).astype(np.intp)[None]
     return indices, np.ones(indices.shape, np.float32)
 
 
-def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
+def _sample_bilinear(window: Pixels, rows: Axis, columns: Axis) -> Float32:
     (up, down), row_weights = _bilinear_taps(rows)
     (left, right), column_weights = _bilinear_taps(columns)
     # Repeated for speed, as in _sampler.
-    across = column_weights[:, None].repeat(pixels.shape[2], axis=1)
+    across = column_weights[:, None].repeat(window.shape[2], axis=1)
     # np.take is twice as fast as indexing.
-    upper = pixels[up]
-    lower = pixels[down]
+    upper = window[up]
+    lower = window[down]
     above: Float32 = upper.take(left, axis=1).astype(np.float32)
     below: Float32 = lower.take(left, axis=1).astype(np.float32)
     # In this order the results are bit for bit TensorFlow's; so they are in _sampler.
@@ -145,14 +145,14 @@ def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
 
 
 def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
-    def sample(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
+    def sample(window: Pixels, rows: Axis, columns: Axis) -> Float32:
         row_indices, row_weights = taps(rows)
         column_indices, column_weights = taps(columns)
         lines = _weighted_sum(
-            [pixels[index] for index in row_indices], row_weights[:, :, None, None]
+            [window[index] for index in row_indices], row_weights[:, :, None, None]
         )
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
-        repeated_weights = column_weights[:, :, None].repeat(pixels.shape[2], axis=2)
+        repeated_weights = column_weights[:, :, None].repeat(window.shape[2], axis=2)
         return _weighted_sum(
             [lines.take(index, axis=1) for index in column_indices], repeated_weights
         )
@@ -173,31 +173,31 @@ def _antialiased_taps(
 ) -> Callable[[Axis], _Taps]:
     @lru_cache(maxsize=32)
     def taps(axis: Axis) -> _Taps:
-        positions, length = _source_positions(axis)
+        positions, window_length = _source_positions(axis)
         # Where an image shrinks, the kernel widens, so that no pixel is skipped.
         widening = max(1.0, axis.scale)
         first = np.ceil(positions.astype(np.float64) - radius * widening)
         indices = first + np.arange(int(2 * radius * widening) + 1)[:, None]
-        inside = (indices >= 0) & (indices < length)
+        inside = (indices >= 0) & (indices < window_length)
         weights = np.where(inside, kernel(np.abs(indices - positions) / widening), 0.0)
         shares: Float32 = (weights / weights.sum(axis=0)).astype(np.float32)
-        return indices.clip(0, length - 1).astype(np.intp), shares
+        return indices.clip(0, window_length - 1).astype(np.intp), shares
 
     return taps
 
 
 def _cv_kept_pixels(axis: Axis) -> tuple[Float64, float, int]:
-    """Return the result's pixels that are kept, how many of the source each is, and its length."""
-    length = axis.stop - axis.start
+    """Return the result's pixels that are kept, how many of the source each is, and the window's length."""
+    window_length = axis.stop - axis.start
     # Divided twice, since that is rounded as in OpenCV.
-    scale = 1 / (axis.resized / length)
+    scale = 1 / (axis.resized / window_length)
     kept_pixels = axis.offset + np.arange(axis.kept, dtype=np.float64)
-    return kept_pixels, scale, length
+    return kept_pixels, scale, window_length
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
-    pixels, scale, length = _cv_kept_pixels(axis)
-    return _single_tap(pixels * scale, length)
+    kept_pixels, scale, window_length = _cv_kept_pixels(axis)
+    return _single_tap(kept_pixels * scale, window_length)
 
 
 def _cv_taps(
@@ -205,42 +205,42 @@ def _cv_taps(
     kernel: Callable[[Float64], Float64],
     radius: int,
     *,
-    area: bool = False,
+    growing_area: bool = False,
 ) -> _Taps:
-    pixels, scale, length = _cv_kept_pixels(axis)
-    positions = ((pixels + 0.5) * scale - 0.5).astype(np.float32)
-    if area:
+    kept_pixels, scale, window_length = _cv_kept_pixels(axis)
+    positions = ((kept_pixels + 0.5) * scale - 0.5).astype(np.float32)
+    if growing_area:
         # Between the pixel where a target pixel begins and the next, by the share beyond the first.
-        begins = np.floor(pixels * scale)
-        share = pixels + 1 - (begins + 1) * (axis.resized / length)
+        begins = np.floor(kept_pixels * scale)
+        share = kept_pixels + 1 - (begins + 1) * (axis.resized / window_length)
         positions = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(positions)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
     weights = kernel(np.abs((positions - below).astype(np.float64) - taps))
-    indices = (below + taps).clip(0, length - 1).astype(np.intp)
+    indices = (below + taps).clip(0, window_length - 1).astype(np.intp)
     return indices, weights.astype(np.float32)
 
 
 @lru_cache(maxsize=32)
 def _cv_area_taps(axis: Axis) -> _Taps:
     # For shrinking alone, where each pixel is the mean of those that it covers.
-    pixels, scale, length = _cv_kept_pixels(axis)
-    start = pixels * scale
-    stop = (pixels + 1) * scale
+    kept_pixels, scale, window_length = _cv_kept_pixels(axis)
+    start = kept_pixels * scale
+    stop = (kept_pixels + 1) * scale
     # The scale is rounded: a start that should be whole may lie a little below.
     first = np.floor(start + 1e-6)
-    sources = first + np.arange(int(scale) + 2)[:, None]
-    covered = (np.minimum(sources + 1, stop) - np.maximum(sources, start)).clip(0)
+    indices = first + np.arange(int(scale) + 2)[:, None]
+    covered = (np.minimum(indices + 1, stop) - np.maximum(indices, start)).clip(0)
     weights = (covered / covered.sum(axis=0)).astype(np.float32)
-    return sources.clip(0, length - 1).astype(np.intp), weights
+    return indices.clip(0, window_length - 1).astype(np.intp), weights
 
 
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
-_cv_area_growing_taps = partial(_cv_linear_taps, area=True)
+_cv_area_growing_taps = partial(_cv_linear_taps, growing_area=True)
 
 
 def _cv_linear(
-    pixels: Pixels,
+    window: Pixels,
     rows: Axis,
     columns: Axis,
     taps: Callable[[Axis], _Taps] = _cv_linear_taps,
@@ -253,8 +253,8 @@ def _cv_linear(
         for weights in (row_weights, column_weights)
     )
     lines = (
-        pixels[:, column_indices[0]] * column_shares[0]
-        + pixels[:, column_indices[1]] * column_shares[1]
+        window[:, column_indices[0]] * column_shares[0]
+        + window[:, column_indices[1]] * column_shares[1]
     ) >> 4
     above, below = (
         lines[index] * share[..., None] >> 16
@@ -265,17 +265,19 @@ def _cv_linear(
 
 
 def _rounded_to_uint8(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
-    return lambda *window: np.rint(sample(*window)).clip(0, 255).astype(np.uint8)
+    return lambda *window_and_axes: (
+        np.rint(sample(*window_and_axes)).clip(0, 255).astype(np.uint8)
+    )
 
 
-def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
+def _cv_area(window: Pixels, rows: Axis, columns: Axis) -> Pixels:
     scales = {rows.scale, columns.scale}
     # Where a side grows, OpenCV's area filter is bilinear with other weights.
     if min(scales) < 1:
-        return _cv_linear(pixels, rows, columns, _cv_area_growing_taps)
+        return _cv_linear(window, rows, columns, _cv_area_growing_taps)
     # Halved, both filters of OpenCV are the mean of four pixels.
     sample = _cv_linear if scales == {2} else _rounded_to_uint8(_sampler(_cv_area_taps))
-    return sample(pixels, rows, columns)
+    return sample(window, rows, columns)
 
 
 SAMPLERS: Mapping[str, Callable[..., Levels]] = {
@@ -365,10 +367,12 @@ def shrink(pixels: Pixels, size: Size) -> Pixels:
     return np.asarray(image)
 
 
-def axes(source: Size, size: Size, fit: str, crop_fraction: float) -> tuple[Axis, Axis]:
+def axes(
+    source_size: Size, size: Size, fit: str, crop_fraction: float
+) -> tuple[Axis, Axis]:
     """Return what a fit does along the height and along the width of an image."""
-    rows = _axis_of_fit(source, size, fit, crop_fraction)
-    return rows, _axis_of_fit(source[::-1], size[::-1], fit, crop_fraction)
+    rows = _axis_of_fit(source_size, size, fit, crop_fraction)
+    return rows, _axis_of_fit(source_size[::-1], size[::-1], fit, crop_fraction)
 
 
 def sampled(
@@ -399,15 +403,17 @@ def size_words(size: Size) -> str:
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def _axis_of_fit(source: Size, target: Size, fit: str, crop_fraction: float) -> Axis:
+def _axis_of_fit(
+    source_size: Size, target_size: Size, fit: str, crop_fraction: float
+) -> Axis:
     """Return what a fit does along the first of the two sides of an image and of its target."""
-    length, other_length = source
-    side, other_side = target
+    length, other_length = source_size
+    side, other_side = target_size
     if fit == "crop":
-        window = min(length, other_length * side // other_side)
-        window = max(1, int(window * crop_fraction + _TOLERANCE_PIXELS))
-        start = (length - window) // 2
-        return Axis(start, start + window, side, offset=0, kept=side)
+        window_length = min(length, other_length * side // other_side)
+        window_length = max(1, int(window_length * crop_fraction + _TOLERANCE_PIXELS))
+        start = (length - window_length) // 2
+        return Axis(start, start + window_length, side, offset=0, kept=side)
     if "letterbox" in fit:
         inner = max(1, min(side, round(length / other_length * other_side)))
         border = (side - inner) / 2

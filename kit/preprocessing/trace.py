@@ -60,9 +60,11 @@ class StepRecord:
         ):
             return (self.kind, self.digest) == (other.kind, other.digest)
         means = self.numbers()
-        largest = max(map(abs, [1e-6, *means]))
+        largest_mean = max(map(abs, [1e-6, *means]))
         return bool(
-            np.allclose(means, other.numbers(), rtol=0, atol=SAME_MEANS_SHARE * largest)
+            np.allclose(
+                means, other.numbers(), rtol=0, atol=SAME_MEANS_SHARE * largest_mean
+            )
         )
 
 

@@ -227,14 +227,21 @@ def test_code_that_does_not_look_at_the_photo_is_told():
         assert words == f"{same}, as with a fixed path or a result that is kept"
 
 
-def test_two_photos_tell_a_scaling_from_one_by_each_image():
-    classifier = CLASSIFIER.using(SQUASHED)
-    for count in (1, 2):
-        found = kit.check(
-            classifier, PHOTOS[:count], lambda x: scaled(x) * [0.5, 0.6, 0.7]
-        )
+def test_two_photos_or_a_function_tell_a_scaling_from_one_by_each_image():
+    def fitted(image):
+        return scaled(image) * [0.5, 0.6, 0.7]
+
+    tensors = [fitted(photo.pixels) for photo in PHOTOS[:2]]
+    named = SQUASHED.replace(scaling="0..1").apply(PHOTOS[0])
+    for count, code, is_unsure in (
+        (1, tensors[:1], True),
+        (2, tensors, False),
+        (1, fitted, False),
+        (1, named, False),
+    ):
+        found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS[:count], code)
         notes = " ".join(found.comparisons[0].notes)
-        assert ("one photo cannot tell this scaling" in notes) == (count == 1)
+        assert ("one photo cannot tell this scaling" in notes) == is_unsure
 
 
 def test_tensors_in_another_order_than_the_photos_are_told():

@@ -115,6 +115,8 @@ def test_a_recorder_takes_the_place_of_the_model_of_an_object():
 def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():
     found = kit.check(CLASSIFIER, CAT, predict, network=kit.recorder())
     assert (found.main_step, network) == ("channels", None)
+    without_image = kit.check(CLASSIFIER, CAT, lambda: network, network=kit.recorder())
+    assert without_image.main_step == "function"
     with pytest.raises(
         TypeError,
         match=r"^Expected names of the function's arguments or variables, received netwrok$",

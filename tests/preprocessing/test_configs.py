@@ -130,6 +130,7 @@ def test_a_converter_is_read_with_its_scaling_and_layout():
 LEFT_OUT = [
     ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
     ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
+    ({"scale": 0.005}, {"size": None, "scaling": Scaling(std=200)}),
     (
         {"scale": 0.5, "offset": [1, 2, 3]},
         {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))},
@@ -443,6 +444,7 @@ NOT_DECLARED = [
         "received RandomHorizontalFlip; give the transforms of an evaluation; write the fields out$",
     ),
     (compose(SHORTER, "ToTensor()"), "the photo decides the size"),
+    (compose("CenterCrop(size=(32, 24))", BOTH), "received a crop before Resize"),
     (compose("<utils.Pad object at 0x7f>"), r"that cannot be read \(invalid syntax"),
     (compose(BOTH.replace("BILINEAR", "other")), r"that cannot be read \('OTHER'\)"),
 ]

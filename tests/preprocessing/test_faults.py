@@ -177,13 +177,14 @@ def test_alternatives_are_distinct_and_differ_from_training():
     assert [*STEPS] == [*{fault.step: None for fault in CATALOGUE.values()}]
 
 
-def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
+def test_a_thumbnail_resizing_and_exchanged_axes_depend_on_the_networks_size():
     small, transposed = CATALOGUE["small_before"], CATALOGUE["transposed"]
     assert small.apply(Preprocessing((224, 160))).thumbnail == (56, 40)
     assert small.apply(Preprocessing((7, 3))).thumbnail == (1, 1)
     assert transposed.apply(LITE).layout == "transposed"
     assert not transposed.changes(Preprocessing((20, 30)))
     assert not any(fault.changes(TINY) for fault in (small, transposed))
+    assert not any(alternatives(TINY, step) for step in ("filter", "fit"))
     for layout in ("channels_first", "transposed"):
         other = LITE.replace(layout=layout)
         assert not alternatives(other, "layout"), "the network refuses it"
