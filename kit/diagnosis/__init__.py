@@ -344,8 +344,8 @@ def _merged_by_cause(
     certain: Iterable[Finding], searched: Iterable[Finding]
 ) -> list[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
-    by_cause = {finding.cause: finding for finding in ranked(certain)}
-    for finding in ranked(searched):
+    by_cause: dict[str, Finding] = {}
+    for finding in (*ranked(certain), *ranked(searched)):
         earlier = by_cause.setdefault(finding.cause, finding)
         if earlier is not finding and finding.verdict == "named":
             evidence = earlier.evidence + finding.evidence

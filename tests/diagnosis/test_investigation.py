@@ -67,6 +67,7 @@ def test_a_cause_has_one_finding_the_firmest():
     (joined,) = twice.findings
     assert (joined.verdict, joined.cost) == ("named", 0.5)
     assert [part.text for part in joined.evidence] == ["b"]
+    assert investigation([possible, joined]).findings == (joined,)
 
 
 def test_what_is_certain_is_not_ruled_out_by_the_search():
