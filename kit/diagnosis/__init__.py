@@ -343,7 +343,7 @@ def with_one_fix(
 
 def _merged_by_cause(
     certain: Iterable[Finding], searched: Iterable[Finding]
-) -> list[Finding]:
+) -> Iterable[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause: dict[str, Finding] = {}
     for finding in (*ranked(certain), *ranked(searched)):
@@ -353,7 +353,7 @@ def _merged_by_cause(
             by_cause[finding.cause] = replace(
                 finding, evidence=evidence, summary=earlier.summary
             )
-    return list(by_cause.values())
+    return by_cause.values()
 
 
 def certain_checks(
