@@ -246,7 +246,7 @@ class Investigation:
         )
         return is_named and self.correct_share <= 0.5
 
-    def explains_as_well(self, fixed: Preprocessing) -> bool:
+    def as_right_as_any_order(self, fixed: Preprocessing) -> bool:
         """Whether a preprocessing makes as many labelled predictions right as any order of the classes."""
         labelled = Labelled(self.evaluator, self.photos, self.labels)
         as_it_is = replace(self.classifier.predict(self.photos), labels=self.labels)
@@ -270,6 +270,7 @@ class Investigation:
         all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
         doubtful = self.doubts or self.difference
         no_fault = self.searched.decided and all_ruled_out and not doubtful
+        # A report prints the first two, and its headline depends on `ALL_CORRECT` and `UNLABELLED`.
         notes = [*self.searched.notes, *self.doubts]
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
@@ -342,17 +343,17 @@ def with_one_fix(
 
 def _merged_by_cause(
     certain: Iterable[Finding], searched: Iterable[Finding]
-) -> list[Finding]:
+) -> Iterable[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
-    by_cause = {finding.cause: finding for finding in ranked(certain)}
-    for finding in ranked(searched):
+    by_cause: dict[str, Finding] = {}
+    for finding in (*ranked(certain), *ranked(searched)):
         earlier = by_cause.setdefault(finding.cause, finding)
         if earlier is not finding and finding.verdict == "named":
             evidence = earlier.evidence + finding.evidence
             by_cause[finding.cause] = replace(
                 finding, evidence=evidence, summary=earlier.summary
             )
-    return list(by_cause.values())
+    return by_cause.values()
 
 
 def certain_checks(
@@ -396,7 +397,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
         by_labels = Grounds.of(case.evaluator, case.in_use, case.photos, case.labels)
         searched_by_labels = search(by_labels)
         fixed = with_fixes(searched_by_labels.findings, case.in_use)
-        if any_named(searched_by_labels.findings) and case.explains_as_well(fixed):
+        if any_named(searched_by_labels.findings) and case.as_right_as_any_order(fixed):
             grounds = by_labels
             searched = searched_by_labels
 
@@ -495,7 +496,7 @@ def _check_images(case: Investigation) -> Investigation:
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
-    if case.searched.photos_unusual:
+    if case.searched.photos_may_be_unusual:
         properties = check_properties(
             case.classifier,
             case.photos,

@@ -313,7 +313,7 @@ def _slightly_changed(
         jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
     )
     tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in saved_again]
-    # Another decoder differs by as much as saving again.
+    # Another decoder differs by as much as saving again. `Diagnosis.limits` takes other kinds for resizing.
     yield "decoder", np.concatenate(tensors)
 
 

@@ -108,7 +108,8 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
 
     as_text = sorted_by(str)
     as_text_from_one = sorted_by(lambda index: str(index + 1))
-    # Of every output, the class that it stands for.
+    # Of every output, the class that it stands for. The names end sentences; the code of a fix asks for
+    # an order by its name.
     orders = {
         "sorted as text": as_text,
         "sorted as text from 1 on": as_text_from_one,

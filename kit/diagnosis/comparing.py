@@ -86,6 +86,7 @@ class _Form:
                 " give one probability for each, as np.hstack([1 - p, p]) of a sigmoid;"
                 " a function that prepares images is for kit.check"
             )
+        # In the order of the first's classes.
         return finite(rows, self.name)[:, self.order]
 
     def predict(self, photo: Photo) -> Float32:
@@ -102,9 +103,9 @@ def compare(
 ) -> Compared:
     """Compare a classifier with another, with another form of its network, or with what an app predicts.
 
-    Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
-    the classes is undone, a fault of the preprocessing, or two, is done to the first, too. It is named only
-    if that removes the difference.
+    Where predictions differ, the cause is looked for: another head or order of the classes is undone; by more
+    than `SOUND_CHANGE`, a fault of the preprocessing, or two, is done to the first, too. It is named only if
+    that removes the difference.
 
     Parameters
     ----------
@@ -274,7 +275,8 @@ class _Cause:
     @property
     def rank(self) -> float:
         """What is left; of two explanations, one with a cause more has to leave half of it."""
-        # The least is the best. A cause without a name, as of a model as it is, is none.
+        # The least is the best. The text of two changes has both names; a cause without a name, as of a
+        # model as it is, is none.
         names = {*_joined(self.causes).split(" and ")} - {""}
         return self.remaining * 2.0 ** len(names)
 
@@ -296,12 +298,12 @@ class _Search:
     before: Float32
     after: Float32
 
-    def likely_cause(self, changes: Float32) -> _Cause:
+    def likely_cause(self, changes_of_all: Float32) -> _Cause:
         """Look for the cause of the changes of all images on those that changed most."""
-        mean_change = float(changes.mean())
+        mean_change = float(changes_of_all.mean())
         if mean_change <= ROUNDING_CHANGE:
             return _NO_CAUSE
-        sound = is_sound(mean_change, float(changes.max()))
+        sound = is_sound(mean_change, float(changes_of_all.max()))
         tensor = self.second.preprocessing.apply(self.photos[0])
         if not sound and not self.second.recorded:
             random_finding = check_determinism(self.second, tensor)
@@ -435,17 +437,19 @@ def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]
                 yield explained(choice.name, alone, used).cause
 
 
-def _scaled_otherwise(own: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
+def _scaled_otherwise(used: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
     """Yield what comes of a second scaling, and of tensors of which another one is expected."""
-    twice = own.replace(scaling=own.scaling + scaling)
+    twice = used.replace(scaling=used.scaling + scaling)
     yield Candidate(twice, "scaling", "double_scaling")
-    expected = own.replace(scaling=scaling)
-    cause = explained("scaling", expected, own).cause
+    expected = used.replace(scaling=scaling)
+    cause = explained("scaling", expected, used).cause
     slope, offset = affine(scaling)
     # (x - mean) / std, where numbers x are taken for levels * slope + offset.
     back_to_levels = Scaling(mean=offset.tolist(), std=slope.tolist())
-    # A second that takes own tensors for scaled the other way makes levels of them, and scales these again.
-    taken_for_other = own.replace(scaling=(*own.scaling, back_to_levels, *own.scaling))
+    # A second that takes the first's tensors for scaled the other way makes levels of them to scale again.
+    taken_for_other = used.replace(
+        scaling=(*used.scaling, back_to_levels, *used.scaling)
+    )
     yield Candidate(taken_for_other, "scaling", cause)
 
 
@@ -521,7 +525,7 @@ def _causes_in_outputs(
         )
         # That by which the second divides its logits beside the first; its inverse undoes it.
         words = f"a temperature of {np.exp(fitted.x):.3g}"
-        # So much is fitted, here and below, that little may be left.
+        # So near to 1 it is none. So much is fitted, here and below, that little may be left.
         if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * change_as_it_is:
             yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
     # The order that brings outputs of the same class nearest, over all photos.

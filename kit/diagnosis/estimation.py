@@ -81,7 +81,7 @@ def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
         lit_ends = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
     return any(
         _measured_without_light(grounds, score, ends, lit)
-        >= AS_WELL_SHARE * score.measured
+        >= AS_WELL_SHARE * score.measured_gain
         for lit in lit_ends
     )
 
@@ -96,4 +96,6 @@ def _measured_without_light(
     light_undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     in_use = grounds.in_use
     without_light = in_use.replace(scaling=(light_undone, *in_use.scaling))
-    return grounds.score(replace(score.candidate, preprocessing=without_light)).measured
+    return grounds.score(
+        replace(score.candidate, preprocessing=without_light)
+    ).measured_gain

@@ -86,8 +86,9 @@ class Score:
         return sum(vote.gain for vote in self.votes)
 
     @property
-    def measured(self) -> float:
+    def measured_gain(self) -> float:
         """The same without what is known before any image."""
+        # The last vote is no measurement, but on how rare the steps are in training.
         return self.gain - self.votes[-1].gain
 
     @property
@@ -161,7 +162,7 @@ class Grounds:
         return replace(self, in_use=in_use)
 
     @property
-    def images_usual(self) -> bool:
+    def usual_by_profile(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
         return any(
             isinstance(source, Ordinary) and source.as_usual_as_nine_in_ten(self.in_use)
@@ -257,17 +258,17 @@ class Grounds:
         """Return how many of the user's labels another preprocessing puts right, and how many wrong."""
         return self.labelled.gained_and_lost(self.in_use, fixed)
 
-    def correct(self) -> int:
+    def correct_count(self) -> int:
         """Return how many labelled images are predicted correctly."""
         return int(self.labelled.correct(self.in_use).sum())
 
-    def is_convincing(self) -> bool:
+    def can_clear(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.judges_every_step:
             return True
         class_count = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
         chance_of_as_many = chance_of_at_least(
-            self.correct(), self.labelled.count, 1 / class_count
+            self.correct_count(), self.labelled.count, 1 / class_count
         )
         return chance_of_as_many <= CONVINCING_CHANCE
 
@@ -291,7 +292,7 @@ def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[
                 floor=chance_distance + SOURCE_DISTANCE,
                 usual_up_to=USUAL_DISTANCE if is_only_source else 0.0,
                 may_forbid=is_only_source,
-                chance_distance=2 * chance_distance,
+                by_chance_up_to=2 * chance_distance,
             )
         )
     return sources

@@ -204,13 +204,13 @@ class _Case:
     unusual_measures: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
 
-    def measures(self, cause: str) -> dict[int, float]:
+    def unusual_by_place(self, cause: str) -> dict[int, float]:
         """Return the measures of a property, by place, where it is out of the ordinary."""
         images = enumerate(self.unusual_measures)
         return {place: unusual[cause] for place, unusual in images if cause in unusual}
 
     @cached_property
-    def correct(self) -> Bools:
+    def known_correct(self) -> Bools:
         """Whether each image is known to be predicted correctly."""
         return np.asarray(self.predictions.index == self.predictions.labels)
 
@@ -221,7 +221,7 @@ class _Case:
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
         images = zip(
-            self.reduced_photos, self.unusual_measures, self.correct, strict=True
+            self.reduced_photos, self.unusual_measures, self.known_correct, strict=True
         )
         ordinary = [
             photo for photo, unusual, correct in images if correct and not unusual
@@ -260,8 +260,8 @@ class _Trial(NamedTuple):
 
 def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
     """Do a property to other images, undo it in those that have it; None where no image is suspected."""
-    measures = case.measures(condition.cause)
-    suspect_places = [place for place in measures if not case.correct[place]]
+    measures = case.unusual_by_place(condition.cause)
+    suspect_places = [place for place in measures if not case.known_correct[place]]
     if not suspect_places:
         return None
     # At most `IMAGES_ASKED` images, spread over all.
@@ -290,7 +290,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
             verdict = "ruled_out"
     elif (
         chance >= NAMED_CHANCE
-        and len(suspect_places) >= FREQUENT_SHARE * (~case.correct).sum()
+        and len(suspect_places) >= FREQUENT_SHARE * (~case.known_correct).sum()
         and not _is_too_frequent(case, len(measures), len(suspect_places))
         and not _undoing_leads_away(case, places_asked, undone_photos)
     ):
@@ -326,7 +326,7 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
         amount *= case.reduction_factor
     which_are = "This image is"
     if image_count > 1:
-        unusual_count = len(case.measures(condition.cause))
+        unusual_count = len(case.unusual_by_place(condition.cause))
         which_are = f"{unusual_count} of {image_count} images are"
     parameter = condition.parameter.replace("_", " ")
     return Finding(
@@ -398,8 +398,8 @@ def _chance_of_change(
 
 def _is_too_frequent(case: _Case, unusual_count: int, suspect_count: int) -> bool:
     """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-    image_count = len(case.correct)
-    correct_count = int(case.correct.sum())
+    image_count = len(case.known_correct)
+    correct_count = int(case.known_correct.sum())
     if not correct_count:
         return False
     # Odds to have the property: among those not known to be correct, and among the correct ones.

@@ -112,14 +112,14 @@ class Search:
     ----------
     decided
         Whether there was evidence to decide by, so that nothing named means nothing wrong.
-    photos_unusual
+    photos_may_be_unusual
         Whether the probes show that the network knows photos, and no profile finds the images, as they are,
         as usual as nine in ten training images.
     """
 
     findings: tuple[Finding, ...] = ()
     decided: bool = False
-    photos_unusual: bool = False
+    photos_may_be_unusual: bool = False
     notes: tuple[str, ...] = ()
     judged_by: str = ""
 
@@ -142,7 +142,7 @@ def search(grounds: Grounds) -> Search:
     undecided = [
         finding.cause for finding in unreported if finding.verdict != "ruled_out"
     ]
-    is_convincing = grounds.is_convincing()
+    can_clear = grounds.can_clear()
     notes = [] if finds_usual else [_UNUSUAL_NOTE]
     if named:
         # Beside a named cause, others are told in a note alone.
@@ -154,13 +154,13 @@ def search(grounds: Grounds) -> Search:
     elif doubtful and doubtful[0].summary == _PREPROCESSING_OR_LIGHT:
         # It says itself what is missing.
         notes.append(_PREPROCESSING_OR_LIGHT)
-    elif not grounds.judges_every_step and (doubtful or not is_convincing):
+    elif not grounds.judges_every_step and (doubtful or not can_clear):
         notes.append(_TOO_LITTLE_KNOWN_NOTE)
-    nothing_else = finds_usual and is_convincing and not (doubtful or undecided)
+    nothing_else = finds_usual and can_clear and not (doubtful or undecided)
     return Search(
         findings=(*named, *doubtful, *unreported),
         decided=bool(named) or nothing_else,
-        photos_unusual=bool(grounds.probes) and not grounds.images_usual,
+        photos_may_be_unusual=bool(grounds.probes) and not grounds.usual_by_profile,
         notes=tuple(notes),
         judged_by=grounds.judged_by,
     )
@@ -290,18 +290,19 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         *filter(
             None,
             (
-                _smallest_lead_evidence(best_score, scores),
+                _most_doubtful_lead(best_score, scores),
                 _chance_evidence(grounds, best_score),
             ),
         )
     ]
     is_sure = (
         best_score.gain >= NAMED_GAIN
-        and best_score.measured >= LEAST_MEASURED_GAIN
+        and best_score.measured_gain >= LEAST_MEASURED_GAIN
         and not _is_forbidden(grounds, best_score)
         and all(condition.supports for condition in conditions)
     )
     if is_explained_by_light(grounds, best_score):
+        # `search` compares with this text, which is then its note, too.
         summary = _PREPROCESSING_OR_LIGHT
     elif not grounds.evaluator.has_statistics:
         summary = _LABELS_MET if is_sure else _LIKELIER_LABELS
@@ -390,6 +391,7 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
         NAMED_GAIN,
         supports=score.gain >= NAMED_GAIN,
     )
+    # Of each text, `Diagnosis.how_sure` says what is before the first comma.
     return overall, *(
         Evidence(
             f"{vote.text} (counts {vote.gain:+.2f})",
@@ -403,7 +405,7 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
     )
 
 
-def _smallest_lead_evidence(best: Score, scores: Scores) -> Evidence | None:
+def _most_doubtful_lead(best: Score, scores: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
 
     def needed(rival: Score) -> float:
@@ -452,7 +454,7 @@ def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     label_count = grounds.labelled.count
     gained, lost = grounds.gained_and_lost(fixed)
-    wrong_count = label_count - grounds.correct()
+    wrong_count = label_count - grounds.correct_count()
     return (
         label_count >= FEW_IMAGES
         and wrong_count <= QUIET_SHARE * label_count
@@ -468,10 +470,11 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
     scores = grounds.scores
     rivals = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
-    wrong_count = grounds.labelled.count - grounds.correct()
+    wrong_count = grounds.labelled.count - grounds.correct_count()
     gained_by_rivals = sum(
         grounds.gained_and_lost(rival.preprocessing)[0] for rival in rivals
     )
+    # Laplace's estimate: that few others meet no label proves little.
     rate = (gained_by_rivals + 1) / (wrong_count * len(rivals) + 2)
     # Of as many changes, one may well do what each alone hardly does.
     return min(1.0, chance_of_at_least(gained - lost, wrong_count, rate) * len(scores))

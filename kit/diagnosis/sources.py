@@ -69,7 +69,7 @@ class Averages:
         and that up to which images count as those of the training.
     may_forbid
         Whether they may forbid a candidate.
-    chance_distance
+    by_chance_up_to
         Distance up to which images lie as near as chance lets images of the training; see `FLOOR_DIVISOR`.
     """
 
@@ -80,7 +80,7 @@ class Averages:
     floor: float
     usual_up_to: float
     may_forbid: bool
-    chance_distance: float = 0.0
+    by_chance_up_to: float = 0.0
     photo_weights: Float64 | None = None
 
     def distance(self, p: Preprocessing) -> float:
@@ -96,8 +96,8 @@ class Averages:
         before = self.distance(in_use)
         after = self.distance(candidate.preprocessing)
         # Of an order of channels: where it lies so near, a smaller floor lets smaller differences count.
-        near_by_chance = candidate.step == "channels" and after <= self.chance_distance
-        floor = self.chance_distance / FLOOR_DIVISOR if near_by_chance else self.floor
+        near_by_chance = candidate.step == "channels" and after <= self.by_chance_up_to
+        floor = self.by_chance_up_to / FLOOR_DIVISOR if near_by_chance else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
         vetoed = self.may_forbid and gain < VETO_GAIN
@@ -249,7 +249,7 @@ class Labelled:
         """How many labels are known."""
         return int((self.labels >= 0).sum())
 
-    def full_label_count(self, in_use: Preprocessing) -> float:
+    def enough_labels(self, in_use: Preprocessing) -> float:
         """Return how many labels count in full: of more classes fewer, since chance meets them less."""
         return self.ENOUGH_LABELS / max(1.0, log10(self.probabilities(in_use).shape[1]))
 
@@ -284,9 +284,7 @@ class Labelled:
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         likelihood_rise = self.likelihood_rise(in_use, candidate)
-        weight = self.WEIGHT * min(
-            1.0, sqrt(self.count / self.full_label_count(in_use))
-        )
+        weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough_labels(in_use)))
         gained, lost = self.gained_and_lost(in_use, candidate.preprocessing)
         makes_worse = gained < lost and (
             not gained

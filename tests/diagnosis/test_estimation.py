@@ -65,5 +65,5 @@ def test_a_blue_lamp_explains_what_another_order_does_but_no_light_a_missing_sca
     # By these images alone: photos of the kit have another light.
     grounds = replace(grounds, sources=grounds.sources[:1])
     (score,) = (score for score in grounds.scores if score.preprocessing == tried)
-    assert score.measured > 0
+    assert score.measured_gain > 0
     assert is_explained_by_light(grounds, score) == explained

@@ -69,7 +69,7 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
     # One image alone may be stranger by chance than nine in ten.
     odd = grounds_of(no_batchnorm, evaluator, clothes[231:232])
     assert odd.usual(no_batchnorm.preprocessing)
-    assert (grounds.images_usual, odd.images_usual) == (True, False)
+    assert (grounds.usual_by_profile, odd.usual_by_profile) == (True, False)
     small = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     grounds = Grounds.of(small, BATCHNORM.preprocessing, sixteen)
     assert kinds(grounds) == [Averages, Certainty]
@@ -208,7 +208,7 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
 
     def convincing(count, labels):
         photos = sixteen[:count]
-        return grounds_of(no_batchnorm, bare, photos, labels[:count]).is_convincing()
+        return grounds_of(no_batchnorm, bare, photos, labels[:count]).can_clear()
 
     # One of eleven classes is met by guessing in 9.1 %, two in 0.8 % of cases; two of three in 2.3 %.
     assert not convincing(1, answers)
@@ -289,7 +289,7 @@ def test_own_images_may_have_another_polarity_than_those_of_the_kit(
     vote = bundled.vote(inverted, back)
     assert (vote.gain, vote.veto) == (0, True)
     # So that nothing is clean, either.
-    assert (grounds.judges_some_step, grounds.is_convincing()) == (True, False)
+    assert (grounds.judges_some_step, grounds.can_clear()) == (True, False)
 
 
 def test_a_label_out_of_a_thousand_classes_tells_as_much_as_three_out_of_ten(
@@ -298,5 +298,5 @@ def test_a_label_out_of_a_thousand_classes_tells_as_much_as_three_out_of_ten(
     lite = kit.samples.photos("imagenet")[:1]
     of_ten = Labelled(Evaluator(no_batchnorm), sixteen[:1], np.array([0]))
     of_a_thousand = Labelled(Evaluator(LITE), lite, np.array([0]))
-    assert of_ten.full_label_count(no_batchnorm.preprocessing) == 16
-    assert of_a_thousand.full_label_count(LITE.preprocessing) == pytest.approx(16 / 3)
+    assert of_ten.enough_labels(no_batchnorm.preprocessing) == 16
+    assert of_a_thousand.enough_labels(LITE.preprocessing) == pytest.approx(16 / 3)

@@ -63,10 +63,10 @@ def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right
 def test_a_cause_has_one_finding_the_firmest():
     possible = Finding("wrong_range", "possible", "Told.")
     searched = named("wrong_range", evidence=(Evidence("b", 2),), cost=0.5)
-    twice = investigation([possible, possible], [searched])
-    (joined,) = twice.findings
+    (joined,) = investigation([possible, possible], [searched]).findings
     assert (joined.verdict, joined.cost) == ("named", 0.5)
     assert [part.text for part in joined.evidence] == ["b"]
+    assert investigation([possible, joined]).findings == (joined,)
 
 
 def test_what_is_certain_is_not_ruled_out_by_the_search():
