@@ -172,11 +172,16 @@ def _own_changes_reason(
     # It matters most, even where undoing it is not enough.
     first = own_changes[0]
     after = first.without
+    # A step that is done otherwise than in code that may be wrong itself may be right.
+    can_blame_steps = view.label is not None or is_prepared_as_in_training(
+        view.bench.classifier
+    )
     guilty = {
         "perturbation" if key in PARAMETERS else key
         for change in own_changes
         if change.restores
         for key in change.keys
+        if key in PARAMETERS or can_blame_steps
     }
     undo_words = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
     reason |= {
