@@ -151,9 +151,6 @@ def search(grounds: Grounds) -> Search:
             notes.append(
                 f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
             )
-    elif doubtful and doubtful[0].summary == _PREPROCESSING_OR_LIGHT:
-        # It says itself what is missing.
-        notes.append(_PREPROCESSING_OR_LIGHT)
     elif not grounds.judges_every_step and (doubtful or not is_convincing):
         notes.append(_TOO_LITTLE_KNOWN_NOTE)
     nothing_else = finds_usual and is_convincing and not (doubtful or undecided)
