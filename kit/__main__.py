@@ -232,6 +232,7 @@ def _pin(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
     # All are opened first: nothing is written where one of them cannot be read.
     for photo in as_photos(options.pictures):
+        before = {*Path(options.cases).glob("*.json")}
         path = kit.pin(
             options.cases, classifier, photo, options.expect, note=options.note
         )
@@ -239,6 +240,7 @@ def _pin(options: argparse.Namespace) -> int:
         name, probability = case.observed.top
         state = "as expected" if options.expect else "taken as the expected class"
         state = "still failing" if case.known_to_fail else state
+        state += ", pinned already" if path in before else ""
         sys.stdout.write(f"{path}: {name}, {probability:.3f}, {state}\n")
     return 0
 

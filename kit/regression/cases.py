@@ -371,7 +371,8 @@ def pin(
     preprocessing
         None, or one that equals it, for the classifier's own, whatever that will be then.
     name
-        Of the file; by default of the image and what it is about. A number is added to one that exists.
+        Of the file; by default of the image and what it is about. A number is added to that of another case;
+        an equal one stays as it is.
 
     Raises
     ------
@@ -429,7 +430,7 @@ def _expected_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _write_new_case(folder: Path, case: Case, file: bytes) -> Path:
-    """Write an image, and its case under a name that is free, and return the path of the case."""
+    """Write an image and, where there is no equal case, its case under a free name; return the path."""
     write_file(file_in_folder(folder, case.picture), file)
     name = case.name
     attempt = 1
@@ -444,5 +445,8 @@ def _write_new_case(folder: Path, case: Case, file: bytes) -> Path:
                 path.unlink()
                 raise
             return path
+        with suppress(ValueError):  # of a file that is no case
+            if replace(read_case(path), name=case.name) == case:
+                return path
         attempt += 1
         name = f"{case.name}-{attempt}"
