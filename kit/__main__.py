@@ -10,6 +10,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -211,9 +213,17 @@ def _add_command(commands: Any, run: _Run, arguments: Sequence[str]) -> None:
 def _diagnose(options: argparse.Namespace) -> int:
     """Name the cause of wrong predictions: 0 nothing serious found, 1 a cause is named, 2 cannot tell."""
     classifier = _classifier(options, options.model)
-    diagnosis = kit.diagnose(classifier, options.pictures, _labels(options))
+    asked = options.pictures, _labels(options)
+    diagnosis = kit.diagnose(classifier, *asked)
+    predicted = {}
+    with suppress(ValueError):  # of a network that puts out no numbers
+        predictions = classifier.predict(*asked)
+        rows = zip(predictions.photos, predictions.top(), strict=True)
+        predicted = {"predictions": [*rows]}
+        if not options.json:
+            _print_result(predictions)
     if options.json:
-        _print_result(diagnosis, as_json=True)
+        _print_result(diagnosis, as_json=True, **predicted)
     elif options.details:
         sys.stdout.write(f"{diagnosis.title}\n")
         _print_result(diagnosis.details())  # the fix is among them
@@ -273,6 +283,8 @@ def _compare(options: argparse.Namespace) -> int:
         _labels(options),
         progress=not options.json,
     )
+    # As they were given: two formats of a model have one name.
+    result = replace(result, first=options.model, second=options.other)
     _print_result(result, as_json=options.json)
     return int(result.changed > 0)
 
@@ -300,11 +312,11 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_result(result: Any, *, as_json: bool = False) -> None:
+def _print_result(result: Any, *, as_json: bool = False, **others: Any) -> None:
     text = result.text()
     if as_json:
         text = json.dumps(
-            result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False
+            result.to_dict() | others, indent=2, ensure_ascii=False, allow_nan=False
         )
     sys.stdout.write(f"{text}\n")
 
