@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Self
 from unicodedata import normalize
 
@@ -325,10 +326,16 @@ def photo_of(folder: AnyPath, case: Case) -> Photo:
     return photo
 
 
-def write_file(target: Path, data: bytes) -> None:
-    """Write a file in one step, over the one that is there; its folder is made."""
+def make_folder(target: Path) -> None:
+    """Make the folder of a file, and write there for a moment, before anything is computed for that file."""
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=target.parent).close()
+
+
+def write_file(target: Path, data: bytes) -> None:
+    """Write a file in one step, over the one that is there; its folder is made."""
+    make_folder(target)
     with replacing(target) as stream:
         stream.write(data)
 
@@ -381,7 +388,7 @@ def pin(
     """
     check_first(classifier)
     opened = without_metadata(load_image(photo))
-    steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
+    steps = preprocessing or known_preprocessing(classifier)
     row, observed = observe(classifier, opened, perturbation, steps)
     names = classifier.class_names
     classes = _expected_names(
