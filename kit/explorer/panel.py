@@ -73,7 +73,7 @@ def panel(
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
     panel_notes = list(classifier.notes)
-    if classifier.preprocessing is None:
+    if not classifier.preprocessing:
         panel_notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
     return {
         "title": classifier.name,

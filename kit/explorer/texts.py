@@ -103,7 +103,6 @@ def prediction_text(view: View) -> str:
 
 def answer_of(view: View) -> Answer:
     """Return the prediction in parts that are read from the back row, and the class that is known."""
-    wrong = view.wrong
     names = view.bench.classifier.class_names
     name = names[view.top]
     mark = ""
@@ -111,10 +110,10 @@ def answer_of(view: View) -> Answer:
     label = ""
     if view.label is not None:
         label = names[view.label]
-        state = "wrong" if wrong else "right"
+        state = "wrong" if view.wrong else "right"
         mark = WORDS[state].format(label=label)
     note = ""
-    if view.reference is not None:
+    if view.reference:
         note = WORDS["original"].format(before=prediction_text(view.reference))
     share = percent(view.probabilities[view.top])
     if view.novel:
@@ -139,7 +138,7 @@ def verdict(answer: Answer) -> str:
 
 def usual_preparation(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
-    if classifier.preprocessing is None:
+    if not classifier.preprocessing:
         # See `assumed_preprocessing`.
         return "as assumed"
     if is_prepared_as_in_training(classifier):
