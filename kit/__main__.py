@@ -10,6 +10,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -211,9 +213,17 @@ def _add_command(commands: Any, run: _Run, arguments: Sequence[str]) -> None:
 def _diagnose(options: argparse.Namespace) -> int:
     """Name the cause of wrong predictions: 0 nothing serious found, 1 a cause is named, 2 cannot tell."""
     classifier = _classifier(options, options.model)
-    diagnosis = kit.diagnose(classifier, options.pictures, _labels(options))
+    asked = options.pictures, _labels(options)
+    diagnosis = kit.diagnose(classifier, *asked)
+    predicted = {}
+    with suppress(ValueError):  # of a network that puts out no numbers
+        predictions = classifier.predict(*asked)
+        rows = zip(predictions.photos, predictions.top(), strict=True)
+        predicted = {"predictions": [*rows]}
+        if not options.json:
+            _print_result(predictions)
     if options.json:
-        _print_result(diagnosis, as_json=True)
+        _print_result(diagnosis, as_json=True, **predicted)
     elif options.details:
         sys.stdout.write(f"{diagnosis.title}\n")
         _print_result(diagnosis.details())  # the fix is among them
@@ -232,6 +242,7 @@ def _pin(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
     # All are opened first: nothing is written where one of them cannot be read.
     for photo in as_photos(options.pictures):
+        before = {*Path(options.cases).glob("*.json")}
         path = kit.pin(
             options.cases, classifier, photo, options.expect, note=options.note
         )
@@ -239,6 +250,7 @@ def _pin(options: argparse.Namespace) -> int:
         name, probability = case.observed.top
         state = "as expected" if options.expect else "taken as the expected class"
         state = "still failing" if case.known_to_fail else state
+        state += ", pinned already" if path in before else ""
         sys.stdout.write(f"{path}: {name}, {probability:.3f}, {state}\n")
     return 0
 
@@ -271,6 +283,8 @@ def _compare(options: argparse.Namespace) -> int:
         _labels(options),
         progress=not options.json,
     )
+    # As they were given: two formats of a model have one name.
+    result = replace(result, first=options.model, second=options.other)
     _print_result(result, as_json=options.json)
     return int(result.changed > 0)
 
@@ -298,11 +312,11 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_result(result: Any, *, as_json: bool = False) -> None:
+def _print_result(result: Any, *, as_json: bool = False, **others: Any) -> None:
     text = result.text()
     if as_json:
         text = json.dumps(
-            result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False
+            result.to_dict() | others, indent=2, ensure_ascii=False, allow_nan=False
         )
     sys.stdout.write(f"{text}\n")
 
@@ -346,7 +360,7 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
     from kit.diagnosis.inside import assumed_preprocessing
 
     load = partial(kit.Classifier.load, model, class_names=options.classes)
-    if options.preprocessing is not None:
+    if options.preprocessing:
         file = Path(options.preprocessing)
         # Of a file that cannot be read, `from_config` says what it should have been.
         text = file.read_text("utf-8", "replace") if file.is_file() else ""
@@ -354,9 +368,9 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
             preprocessing = kit.Preprocessing.from_json(text)
             return load(preprocessing=preprocessing)
         preprocessing = kit.Preprocessing.from_config(file)
-    elif options.application is not None:
+    elif options.application:
         preprocessing = kit.Preprocessing.for_application(options.application)
-    elif options.scaling is not None:
+    elif options.scaling:
         preprocessing = kit.Preprocessing(scaling=options.scaling)
     else:
         opened = store.read_model(model)
@@ -371,10 +385,10 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
         )
     classifier = load()
     usual = assumed_preprocessing(classifier)
-    if options.scaling is not None:
+    if options.scaling:
         return classifier.using(usual.replace(scaling=preprocessing.scaling))
     size = preprocessing.size
-    if options.application is not None:
+    if options.application:
         size = fitted(preprocessing, classifier.input_shape).size or size
     return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 

@@ -30,6 +30,7 @@ def test_a_correct_pipeline_with_labels_is_clean(capsys):
     # Names, none, and places in the list of classes.
     assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105,388"]) == 0
     printed = capsys.readouterr().out
+    assert re.match(r"image +predicted .*\ncat\.jpg +Egyptian cat +\d", printed)
     assert "Nothing wrong found." in printed
 
 
@@ -58,7 +59,11 @@ def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
         main(["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice), "--json"])
         == 1
     )
-    assert json.loads(capsys.readouterr().out)["cause"] == "double_scaling"
+    told = json.loads(capsys.readouterr().out)
+    assert told["cause"] == "double_scaling"
+    classifier = kit.Classifier.load(SMALL, preprocessing=steps)
+    (top,) = classifier.predict(PICTURES[0]).top()
+    assert told["predictions"] == [["cat.jpg", [*map(list, top)]]]
 
 
 def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
@@ -94,6 +99,14 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
     assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
     finding = json.loads(capsys.readouterr().out)["findings"][0]
     assert finding["fix"]["preprocessing"]["size"] == [299, 299]
+    # Where predictions are no numbers, none are printed.
+    no_number = imported_keras().initializers.Constant(float("nan"))
+    last[-1] = layers.Dense(3, bias_initializer=no_number)
+    stacked((32, 32, 3), *last).save(plain)
+    assert main(["diagnose", plain, PICTURES[0], *given]) == 1
+    assert re.match(
+        r"plain on 1 image: .*\nCause: diverged_training", capsys.readouterr().out
+    )
 
 
 def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
@@ -241,7 +254,7 @@ def test_a_crash_is_no_result(monkeypatch, capsys):
 def test_details_print_the_fix_once_as_code_that_runs(capsys):
     wrong = ["--scaling", "0..1", "--details"]
     assert main(["diagnose", MODEL, *PICTURES[:2], *wrong]) == 1
-    _title, *details = capsys.readouterr().out.splitlines()
+    _head, _cat, _otter, _title, *details = capsys.readouterr().out.splitlines()
     assert "wrong_range: named" in details[1]
     (code,) = [line.strip() for line in details if "classifier.using" in line]
     classifier = kit.Classifier.load(MODEL)

@@ -76,8 +76,10 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
     target = Path(new)
     parent = target.resolve().parent
     if target.suffix != ".keras" or target.exists() or not parent.is_dir():
+        existing = "the existing " if target.exists() else ""
         raise ValueError(
-            f"Expected a new file ….keras in a folder that is there, received {str(new)!r}"
+            f"Expected a new file ….keras in a folder that is there, received {existing}{str(new)!r};"
+            " name another"
         )
     with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)

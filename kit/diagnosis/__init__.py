@@ -49,6 +49,7 @@ from kit.diagnosis.finding import (
     any_named,
     fix_from,
     ranked,
+    using,
     words_of_changes,
 )
 from kit.diagnosis.image_causes import (
@@ -272,15 +273,17 @@ class Investigation:
         no_fault = self.searched.decided and all_ruled_out and not doubtful
         # A report prints the first two, and its headline depends on `ALL_CORRECT` and `UNLABELLED`.
         notes = [*self.searched.notes, *self.doubts]
+        declared = self.declared or self.in_use
+        declared_code = ""
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
                 without = "without your code, " if self.difference else ""
                 notes.insert(0, f"{without}{ALL_CORRECT}")
-            stated = words_of_changes(self.in_use, self.declared or self.in_use)
-            if stated and not self.difference:
-                notes.insert(0, f"the model file says: {stated}")
+            if stated := words_of_changes(self.in_use, declared):
+                notes.insert(0, f"the model says: {stated}")
+                declared_code = using("", declared).code
         source = self.classifier.source
-        if source is not None and source.network is not None:
+        if source and source.network:
             notes.append(_UNREAD_NOTE)
         if no_fault and (self.labels < 0).all():
             # Nothing says then whether the predictions are correct.
@@ -295,6 +298,7 @@ class Investigation:
             sensitivity=self.sensitivity,
             judged_by=self.searched.judged_by,
             difference=self.difference,
+            declared_code=declared_code,
             asked=(self.classifier, self.photos, self.labels),
         )
 
@@ -304,7 +308,7 @@ def fixed_preprocessings(findings: Iterable[Finding]) -> list[Preprocessing]:
     return [
         finding.fix.preprocessing
         for finding in findings
-        if finding.verdict == "named" and finding.fix.preprocessing is not None
+        if finding.verdict == "named" and finding.fix.preprocessing
     ]
 
 
@@ -363,7 +367,7 @@ def certain_checks(
     in_use = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
     diverged = check_nan(weights)
-    if diverged is not None:
+    if diverged:
         return (diverged,)
     layers = layers_of(config)
     tensors = np.concatenate(

@@ -307,7 +307,7 @@ class _Search:
         tensor = self.second.preprocessing.apply(self.photos[0])
         if not sound and not self.second.recorded:
             random_finding = check_determinism(self.second, tensor)
-            if random_finding is not None:
+            if random_finding:
                 # Nothing undoes it: all of the difference is left, a share of 1.
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._causes_simplest_first(also_in_inputs=not sound)

@@ -117,7 +117,7 @@ def conclude(
     cost: float | None = None,  # share of the predictions that the fix changes
 ) -> Finding:
     """Return a finding, named if it is sure, whose fix is advice, and code or the fixed preprocessing."""
-    fix = Fix(advice, code) if fixed is None else using(advice, fixed)
+    fix = using(advice, fixed) if fixed else Fix(advice, code)
     return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fix)
 
 

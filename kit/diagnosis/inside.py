@@ -189,7 +189,7 @@ def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
     What the network itself tells counts: the sides and channels of its input, channels that come first, and
     the range that it expects where it scales inside. Open sides are taken to be `USUAL_SIDE`.
     """
-    if classifier.preprocessing is not None:
+    if classifier.preprocessing:
         return classifier.preprocessing
     config, weights = architecture_and_weights(classifier)
     # What most networks expect that do not scale inside, or do not tell.

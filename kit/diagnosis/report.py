@@ -40,8 +40,9 @@ class Diagnosis(Result):
         answers, but for what is `undecided`. Not clean and nothing named means that the cause cannot be told.
     preprocessing, notes, judged_by
         The one in use; what limits the answer, and what there was to judge by, in words.
-    difference
-        How a person's own function differs from the classifier's preprocessing, in words.
+    difference, declared_code
+        How a person's own function differs from the classifier's preprocessing, in words; and where no cause
+        is named, code that does what the classifier's preprocessing, or that of its file, does otherwise.
     sensitivity
         What small changes, which no evidence singles out, do to the predictions.
     asked
@@ -57,6 +58,7 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     judged_by: str = ""
     difference: str = ""
+    declared_code: str = ""
     asked: tuple[Classifier, Photos, Int64] | None = field(
         default=None, repr=False, compare=False
     )
@@ -79,7 +81,7 @@ class Diagnosis(Result):
     @property
     def conclusion(self) -> str:
         """What it comes to, in a few words."""
-        if self.best is not None:
+        if self.best:
             return f"the cause is {self.best.cause}"
         if self.clean:
             return "nothing wrong found"
@@ -92,7 +94,7 @@ class Diagnosis(Result):
         """How the pipeline in use differs from training, the cause first, or what else was found."""
         best = self._best_or_empty
         fixed = best.fix.preprocessing
-        if self.preprocessing is not None and fixed is not None:
+        if self.preprocessing and fixed:
             sentences = contrasts(self.preprocessing, fixed)
             cause_steps = [step.name for step in CHOICES if best.cause in step.causes]
             cause_first = sorted(sentences, key=lambda name: name not in cause_steps)
@@ -113,7 +115,7 @@ class Diagnosis(Result):
     @property
     def how_sure(self) -> str:
         """What is named, and how many measurements are for and against it; empty where nothing is named."""
-        if self.best is None:
+        if not self.best:
             return ""
         named = " and ".join(finding.cause for finding in self._with_verdict("named"))
         verdicts_of_evidence = [evidence.supports for evidence in self.best.evidence]
@@ -171,11 +173,11 @@ class Diagnosis(Result):
     def fix(self) -> Preprocessing:
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
         best = self.best
-        if best is None:
+        if not best:
             raise ValueError(
                 f"Expected a named cause, received {self.verdict!r}; print the diagnosis"
             )
-        if best.fix.preprocessing is None:
+        if not best.fix.preprocessing:
             raise ValueError(
                 f"Expected a cause in the preprocessing, received {best.cause!r}: {best.fix.text}"
             )
@@ -183,8 +185,8 @@ class Diagnosis(Result):
 
     @property
     def fix_code(self) -> str:
-        """The code of the best finding's fix; empty where there is none."""
-        return self._best_or_empty.fix.code
+        """The code of the best finding's fix, or else `declared_code`."""
+        return self._best_or_empty.fix.code or self.declared_code
 
     def pin(
         self,
@@ -198,7 +200,7 @@ class Diagnosis(Result):
         Where a preprocessing is named, the cases expect a classifier that uses its fix: until then they fail.
         Images without a label are expected to be `expect`, by default what is predicted with the fix.
         """
-        if self.asked is None:
+        if not self.asked:
             raise ValueError(
                 "Expected a diagnosis from kit.diagnose, received one made by hand"
             )
@@ -251,7 +253,7 @@ class Diagnosis(Result):
         yield Heading(self.title)
         words = "Possible"
         notes = self.notes[:2]
-        if self.best is not None:
+        if self.best:
             yield self.how_sure
             yield f"Fix: {self.best.fix.text or 'none is known.'}"
             words = "Also possible"
@@ -370,7 +372,7 @@ class Compared(Result):
         yield repr(self)
         if self.prepared:
             yield f"The second prepares images differently: {self.prepared}."
-        if (accuracy := self.accuracy) is not None:
+        if accuracy := self.accuracy:
             shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
             only = (
                 f"only before {accuracy.only_first}, only after {accuracy.only_second}"

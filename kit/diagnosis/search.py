@@ -151,9 +151,6 @@ def search(grounds: Grounds) -> Search:
             notes.append(
                 f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
             )
-    elif doubtful and doubtful[0].summary == _PREPROCESSING_OR_LIGHT:
-        # It says itself what is missing.
-        notes.append(_PREPROCESSING_OR_LIGHT)
     elif not grounds.judges_every_step and (doubtful or not can_clear):
         notes.append(_TOO_LITTLE_KNOWN_NOTE)
     nothing_else = finds_usual and can_clear and not (doubtful or undecided)
@@ -198,7 +195,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
 def is_unfounded(grounds: Grounds, finding: Finding) -> bool:
     """Whether evidence forbids the fix of what a check has named, or lacks for what it has by predictions."""
     fixed_preprocessing = finding.fix.preprocessing
-    if fixed_preprocessing is None:
+    if not fixed_preprocessing:
         return False
     candidate = Candidate(fixed_preprocessing, step="", cause=finding.cause)
     if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [candidate])]:
@@ -237,15 +234,15 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
         ]
         scores = with_unlisted_scaling(grounds, scores)
         finding = best_finding(grounds, scores)
-        if finding is None or finding.verdict != "named":
-            doubtful = [] if finding is None else [finding]
+        if not finding or finding.verdict != "named":
+            doubtful = [finding] if finding else []
             return _Faults(named, doubtful, grounds.in_use)
         named.append(finding)
         best = scores[0].candidate
         steps_fixed.add(best.step)
         grounds = grounds.with_in_use(best.preprocessing)
         # What cannot be told from a rival is no ground to search on from.
-        if finding.fix.preprocessing is None:
+        if not finding.fix.preprocessing:
             break
     return _Faults(named, [], grounds.in_use)
 
@@ -309,7 +306,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     else:
         summary = _SEES_AS_TRAINED if is_sure else _CLOSER_TO_TRAINING
     best_fix = _best_fix(grounds, best_score, scores)
-    if is_sure and best_fix.preprocessing is None:
+    if is_sure and not best_fix.preprocessing:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
         # Only how the code in use is, since what is right cannot be told.
         in_use_words, _, _ = sentences.partition(";")
@@ -421,7 +418,7 @@ def _most_doubtful_lead(best: Score, scores: Scores) -> Evidence | None:
         key=lambda rival: rival.gain + needed(rival),
         default=None,
     )
-    if rival is None:
+    if not rival:
         return None
     lead = best.gain - rival.gain
     text = f"lead over {rival.candidate.cause}, the next cause, in nats"
@@ -500,7 +497,7 @@ def other_findings(
             by_cause[cause] = Finding(
                 cause, "cannot_tell", _NO_EVIDENCE, evidence_of(score)
             )
-        elif previous is None:
+        elif not previous:
             by_cause[cause] = Finding(
                 cause, "ruled_out", exclusion_words, evidence_of(score)
             )

@@ -143,7 +143,7 @@ class View:
 
     def with_heat_map(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""
-        if self.heat is None:
+        if not self.heat:
             return picture
         return replace(self.heat, picture=picture).overlay
 
@@ -224,7 +224,7 @@ class Bench:
 
     def view(self, entry: Entry, settings: Settings) -> View:
         """Return the view of a photo, compared with its untouched one."""
-        if entry.reference is None:
+        if not entry.reference:
             entry.reference = self.look(entry, neutral(settings["photo"]))
         neutral_settings = entry.reference.settings
         if settings == neutral_settings:

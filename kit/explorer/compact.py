@@ -44,7 +44,7 @@ def _checked_network(bench: Bench) -> bytes:
         raise PageError(f"this network has more than {LARGEST / 1e6:.0f} MB")
     if None in compiled.input_shape or bench.usual_preprocessing.size is None:
         raise PageError("this network takes images of any size")
-    if bench.novelty is not None:
+    if bench.novelty:
         raise PageError("this model tells images of none of its classes")
     if bench.usual_preprocessing.filter not in page.FILTERS:
         raise PageError(f"pages do not resize by {bench.usual_preprocessing.filter}")

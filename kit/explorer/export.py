@@ -37,7 +37,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.resizing import PILLOW
-from kit.regression.cases import write_file
+from kit.regression.cases import make_folder, write_file
 from kit.robustness.heatmap import COLD, COVER, HOT
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
@@ -99,6 +99,7 @@ def write(
     # A path such as cat.jpg would replace a photo.
     if path.suffix.lower() != ".html":
         raise ValueError(f"Expected a page.html to write, received {str(path)!r}")
+    make_folder(path)
     reason_for_table = ""
     try:
         page_parts = network_parts(contents, exact_weights=exact_weights)
@@ -358,7 +359,7 @@ def document(
         title=escape(title or name),
         text=escape(text),
         name=escape(name),
-        digest="" if source is None else f", SHA-256 {source.digest}",
+        digest=f", SHA-256 {source.digest}" if source else "",
         note=escape(note + WHY_NOTE),
         data="\n".join(f'<script type="text/plain">{part}</script>' for part in parts),
     )

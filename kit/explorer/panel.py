@@ -75,7 +75,7 @@ def panel(
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
     panel_notes = list(classifier.early_notes)
-    if classifier.preprocessing is None:
+    if not classifier.preprocessing:
         panel_notes.append(
             f"assumed here: {'; '.join(bench.usual_preprocessing.describe())}"
         )

@@ -113,7 +113,7 @@ def answer_of(view: View) -> Answer:
         state = "wrong" if view.wrong else "right"
         mark = WORDS[state].format(label=label)
     note = ""
-    if view.reference is not None:
+    if view.reference:
         note = WORDS["original"].format(before=prediction_text(view.reference))
     share = percent(view.probabilities[view.top])
     if view.novel:
@@ -138,7 +138,7 @@ def verdict(answer: Answer) -> str:
 
 def usual_preparation(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
-    if classifier.preprocessing is None:
+    if not classifier.preprocessing:
         # See `assumed_preprocessing`.
         return "as assumed"
     if is_prepared_as_in_training(classifier):

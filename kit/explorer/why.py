@@ -111,9 +111,7 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     reason = _reason("")
     image_buffers: list[bytes] = []
     # Where the prediction stays spoilt without the mistakes, another change is to blame.
-    if view_as_trained is not None and not (
-        is_spoilt(view) and is_spoilt(view_as_trained)
-    ):
+    if view_as_trained and not (is_spoilt(view) and is_spoilt(view_as_trained)):
         reason, image_buffers = _preprocessing_reason(
             view, view_as_trained, without_mistakes
         )
@@ -173,11 +171,16 @@ def _changes_reason(
     # It matters most, even where undoing it is not enough.
     first = changes_made[0]
     after = first.without
+    # A step that is done otherwise than in code that may be wrong itself may be right.
+    can_blame_steps = view.label is not None or is_prepared_as_in_training(
+        view.bench.classifier
+    )
     guilty = {
         "perturbation" if key in PARAMETERS else key
         for change in changes_made
         if change.restores
         for key in change.keys
+        if key in PARAMETERS or can_blame_steps
     }
     undo_words = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
     reason |= {
@@ -259,7 +262,7 @@ def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
     return diagnose(
         view.bench.classifier.using(view.preprocessing),
         [view.photo],  # after the perturbation
-        None if view.label is None else [view.label],
+        [view.label],
         progress=progress,
     )
 
@@ -286,7 +289,7 @@ def _best_reason(
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
     fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if fixed is not None:
+    if fixed:
         # Nothing is left to apply where the fix is on.
         settings_to_apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
         if _only_undoes_choices(view, fixed):
@@ -298,7 +301,7 @@ def _best_reason(
         after = _view_with(view, fixed)
         return _preprocessing_reason(view, after, settings_to_apply)
     in_image = None if is_spoilt(view) else _reason_in_image(diagnosis, view)
-    return answer_from_changes if in_image is None else (in_image, [])
+    return (in_image, []) if in_image else answer_from_changes
 
 
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
@@ -307,7 +310,7 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     if view.effective_changes and not view.wrong:
         return None
     best = diagnosis.best
-    if best is not None:
+    if best:
         return _reason(diagnosis.headline, plain(best.fix.text))
     for finding in diagnosis.findings:
         if view.wrong and finding.verdict == "possible":

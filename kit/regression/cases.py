@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Self
 from unicodedata import normalize
 
@@ -325,10 +326,16 @@ def photo_of(folder: AnyPath, case: Case) -> Photo:
     return photo
 
 
-def write_file(target: Path, data: bytes) -> None:
-    """Write a file in one step, over the one that is there; its folder is made."""
+def make_folder(target: Path) -> None:
+    """Make the folder of a file, and write there for a moment, before anything is computed for that file."""
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=target.parent).close()
+
+
+def write_file(target: Path, data: bytes) -> None:
+    """Write a file in one step, over the one that is there; its folder is made."""
+    make_folder(target)
     with replacing(target) as stream:
         stream.write(data)
 
@@ -371,7 +378,8 @@ def pin(
     preprocessing
         None, or one that equals it, for the classifier's own, whatever that will be then.
     name
-        Of the file; by default of the image and what it is about. A number is added to one that exists.
+        Of the file; by default of the image and what it is about. A number is added to that of another case;
+        an equal one stays as it is.
 
     Raises
     ------
@@ -380,7 +388,7 @@ def pin(
     """
     check_first(classifier)
     opened = without_metadata(load_image(photo))
-    steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
+    steps = preprocessing or known_preprocessing(classifier)
     row, observed = observe(classifier, opened, perturbation, steps)
     names = classifier.class_names
     classes = _expected_names(
@@ -429,7 +437,7 @@ def _expected_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _write_new_case(folder: Path, case: Case, file: bytes) -> Path:
-    """Write an image, and its case under a name that is free, and return the path of the case."""
+    """Write an image and, where there is no equal case, its case under a free name; return the path."""
     write_file(file_in_folder(folder, case.picture), file)
     name = case.name
     attempt = 1
@@ -444,5 +452,8 @@ def _write_new_case(folder: Path, case: Case, file: bytes) -> Path:
                 path.unlink()
                 raise
             return path
+        with suppress(ValueError):  # of a file that is no case
+            if replace(read_case(path), name=case.name) == case:
+                return path
         attempt += 1
         name = f"{case.name}-{attempt}"

@@ -89,7 +89,7 @@ class Checked:
         verb = _WORDS[self.state]
         if self.moved:
             verb = verb.upper()
-        if self.case is None:
+        if not self.case:
             return f"{verb}: {self.message}"
         before, probability = self.case.observed.top
         clauses = [before]
@@ -174,11 +174,13 @@ class CheckedCases(Rows):
             test = ET.SubElement(
                 suite, "testcase", classname="cases", name=printable(case.name)
             )
+            words = printable(case.words)
             if case.moved:
-                words = printable(case.words)
                 ET.SubElement(test, "failure", message=words).text = _ADVICE.get(
                     case.state
                 )
+            else:
+                ET.SubElement(test, "system-out").text = words
         return ET.tostring(suite, encoding="unicode") + "\n"
 
     __repr__ = Rows.__str__
@@ -349,7 +351,7 @@ class _Rerun:
 
     def fault_words(self) -> str:
         """Say whether the fault that a case keeps, if there is one, still goes wrong."""
-        if self.case.fault is None:
+        if not self.case.fault:
             return ""
         with suppress(TypeError, ValueError):  # this network may not take it
             predictions = self.predict(self.case.fault)

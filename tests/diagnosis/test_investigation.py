@@ -113,7 +113,7 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert other.headline == "it differs"
     # So is what the file says otherwise.
     (said, _) = replace(case, declared=USED).diagnosis().notes
-    assert said == "the model file says: leave out polarity (inverted)"
+    assert said == "the model says: leave out polarity (inverted)"
     assert investigation().diagnosis().notes == (UNLABELLED,)
     assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
 

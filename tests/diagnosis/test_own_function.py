@@ -286,6 +286,10 @@ def test_the_fix_of_a_function_holds_all_that_differs_from_a_known_preprocessing
     # Of a bundled model, whose file says it, without code, too.
     settings = kit.Preprocessing((224, 224), filter="cv2_linear", scaling="0..1")
     assert kit.diagnose(CLASSIFIER.using(settings), PHOTOS).fix() == RIGHT
+    # Where no cause is named, too.
+    found = kit.diagnose(CLASSIFIER, PHOTOS[0], preprocess=scaled)
+    code = f"classifier = classifier.using({RIGHT.to_code()})"
+    assert (found.best, found.fix_code) == (None, code)
     # Not what evidence speaks against.
     wrong = CLASSIFIER.using(RIGHT.replace(channels="bgr"))
     found = kit.diagnose(wrong, PHOTOS, preprocess=by_255)

@@ -218,6 +218,11 @@ def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_f
         "Your code resizes with the filter nearest; this model was trained with bicubic."
     )
     assert because["apply"] == {"filter": ""}
+    # Without a label, a step that is done otherwise may be right, as these channels are.
+    wrong.settings = {"photo": "toucan.jpg", "channels": "channels_swapped"}
+    for label, guilty in ((None, []), (wrong.view.untouched.top, ["channels"])):
+        own, _ = why.because(replace(wrong.view, label=label), wrong._view_of)
+        assert (own["apply"], own["guilty"]) == ({"channels": ""}, guilty)
 
 
 def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(

@@ -76,10 +76,13 @@ test("where nothing is known of training, a step that was chosen is a change as 
   const unknown = new Texts({ ...panel, asInTraining: false });
   const state = states.find(({ changes }) => changes.scaling && Object.keys(changes).length === 1);
   const reasons = new Reasons(unknown, viewOf(state), untouched, "");
-  const [{ headline, button, fixed }] = await reasons.explained(look);
+  const [{ headline, button, fixed, guilty }] = await reasons.explained(look);
   assert.match(headline, /^Without “Scaling: .*”: tabby, 60.0 %\.$/);
+  assert.deepEqual(guilty, [], "it may be right");
   assert.match(button, /^Undo “Scaling: /);
   assert.match(fixed.title, /^Without “Scaling: /);
+  const labelled = new Reasons(unknown, viewOf(state), untouched, panel.classes[281]);
+  assert.deepEqual((await labelled.explained(look))[0].guilty, ["scaling"]);
 });
 
 test("another class is for the worse, however little its probability has fallen, and so is half of it", async () => {

@@ -211,20 +211,28 @@ def test_a_folder_has_the_cases_and_each_image_once(cases, four):
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
     names = [
-        kit.pin(tmp_path, fashion, clothes[0], name="Strange: näme/../x").name
-        for _ in range(3)
+        kit.pin(
+            tmp_path, fashion, clothes[0], name="Strange: näme/../x", note=note
+        ).name
+        for note in "abcab"
     ]
     assert names == [
         "strange-näme-x.json",
         "strange-näme-x-2.json",
         "strange-näme-x-3.json",
+        # The same image with all that is said of it is there already.
+        "strange-näme-x.json",
+        "strange-näme-x-2.json",
     ]
     (picture,) = (tmp_path / "pictures").iterdir()
     assert picture.suffix == ".png"
     with ThreadPoolExecutor(4) as threads:
         list(
             threads.map(
-                lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)
+                lambda note: kit.pin(
+                    tmp_path, fashion, clothes[0], name="same", note=note
+                ),
+                "abcdefghijkl",
             )
         )
     assert len(folders.case_files(tmp_path)) == 15, "none takes the place of another"

@@ -413,7 +413,8 @@ XML = """\
 <failure message="CHANGED: was class 0 0.900, is class 1 0.568; a probability changed by 0.300;\
  a&quot;&lt;b&gt;?&amp;">\
 Correct what is named, or accept a change that is meant: update=True, or --update.</failure>\
-</testcase><testcase classname="cases" name="c" />\
+</testcase><testcase classname="cases" name="c">\
+<system-out>passed: class 0; a"&lt;b&gt;?&amp;</system-out></testcase>\
 <testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn" />\
 </testcase></testsuite>
 """
@@ -424,7 +425,11 @@ def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     torn = Checked("d", "unusable", message="torn")
     result = CheckedCases(
         strange,
-        (red(strange, message=strange), Checked("c", "holds", case(1.0)), torn),
+        (
+            red(strange, message=strange),
+            Checked("c", "holds", case(1.0), message=strange),
+            torn,
+        ),
     )
     assert result.junit() == XML
     assert "<b>" not in result._repr_html_()

@@ -46,6 +46,9 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     assert main(["pin", LITE, CAT, "--expect", "Egyptian cat", *given]) == 0
     path, told = capsys.readouterr().out.rsplit(": ", 1)
     assert re.fullmatch(r"Egyptian cat, 0\.\d{3}, as expected\n", told)
+    assert main(["pin", LITE, CAT, "--expect", "Egyptian cat", *given]) == 0
+    again = f"{path}: {told[:-1]}, pinned already\n"
+    assert capsys.readouterr().out == again
     case = folders.read_case(Path(path))
     assert (case.note, case.expected) == ("seen in the field", ("Egyptian cat",))
     assert main(["verify", LITE, cases, "--scaling", "lite"]) == 0
@@ -152,7 +155,7 @@ def test_two_models_are_compared_on_images_of_which_one_is_enough(
     for path, place in zip(pictures, (changed.argmin(), changed.argmax()), strict=True):
         Image.fromarray(clothes[place].pixels).save(path)
     assert main(["compare", MODEL, MODEL, *pictures]) == 0
-    assert "0 of 2 " in capsys.readouterr().out
+    assert f"0 of 2 predictions change from {MODEL} to" in capsys.readouterr().out
     names = f"{fashion.class_names[9]},{fashion.class_names[4]}"
     assert main(["compare", MODEL, EARLY, *pictures, "--labels", names]) == 1
     printed = capsys.readouterr().out

@@ -19,11 +19,10 @@ export class Reasons {
     const isKnown = this.texts.asInTraining;
     const prepared = fixed && isKnown && !(this.spoilt && this.#isSpoilt(fixed)) ? fixed : null;
     const after = prepared ?? (this.spoilt ? changes[0]?.other : changes.length && this.untouched);
-    let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
-    if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes) };
-    else if (after) reason = { ...reason, ...this.#own(changes, after) };
+    const none = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
+    const said = prepared ? this.#prepared(prepared, mistakes) : after && this.#own(changes, after);
     const lines = changes.length > 1 ? changes.map((change) => capital(this.#clause(change))) : [];
-    return [{ ...reason, lines }, after];
+    return [{ ...none, ...said, lines }, after];
   }
 
   /** Whether changes changed the prediction for the worse, or took much of its probability. */
@@ -85,13 +84,14 @@ export class Reasons {
 
   /** What one's own changes did; the first of them is the one to undo. */
   #own(changes, after) {
-    const { words } = this;
+    const { words, texts } = this;
     const headline = this.#done(changes);
     if (!this.spoilt)
       return { headline, advice: words.harmless, ...this.#beside(after, words.title) };
     const [first] = changes;
     const guilty = changes.filter(({ regains }) => regains).flatMap(({ keys }) => keys);
-    const chips = guilty.map((key) => (this.texts.chips.has(key) ? key : "perturbation"));
+    const step = (key) => (this.label || texts.asInTraining ? key : []); // else it may be right
+    const chips = guilty.flatMap((key) => (texts.chips.has(key) ? step(key) : "perturbation"));
     return {
       headline,
       button: filled(first.keys.length > 1 ? words.undo_all : words.undo, first),
