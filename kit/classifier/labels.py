@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kit._arrays import Float64, Floats, Int64
 from kit._checking import meant, printable, whole
 
-Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
+Labels = Sequence[int | str | None] | npt.NDArray[np.number]
 
 
 ClassNames = Iterable[str] | Mapping[str, int] | Mapping[int, str]
@@ -74,8 +74,9 @@ def class_indices(
     ----------
     labels
         Index or name of a class for each image, None where it is not known; None if none is. A text of digits
-        that is no name is an index. One image may have its label alone, without a list. A name that several
-        classes share stands for the first. "folders" stands for the names of the folders that have them.
+        that is no name is an index. Rows may be one-hot. One image may have its label alone, without a list.
+        A name that several classes share stands for the first. "folders" stands for the names of the folders
+        that have them.
     class_names, images
         All classes in order, and the images: photos or pictures, where folders tell their classes.
 
@@ -92,6 +93,10 @@ def class_indices(
             _labels_of_folders(images, class_names) if labels == FOLDERS else (labels,)
         )
     given: Any = labels
+    if np.shape(given) == (count, len(class_names)):
+        marks = np.asarray(given) == 1
+        if np.array_equal(marks, given) and (marks.sum(axis=1) == 1).all():
+            given = marks.argmax(axis=1)
     shape_given = np.shape(given)
     if shape_given != (count,):
         shape = f"the shape {shape_given}; is it a tensor=, or a function preprocess=?"

@@ -3,8 +3,10 @@
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -93,11 +95,34 @@ def _compile(
     opened: Archive, steps: Preprocessing | None, early: Early, late: Future[Compiled]
 ) -> None:
     try:
-        compiled = compile_apart(opened, steps, early)
-        keep(opened, compiled)
+        with _alone(opened):
+            if network := _known(opened):
+                compiled = network.compiled
+            else:
+                compiled = compile_apart(opened, steps, early)
+                keep(opened, compiled)
         late.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
         late.set_exception(error)
+
+
+@contextmanager
+def _alone(opened: Archive) -> Iterator[None]:
+    """Wait until no other process or thread compiles this network; where there are no locks, without."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            path = _made_cache_folder() / f"{opened.digest}.lock"
+            file = stack.enter_context(path.open("ab"))
+            # Who waits for it then finds what is kept.
+            stack.callback(path.unlink, missing_ok=True)
+            for _ in range(10 * SECONDS):
+                with suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.1)
+        yield
 
 
 def compile_apart(
@@ -181,14 +206,19 @@ def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
         if not _has_registered_code(opened):
-            folder = cache_folder()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = _made_cache_folder()
             compiled.write(folder / f"{opened.digest}.zip")
             # By names that nobody else gives, should the folder be a link to another.
             entries = folder.glob("[0-9a-f]" * 64 + ".zip")
             oldest_first = sorted(entries, key=os.path.getmtime)
             for entry in oldest_first[:-CACHED]:
                 entry.unlink()
+
+
+def _made_cache_folder() -> Path:
+    folder = cache_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def check_saved_as(target: Path, network: Network) -> None:

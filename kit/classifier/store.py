@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -39,7 +40,6 @@ SHIPPED = (".tflite", ".onnx")
 """Formats of networks that are run as they are."""
 _SAVED_MODEL = "saved_model.pb"
 _POINTER = b"version https://git-lfs"
-"""Begins what Git leaves of a large file that it has not fetched."""
 _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
@@ -217,12 +217,17 @@ def local_file(path: AnyPath) -> Path:
         raise FileNotFoundError(
             f"Expected an existing local model file, received {kind}{str(path)!r}; check it"
         )
+    check_fetched("a model file", file)
+    return file
+
+
+def check_fetched(what: str, file: Path) -> None:
+    """Raise a ValueError for what Git leaves of a large file that it has not fetched."""
     with file.open("rb") as stream:
         if stream.read(len(_POINTER)) == _POINTER:
             raise ValueError(
-                f"Expected a model file, received {file.name!r}, a Git LFS pointer; run git lfs pull"
+                f"Expected {what}, received {file.name!r}, a Git LFS pointer; run git lfs pull"
             )
-    return file
 
 
 def _model_file(path: AnyPath) -> Path:
@@ -381,6 +386,11 @@ def replacing(target: AnyPath) -> Iterator[Any]:
     """
     file = Path(target).resolve()
     draft = file.with_name(f".kit-draft-{secrets.token_hex(4)}")
+    # Of processes that were killed; what is less than a day old may still be written.
+    for left in file.parent.glob(".kit-draft-*"):
+        with suppress(OSError):
+            if left.lstat().st_mtime < time.time() - 86400:
+                left.unlink()
     with one_line_errors(file):
         stream = draft.open("xb")
         try:

@@ -26,7 +26,7 @@ from kit._checking import (
 )
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
-from kit.classifier.store import one_line_errors, replacing
+from kit.classifier.store import check_fetched, one_line_errors, replacing
 from kit.images.metadata import without_metadata
 from kit.images.photo import Photo, Source, load_image
 from kit.perturbation import Perturbation
@@ -296,6 +296,7 @@ def _case_bytes(path: Path) -> bytes:
         raise ValueError(
             f"Expected a file of at most {_LARGEST} bytes, received another"
         )
+    check_fetched("a case", path)
     content = path.read_bytes()
     # No line of JSON begins so.
     if b"\n=======" in content:

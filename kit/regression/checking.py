@@ -206,8 +206,8 @@ def check_cases(
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
-        A folder for an image of each case that changed: what the model sees with the settings of then and
-        with those of now, side by side.
+        A folder for an image of each case that changed: what the model sees with the settings of then, with
+        those of now, and four times the difference, side by side.
     update
         Whether what changed is accepted: its case is written again with the present prediction. A case whose
         expectation held, and does not any more, stays red.
@@ -393,11 +393,13 @@ class _Rerun:
         return replace(checked, state="accepted", message=words)
 
     def write_artefact(self, folder: Path) -> None:
-        """Write what the model sees with the settings of then and of now, side by side."""
+        """Write what the model sees with the settings of then, of now, and the difference, side by side."""
         # Settings of then may not run any more, or give other channels or sizes.
         with suppress(ValueError):
-            images = [*map(self.model_input, (self.steps_before, self.steps))]
-            picture = encoded(np.hstack(images))
+            then, now = map(self.model_input, (self.steps_before, self.steps))
+            # Four times, so that a level or two can be seen.
+            difference = (4 * np.abs(then.astype(int) - now)).clip(0, 255)
+            picture = encoded(np.hstack([then, now, difference.astype(np.uint8)]))
             folders.write_file(folder / f"{self.case.name}.png", picture)
 
     def model_input(self, steps: Preprocessing) -> Pixels:

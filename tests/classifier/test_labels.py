@@ -20,6 +20,7 @@ def test_labels_are_indices_names_or_unknown():
     )
     assert class_indices(np.array([0, 3]), NAMES, range(2)) == (0, 3)
     assert class_indices(None, NAMES, range(2)) == (None, None)
+    assert class_indices(np.eye(5)[[4, 1]], NAMES, range(2)) == (4, 1)  # one-hot
     # pandas has NaN where nothing is known; case and all but letters and digits count for nothing.
     assert class_indices([np.nan, "Dress!", "BAG"], NAMES, range(3)) == (None, 1, 2)
     # A name that two classes share stands for the first, and one may be a number.

@@ -333,9 +333,16 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
 @pytest.mark.skipif(
     os.name == "nt", reason="Windows keeps the files of users apart by itself"
 )
-def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, saved):
+def test_a_file_that_is_replaced_keeps_its_permissions_and_old_drafts_go(
+    tmp_path, saved
+):
     saved.chmod(0o600)
+    left, of_another = tmp_path / ".kit-draft-old", tmp_path / ".kit-draft-new"
+    for draft in (left, of_another):
+        draft.touch()
+    os.utime(left, (0, 0))
     store.write_model(saved, saved, CONTRACT)
+    assert [left.exists(), of_another.exists()] == [False, True]
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 

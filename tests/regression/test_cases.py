@@ -376,6 +376,9 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     (tmp_path / "a.json").write_text("{\n<<<<<<< HEAD\n=======\n>>>>>>> other\n}")
     with pytest.raises(ValueError, match=r"conflict markers; resolve the merge$"):
         folders.read_case(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(ValueError, match=r"a Git LFS pointer; run git lfs pull$"):
+        folders.read_case(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(ValueError, match=r"^a.json: Expected a case as a JSON object,"):
         folders.read_case(tmp_path / "a.json")

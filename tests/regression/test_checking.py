@@ -302,16 +302,20 @@ def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(
     assert not any("\n" in one.words for one in (*result.cases, *bare.cases))
 
 
-def test_then_and_now_lie_side_by_side(boot, fashion, inverted, tmp_path):
+def test_then_now_and_four_times_the_difference_lie_side_by_side(
+    boot, fashion, inverted, tmp_path
+):
     target = tmp_path / "kept"
     assert moved(boot, fashion, artefacts=target).holds
     assert not target.exists(), "where nothing moved there is nothing to see"
     moved(boot, inverted, artefacts=target)
-    then, now = np.hsplit(kit.load_image(target / "one.png").pixels.astype(int), 2)
+    picture = kit.load_image(target / "one.png").pixels.astype(int)
+    then, now, difference = np.hsplit(picture, 3)
     photo = folders.photo_of(boot, folders.read_case(boot / "one.json"))
     np.testing.assert_array_equal(
         then, fashion.preprocessing.image(fashion.tensor(photo))
     )
+    np.testing.assert_array_equal(difference, np.minimum(4 * abs(then - now), 255))
     assert np.abs(now - (255 - then)).mean() < 1, (
         "black and white are exchanged for all to see"
     )
