@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 from kit._arrays import Array, Float32, Floats, Indices
 from kit._reporting import Progress, Steps
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.engines import finite, probabilities, tempered
+from kit.classifier.engines import finite, is_quantised, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.finding import words_of_changes
-from kit.diagnosis.report import SOUND_CHANGE, Compared, Mover, is_sound
+from kit.diagnosis.report import CLOSE_CHANGE, SOUND_CHANGE, Compared, Mover, is_sound
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
@@ -104,7 +104,7 @@ def compare(
 
     Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
     the classes is undone, a fault of the preprocessing, or two, is done to the first, too. It is named only
-    if that removes the difference.
+    if that removes the difference; quantisation, if nothing does, both are close and its file has it.
 
     Parameters
     ----------
@@ -147,6 +147,13 @@ def compare(
         after=after.probabilities[most_changed],
     )
     cause = search.likely_cause(changes)
+    if (
+        cause is _NO_CAUSE
+        and SOUND_CHANGE < changes.mean() <= CLOSE_CHANGE
+        and isinstance(second, Classifier)
+        and is_quantised(second.network.about.data or b"")
+    ):
+        cause = _Cause(("quantisation",), remaining=1.0)
     used = first_form.preprocessing
     other = second_form.preprocessing
     pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
