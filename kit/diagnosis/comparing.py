@@ -77,6 +77,7 @@ class _Form:
     class_names: Sequence[str]
     preprocessing: Preprocessing
     recorded: bool = False
+    quantised: bool = False
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
@@ -147,13 +148,6 @@ def compare(
         after=after.probabilities[most_changed],
     )
     cause = search.likely_cause(changes)
-    if (
-        cause is _NO_CAUSE
-        and SOUND_CHANGE < changes.mean() <= CLOSE_CHANGE
-        and isinstance(second, Classifier)
-        and is_quantised(second.network.about.data or b"")
-    ):
-        cause = _Cause(("quantisation",), remaining=1.0)
     used = first_form.preprocessing
     other = second_form.preprocessing
     pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
@@ -218,6 +212,7 @@ def _form_of_second(
             function=partial(_calibrated, second),
             order=places_in_second,
             preprocessing=second.preprocessing or first.preprocessing,
+            quantised=is_quantised(second.network.about.data or b""),
         )
     if callable(second):
         name = getattr(second, "__name__", "the other form")
@@ -316,7 +311,11 @@ class _Search:
                 # Nothing undoes it: all of the difference is left, a share of 1.
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._causes_simplest_first(also_in_inputs=not sound)
-        return _proven_cause(_mean_largest_change(self.before, self.after), causes)
+        cause = _proven_cause(_mean_largest_change(self.before, self.after), causes)
+        is_close = SOUND_CHANGE < mean_change <= CLOSE_CHANGE
+        if self.second.quantised and is_close and cause is _NO_CAUSE:
+            return _Cause(("quantisation",), remaining=1.0)
+        return cause
 
     def _causes_simplest_first(self, *, also_in_inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
