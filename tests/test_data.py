@@ -43,6 +43,8 @@ def test_checksums_and_readme_list_every_file_as_it_is():
         checksum, file = line.split("  ")
         assert checksum in readme
         assert Path(file).name in readme
+    for path in (DATA.parent / "kit" / "explorer" / "page" / "vendor").iterdir():
+        assert f"| `{path.name}` | `{document.sha256(path)}` |" in readme
 
 
 def test_every_photograph_is_listed_with_its_author_its_source_and_a_free_licence():

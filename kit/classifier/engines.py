@@ -428,6 +428,16 @@ def is_lite(data: bytes) -> bool:
     return data[4:8] == b"TFL3"
 
 
+def is_quantised(data: bytes) -> bool:
+    """Whether a ``.tflite`` or ``.onnx`` file has numbers of few bits."""
+    if not is_lite(data):
+        return b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
+    from ai_edge_litert.interpreter import Interpreter
+
+    tensors = str(Interpreter(model_content=data).get_tensor_details())
+    return "int8'>" in tensors or "float16'>" in tensors  # as numpy writes its types
+
+
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
     values = int(np.prod(shape[1:]))

@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 from kit._arrays import Array, Float32, Floats, Indices
 from kit._reporting import Progress, Steps
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.engines import finite, probabilities, tempered
+from kit.classifier.engines import finite, is_quantised, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.finding import words_of_changes
-from kit.diagnosis.report import SOUND_CHANGE, Compared, Mover, is_sound
+from kit.diagnosis.report import CLOSE_CHANGE, SOUND_CHANGE, Compared, Mover, is_sound
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
@@ -77,6 +77,7 @@ class _Form:
     class_names: Sequence[str]
     preprocessing: Preprocessing
     recorded: bool = False
+    quantised: bool = False
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
@@ -105,7 +106,7 @@ def compare(
 
     Where predictions differ, the cause is looked for: another head or order of the classes is undone; by more
     than `SOUND_CHANGE`, a fault of the preprocessing, or two, is done to the first, too. It is named only if
-    that removes the difference.
+    that removes the difference; quantisation, if nothing does, both are close and its file has it.
 
     Parameters
     ----------
@@ -212,6 +213,7 @@ def _form_of_second(
             function=partial(_calibrated, second),
             order=places_in_second,
             preprocessing=second.preprocessing or first.preprocessing,
+            quantised=is_quantised(second.network.about.data or b""),
         )
     if callable(second):
         name = getattr(second, "__name__", "the other form")
@@ -311,7 +313,11 @@ class _Search:
                 # Nothing undoes it: all of the difference is left, a share of 1.
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._causes_simplest_first(also_in_inputs=not sound)
-        return _proven_cause(_mean_largest_change(self.before, self.after), causes)
+        cause = _proven_cause(_mean_largest_change(self.before, self.after), causes)
+        is_close = SOUND_CHANGE < mean_change <= CLOSE_CHANGE
+        if self.second.quantised and is_close and cause is _NO_CAUSE:
+            return _Cause(("quantisation",), remaining=1.0)
+        return cause
 
     def _causes_simplest_first(self, *, also_in_inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)

@@ -326,7 +326,7 @@ class Compared(Result):
         How many images there are, how many predicted classes change, and the mean over images of the
         largest difference of a probability, 0..1.
     cause
-        What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
+        What differs, if proven: causes as in `diagnose`, joined by "and", or quantisation; else empty.
     reproduced_by, left
         What makes both agree where it is done to the first, too, or to the classes of the second, in words,
         and the share of the difference that is left then, 0..1.

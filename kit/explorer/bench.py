@@ -278,6 +278,12 @@ def positions_ahead(positions: int | None) -> int:
     return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 
+def cores_are_busy() -> bool:
+    """Whether more than two processes wanted each core of the machine in the last minute."""
+    # Fewer are a page that paints and its kernel. Windows does not tell.
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+
+
 def computed_in_time(views: Iterable[View]) -> Iterator[View]:
     """Compute as many views as the time allows, one at least."""
     deadline = perf_counter() + REPLY_SECONDS

@@ -24,7 +24,13 @@ from kit.classifier.labels import Labels, class_index, class_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis import Diagnosis
 from kit.explorer import export, page, why
-from kit.explorer.bench import Bench, View, computed_in_time, positions_ahead
+from kit.explorer.bench import (
+    Bench,
+    View,
+    computed_in_time,
+    cores_are_busy,
+    positions_ahead,
+)
 from kit.explorer.export import Contents
 from kit.explorer.panel import panel
 from kit.explorer.protocol import BecauseReply, ExplainedReply, request_fields
@@ -423,6 +429,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
+        if cores_are_busy():
+            return  # the page asks again after seconds
         states = [self._checked({**settings, key: place}) for place in places]
         self._replies.ahead(computed_in_time(map(self._view_of, states)))
 

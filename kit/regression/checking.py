@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kit import samples
 from kit._arrays import AnyPath, JSONObject, Pixels
 from kit._checking import first_line, printable
 from kit._reporting import Heading, Progress, Rows, Steps
@@ -188,7 +189,7 @@ class CheckedCases(Rows):
 
 def check_cases(
     folder: AnyPath,
-    classifier: Classifier,
+    classifier: Classifier | None = None,
     *,
     raise_on_moved: bool = False,
     artefacts: AnyPath | None = None,
@@ -202,7 +203,7 @@ def check_cases(
     folder
         Of cases, as `pin` writes them.
     classifier
-        Has to predict what they expect.
+        Has to predict what they expect; None takes the bundled one that the first of them names.
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
@@ -221,11 +222,14 @@ def check_cases(
     CasesMovedError
         A case changed, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
-    check_first(classifier)
     paths = folders.case_files(folder)
     if not paths:
         name = Path(folder).name
         raise ValueError(f"Expected cases in {name!r}, received none; {MAKE_ONE}")
+    classifier = classifier or samples.classifier(
+        folders.read_case(paths[0]).classifier
+    )
+    check_first(classifier)
     checked = [
         _run_case(classifier, path, artefacts, update=update)
         for path in Steps(paths, "Cases", progress)

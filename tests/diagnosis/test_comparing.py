@@ -160,6 +160,25 @@ def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind
     assert "; cause unknown. " in repr(found)
 
 
+QUANTISED = [
+    (0.06, True, "quantisation"),
+    (0.06, False, ""),
+    (0.3, True, ""),
+    (0.005, True, ""),
+]
+
+
+@pytest.mark.parametrize(("share", "quantised", "cause"), QUANTISED)
+def test_quantisation_is_named_where_the_file_has_it_and_both_are_close(
+    fashion, sixteen, monkeypatch, share, quantised, cause
+):
+    other, predict = kit.Classifier.load(fashion.source.path), fashion.predict_tensors
+    mixed = lambda x: forms.float32((1 - share) * predict(x) + share * np.eye(10)[3])
+    monkeypatch.setattr(other, "predict_tensors", mixed)
+    monkeypatch.setattr("kit.diagnosis.comparing.is_quantised", lambda _: quantised)
+    assert kit.compare(fashion, other, sixteen).cause == cause
+
+
 @pytest.mark.parametrize(
     "kind", ["one by one", "renormalised", "noise of 1e-5", "float16 answers"]
 )

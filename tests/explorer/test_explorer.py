@@ -71,24 +71,25 @@ def test_others_follow_its_settings(explorer):
     assert explorer.view.settings["noise"] == 7
 
 
-def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
+def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(
+    explorer, monkeypatch
+):
     settings = explorer.settings | {"noise": 20}
+    asking = {"kind": "ahead", "settings": settings, "key": "brightness"}
     places = [0.5, 1.0, 2.0]
     answers, pixels = [], b""
     while places:
-        message, [part] = ask(
-            explorer,
-            kind="ahead",
-            request="a1",
-            settings=settings,
-            key="brightness",
-            places=places,
-        )
+        message, [part] = ask(explorer, **asking, request="a1", places=places)
         assert (message["kind"], message["request"]) == ("ahead", "a1")
         assert len(part) >= REPLY_BYTES
         answers += message["views"]
         pixels += part[: len(message["views"]) * 3 * 224 * 224]
         places = places[len(message["views"]) :]
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    for load in (6, 7):  # two processes for each core, and more
+        monkeypatch.setattr("os.getloadavg", lambda load=load: [load])
+        message, _ = ask(explorer, **asking, request=f"at {load}", places=[1])
+    assert message["request"] == "at 6"
     assert explorer.settings["noise"] == 0
     for index, place in enumerate((0.5, 1.0, 2.0)):
         asked, [model_input, *_] = ask(

@@ -71,6 +71,13 @@ def bench(fashion):
     return Bench.of(fashion)
 
 
+POLICY = (
+    r"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+    r"base-uri 'none'; form-action 'none'; img-src blob:; worker-src blob:; "
+    r"script-src 'sha256-[\w+/]{43}=' 'wasm-unsafe-eval'; style-src 'sha256-[\w+/]{43}='\">"
+)
+
+
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
@@ -83,6 +90,9 @@ def test_the_foot_of_a_page_says_what_predicts_in_it(bench, reason, words):
     digest = bench.classifier.source.digest
     assert f"<footer>\n<p>fashion_mnist, SHA-256 {digest}. " in page
     assert words in page
+    assert re.search(POLICY, page), (
+        "nothing is fetched or sent, and no other script runs"
+    )
     assert ". Why? tries only your changes; the notebook also looks" in page
 
 

@@ -40,6 +40,7 @@ def edited(folder, **changes):
 def test_what_did_not_change_holds(pinned, classifier):
     result = moved(pinned, classifier)
     assert "5 cases of efficientnet_lite0: 5 passed." in result.text()
+    assert moved(pinned) == result, "the bundled classifier that they name"
 
 
 @pytest.mark.parametrize(("tolerance", "state"), [(0.5, "holds"), (0, "moved")])

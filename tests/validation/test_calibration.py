@@ -195,6 +195,17 @@ def test_no_chance_explains_the_error_of_an_overconfident_network(calibration):
     assert not any("chance" in note for note in calibration.notes)
 
 
+def test_images_of_the_training_are_told_where_the_file_remembers_those(
+    overconfident, clothes, clothes_labels
+):
+    knowing = overconfident.with_reference(clothes[:300])
+    for start in (0, 298, 299):
+        shown, copies = slice(start, start + 50), min(300 - start, 50)
+        words = f"{copies} of 50 images are nearly training images; leave them out"
+        notes = kit.calibrate(knowing, clothes[shown], clothes_labels[shown]).notes
+        assert (words in notes) == (copies > 1), "one may be so by chance"
+
+
 KEPT = "the images determine no temperature, so 1 is kept"
 TRAINED = "was the model trained on these images?"
 LOOK = "as such images do; if not, look for wrong labels in its training"
