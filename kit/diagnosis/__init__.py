@@ -62,7 +62,7 @@ from kit.diagnosis.report import ALL_CORRECT, UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     Search,
-    is_unfounded,
+    is_merely_possible,
     search,
 )
 from kit.diagnosis.sources import Labelled
@@ -410,7 +410,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
         may_be_prepared_wrongly = finding.cause == "class_order" and any_named(
             searched.findings
         )
-        return may_be_prepared_wrongly or is_unfounded(grounds, finding)
+        return may_be_prepared_wrongly or is_merely_possible(grounds, finding)
 
     certain = tuple(
         replace(finding, verdict="possible")

@@ -378,7 +378,8 @@ def _chance_of_change(
     if undone_exactly:
         capped_nats = np.clip(rival_lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS)
         lead_log_odds = capped_nats * EXACT_WEIGHT
-    # How many of the other predictions fall, as log odds with one added to each count.
+    # How many of the other predictions fall, in parts too, since `kept_share` is a mean share of probability;
+    # as log odds with one added to each count.
     fallen = (1 - kept_share) * CONTROL_IMAGES
     fallen_nats = np.log((fallen + 1) / (CONTROL_IMAGES - fallen + 1))
     log_odds = (

@@ -192,7 +192,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     return ()
 
 
-def is_unfounded(grounds: Grounds, finding: Finding) -> bool:
+def is_merely_possible(grounds: Grounds, finding: Finding) -> bool:
     """Whether evidence forbids the fix of what a check has named, or lacks for what it has by predictions."""
     fixed_preprocessing = finding.fix.preprocessing
     if not fixed_preprocessing:
@@ -361,6 +361,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     """
     repaired = grounds.with_in_use(best.preprocessing)
 
+    # A rival takes the code from the fix; the cause stays named.
     def explains_as_much(rival: Score) -> bool:
         # Image by image, where a source compares so: each alone is far from what is in use.
         if repaired.score(rival.candidate).gain > -LEAD_OVER_STEPS:

@@ -37,7 +37,8 @@ def request_fields(
 ) -> tuple[str, dict[str, Any]]:
     """Return the kind of a message of the page, and the fields of that kind.
 
-    TypeError or ValueError for an unknown kind, or a field that is missing or of another type.
+    TypeError or ValueError for an unknown kind, or a field that is missing or of another type; one of type
+    object is None where it is missing.
     """
     kind = known("kind of a message", content.get("kind"), REQUESTS)
     sent = {**content, "buffer": memoryview(buffers[0]) if buffers else None}

@@ -88,6 +88,7 @@ def _is_other_or_weaker(view: View, compared: View) -> bool:
     probability_here = view.probabilities[compared.top]
     has_fallen = (
         probability_compared - probability_here > FALL
+        # As in `#isWorse` of page/reasons.js.
         or probability_here <= probability_compared / 2
     )
     return bool(has_fallen or view.predicted_class != compared.predicted_class)
@@ -238,7 +239,7 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
 
 
 def _undone(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
-    # Undone with them, but not named: what only steers them, such as an angle.
+    # As `#change` of page/reasons.js does. What only steers them, such as an angle, is undone, but not named.
     steering_keys = [
         name for name, parameter in PARAMETERS.items() if parameter.of in keys
     ]

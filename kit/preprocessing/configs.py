@@ -341,28 +341,28 @@ def _printed_value(node: ast.expr) -> Any:
     return text.rpartition(".")[2].upper()
 
 
-def _resize_keys(options: Options) -> Content:
+def _from_torchvision_resize(options: Options) -> Content:
     lengths = np.atleast_1d(options["size"]).tolist()
     edges = ("height", "width") if len(lengths) == 2 else ("shortest_edge",)
     resample = Image.Resampling[options.get("interpolation", "BILINEAR")]
     return {"size": dict(zip(edges, lengths, strict=True)), "resample": resample}
 
 
-def _crop_keys(options: Options) -> Content:
+def _from_torchvision_crop(options: Options) -> Content:
     height, width = np.resize(options["size"], 2).tolist()
     return {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
 
 
-def _normalize_keys(options: Options) -> Content:
+def _from_torchvision_normalize(options: Options) -> Content:
     return {"image_mean": options["mean"], "image_std": options["std"]}
 
 
-def _preset_keys(options: Options) -> Content:
+def _from_torchvision_preset(options: Options) -> Content:
     # The transforms that come with weights of torchvision.
     return {
-        **_resize_keys(options | {"size": options["resize_size"]}),
-        **_crop_keys({"size": options["crop_size"]}),
-        **_normalize_keys(options),
+        **_from_torchvision_resize(options | {"size": options["resize_size"]}),
+        **_from_torchvision_crop({"size": options["crop_size"]}),
+        **_from_torchvision_normalize(options),
         "do_rescale": True,
     }
 
@@ -370,14 +370,14 @@ def _preset_keys(options: Options) -> Content:
 _AS_TENSOR = ("ToTensor", "MaybeToTensor", "ConvertImageDtype")
 _NEUTRAL = ("ToImage", "PILToTensor", "ToPureTensor")
 _TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
-    "Resize": _resize_keys,
-    "CenterCrop": _crop_keys,
+    "Resize": _from_torchvision_resize,
+    "CenterCrop": _from_torchvision_crop,
     "Grayscale": lambda options: {
         "channels": {1: "gray", 3: "gray_rgb"}[options["num_output_channels"]]
     },
     "ToDtype": lambda options: {"do_rescale": options.get("scale", False)},
-    "Normalize": _normalize_keys,
-    "ImageClassification": _preset_keys,
+    "Normalize": _from_torchvision_normalize,
+    "ImageClassification": _from_torchvision_preset,
     **dict.fromkeys(_AS_TENSOR, lambda _: {"do_rescale": True}),
     **dict.fromkeys(_NEUTRAL, lambda _: {}),
 }

@@ -103,11 +103,13 @@ class Content:
         self._content_edges = np.array(
             [_edges_of_content(image, axis) for axis in (1, 0)]
         )
-        self._cell_edges = [
+        self._content_cell_edges = [
             np.linspace(first, end, min(CELLS_PER_SIDE, end - first) + 1)
             for first, end in self._content_edges
         ]
-        self._cell_means = _means_of_cells(_corner_sums(image), self._cell_edges)
+        self._content_cell_means = _means_of_cells(
+            _corner_sums(image), self._content_cell_edges
+        )
 
     def unexplained_share(self, photo: Photo, window: Window) -> float:
         """Return what is unexplained where the whole image shows this part of a photo."""
@@ -118,11 +120,11 @@ class Content:
         edges_in_photo = [
             (first + edges * scale) / reduction_factor + margin
             for edges, first, scale, margin in zip(
-                self._cell_edges, window[:, 0], scales, margins, strict=True
+                self._content_cell_edges, window[:, 0], scales, margins, strict=True
             )
         ]
         return share_no_curves_explain(
-            _means_of_cells(corner_sums, edges_in_photo), self._cell_means
+            _means_of_cells(corner_sums, edges_in_photo), self._content_cell_means
         )
 
     def best(self, photo: Photo, windows: Iterable[Window]) -> Placed:

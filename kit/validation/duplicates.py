@@ -87,7 +87,7 @@ class Duplicates(Result):
         return np.isin(np.arange(second_size), [pair.second for pair in self.pairs])
 
     def table(self) -> Table:
-        """Return the first pairs as a table."""
+        """Return the first pairs, in the order of the images, as a table."""
         rows = [
             (
                 pair.first_name,

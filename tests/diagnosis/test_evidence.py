@@ -11,7 +11,7 @@ import kit
 from kit.diagnosis.candidates import Candidate, Evaluator, Trial, candidates
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Finding, using
-from kit.diagnosis.search import is_unfounded
+from kit.diagnosis.search import is_merely_possible
 from kit.diagnosis.sources import (
     Averages,
     Bundled,
@@ -238,11 +238,11 @@ def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
     finding = Finding("alpha_matte", "named", "", fix=using("", used))
     bare = Evaluator(no_batchnorm)
     photos = (kit.samples.photo("alpha.webp"),)
-    assert is_unfounded(Grounds.of(bare, black, photos), finding)
+    assert is_merely_possible(Grounds.of(bare, black, photos), finding)
     labels = bare.probabilities(photos, used).argmax(axis=1)
-    assert not is_unfounded(Grounds.of(bare, black, photos, labels), finding)
+    assert not is_merely_possible(Grounds.of(bare, black, photos, labels), finding)
     certain = replace(finding, cause="dtype_cast")
-    assert not is_unfounded(Grounds.of(bare, black, photos), certain)
+    assert not is_merely_possible(Grounds.of(bare, black, photos), certain)
 
 
 def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
