@@ -80,6 +80,10 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
     np.testing.assert_equal(saved.arrays(), layers.arrays())
     assert saved.epsilon == 1e-5
     assert classifier.notes == ("the layers of a .tflite file are not checked",)
+    knowing = exported.with_reference([photo]).with_statistics(
+        tmp_path / "model.safetensors"
+    )
+    assert knowing.nearest(photo, 1).neighbours[0].distance < 0.01
 
 
 DENSE = np.arange(6).reshape(3, 2)

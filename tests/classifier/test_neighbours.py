@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from kit import Classifier, Preprocessing
 from kit.classifier.neighbours import Nearest, Neighbour, projected
+from kit.images.photo import Photo
+from tests import networks
+from tests.pictures import picture
 
 
 def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long():
@@ -14,6 +18,23 @@ def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long
     np.testing.assert_allclose(kept[:, :2], features @ basis)
     lengths = np.linalg.norm(features, axis=1)
     np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths)
+
+
+def test_a_network_of_one_output_knows_its_training_images():
+    keras = networks.imported_keras()
+    body = keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()
+    # Of any image the sigmoid of 1, which is the second class.
+    last = keras.layers.Dense(
+        1, "sigmoid", kernel_initializer="zeros", bias_initializer="ones"
+    )
+    model = networks.stacked((8, 8, 3), *body, last)
+    photos = [
+        Photo.from_array(picture((8, 8), seed=place), name)
+        for place, name in enumerate("abc")
+    ]
+    classifier = Classifier(model, Preprocessing((8, 8))).with_reference(photos)
+    for photo in photos:
+        assert classifier.nearest(photo, 1).neighbours[0].name == photo.name
 
 
 def test_what_is_nearest_is_told_in_a_sentence_and_a_table():

@@ -38,6 +38,10 @@ def test_what_was_found_comes_back_from_a_file(tmp_path):
     again = Compiled.read(tmp_path / "entry.zip")
     np.testing.assert_equal(again.first_layers.arrays(), found.first_layers.arrays())
     assert replace(again, first_layers=found.first_layers) == found
+    # What Keras runs has first layers, too.
+    replace(found, data=None, reason="none").write(tmp_path / "keras.zip")
+    again = Compiled.read(tmp_path / "keras.zip")
+    assert (again.data, again.first_layers.widths) == (None, (8,))
 
 
 def test_what_litert_lacks_is_named_without_a_path():

@@ -58,10 +58,11 @@ def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts
 
 def test_changes_are_said_as_in_the_middle_of_a_sentence():
     settings = neutral("cat.jpg") | {"jpeg_quality": 30, "scaling": "missing_scaling"}
-    settings |= {"flip_horizontal": True}
+    settings |= {"flip_horizontal": True, "brightness": 1.25}
     assert {change_words(key, settings) for key in effective_changes(settings)} == {
         "JPEG quality 30",
         "“Mirrored”",
+        "brightness 1.25",
         "“Scaling: left out”",
     }
 
