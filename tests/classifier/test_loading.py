@@ -95,8 +95,13 @@ def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_need
         3,
     )
     for early in (True, False):
-        with pytest.raises(ValueError, match="Expected a process, received none"):
+        with pytest.raises(
+            ValueError, match="Expected a process, received none"
+        ) as raised:
             network.predict(np.zeros((3, 28, 28, 1), np.float32), early=early)
+        # Its lines are those of this time alone.
+        lines = [entry.lineno for entry in raised.traceback]
+        assert len(lines) == len({*lines})
 
 
 OPENING = """
