@@ -360,7 +360,8 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
     from kit.diagnosis.inside import assumed_preprocessing
 
     load = partial(kit.Classifier.load, model, class_names=options.classes)
-    if options.preprocessing:
+    # Left empty, as by a variable that is not set, they are refused.
+    if options.preprocessing is not None:
         file = Path(options.preprocessing)
         # Of a file that cannot be read, `from_config` says what it should have been.
         text = file.read_text("utf-8", "replace") if file.is_file() else ""
@@ -368,9 +369,9 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
             preprocessing = kit.Preprocessing.from_json(text)
             return load(preprocessing=preprocessing)
         preprocessing = kit.Preprocessing.from_config(file)
-    elif options.application:
+    elif options.application is not None:
         preprocessing = kit.Preprocessing.for_application(options.application)
-    elif options.scaling:
+    elif options.scaling is not None:
         preprocessing = kit.Preprocessing(scaling=options.scaling)
     else:
         opened = store.read_model(model)
@@ -385,10 +386,10 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
         )
     classifier = load()
     usual = assumed_preprocessing(classifier)
-    if options.scaling:
+    if options.scaling is not None:
         return classifier.using(usual.replace(scaling=preprocessing.scaling))
     size = preprocessing.size
-    if options.application:
+    if options.application is not None:
         size = fitted(preprocessing, classifier.input_shape).size or size
     return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 

@@ -150,6 +150,7 @@ BAD = [
     ),
     ([*DIAGNOSE, "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),
+    ([*DIAGNOSE, "--scaling", ""], "Expected the scaling out of"),
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
         [*DIAGNOSE, "--import", "their_layers"],

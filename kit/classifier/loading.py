@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,10 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         return Network(compile_model(load_keras(opened.path), steps), source=opened)
     early: Early = Future()
     late: Future[Compiled] = Future()
-    Thread(target=_compile, args=(opened, steps, early, late), daemon=True).start()
+    begin = partial(_begin, opened, steps, early, late)
+    begin()
+    with suppress(AttributeError):  # on Windows
+        os.register_at_fork(after_in_child=begin)
     try:
         awaited([early, late], f"Opening {opened.path.name!r}")
     finally:
@@ -89,6 +93,12 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     (head, shape, outputs), predict = early.result()
     compiled = Compiled(head, tuple(shape), outputs)
     return Network(compiled, source=opened, late=late, predict_early=predict)
+
+
+def _begin(*asked: Any) -> None:
+    # A process that was forked meanwhile has no thread that it could wait for.
+    if not asked[-1].done():
+        Thread(target=_compile, args=asked, daemon=True).start()
 
 
 def _compile(
@@ -120,6 +130,8 @@ def _alone(opened: Archive) -> Iterator[None]:
             for _ in range(10 * SECONDS):
                 with suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    # Closing is not enough where the process was forked meanwhile.
+                    stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
                     break
                 time.sleep(0.1)
         yield

@@ -278,15 +278,20 @@ class Network:
 
     @property
     def about(self) -> Compiled:
-        """What is known by now, without waiting."""
-        return self._late.result() if self._late.done() else self._early
+        """What is known by now, without waiting; ValueError where compiling failed."""
+        if not self._late.done():
+            return self._early
+        if error := self._late.exception():
+            # Else each time adds to the lines of the times before, and keeps their arrays.
+            raise error.with_traceback(None)
+        return self._late.result()
 
     @property
     def compiled(self) -> Compiled:
         """All that is known, once it is compiled; ValueError where that failed."""
         if not self._late.done():
             awaited([self._late], "Compiling the model, once")
-        return self._late.result()
+        return self.about
 
     @_Once
     def engine(self) -> Engine:

@@ -25,6 +25,7 @@ from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     IMAGES_TRIED,
     NO_LAYERS,
+    Candidate,
     Evaluator,
     Sensitivity,
     sensitivities,
@@ -65,7 +66,7 @@ from kit.diagnosis.search import (
     is_merely_possible,
     search,
 )
-from kit.diagnosis.sources import Labelled
+from kit.diagnosis.sources import NAMED_GAIN, Labelled
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -277,8 +278,9 @@ class Investigation:
         declared_code = ""
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
-                without = "without your code, " if self.difference else ""
-                notes.insert(0, f"{without}{ALL_CORRECT}")
+                # In use is what comes nearest to a function of their own.
+                as_code = "as your code prepares them, " if self.difference else ""
+                notes.insert(0, f"{as_code}{ALL_CORRECT}")
             if stated := words_of_changes(self.in_use, declared):
                 notes.insert(0, f"the model says: {stated}")
                 declared_code = using("", declared).code
@@ -419,7 +421,18 @@ def _search_preprocessing(case: Investigation) -> Investigation:
         for finding in case.certain
     )
     case = _search_again(replace(case, searched=searched, certain=certain))
-    return _with_whole_fix(case)
+    return _without_refuted_advice(_with_whole_fix(case))
+
+
+def _without_refuted_advice(case: Investigation) -> Investigation:
+    """Leave out what the model says, where as much speaks against it as names a cause."""
+    with suppress(ValueError):  # of images that it makes no tensors of one size of
+        if case.declared:
+            candidate = Candidate(case.declared, "", "")
+            score = _grounds(case, case.in_use).score(candidate)
+            if score.measured_gain <= -NAMED_GAIN:
+                return replace(case, declared=None)
+    return case
 
 
 def _first_layers(case: Investigation) -> FirstLayers:

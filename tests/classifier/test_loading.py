@@ -95,8 +95,13 @@ def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_need
         3,
     )
     for early in (True, False):
-        with pytest.raises(ValueError, match="Expected a process, received none"):
+        with pytest.raises(
+            ValueError, match="Expected a process, received none"
+        ) as raised:
             network.predict(np.zeros((3, 28, 28, 1), np.float32), early=early)
+        # Its lines are those of this time alone.
+        lines = [entry.lineno for entry in raised.traceback]
+        assert len(lines) == len({*lines})
 
 
 OPENING = """
@@ -109,6 +114,7 @@ loading.cache_folder = lambda: folder / "cache"
 def convert(opened, preprocessing, early):
     with open(folder / "compiled.txt", "a") as file:
         file.write("once ")
+    early.set_result((["softmax", [28, 28, 1], 3], print))
     time.sleep(1)
     return Compiled.read(folder / "entry.zip")
 loading.compile_apart = convert
@@ -268,6 +274,22 @@ def test_a_network_opens_while_another_thread_imports_keras(tmp_path):
         "print(", IMPORTING + "print("
     )
     assert "Compiled(head=" in python(script, tmp_path / "plain.keras", tmp_path).stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fork")
+def test_a_process_that_is_forked_while_a_network_is_compiled_takes_what_is_kept(
+    tmp_path,
+):
+    keras_file(tmp_path / "plain.keras")
+    small().write(tmp_path / "entry.zip")
+    script = OPENING.replace(
+        "print(loading",
+        "import os; network, _ = loading.restore(store.read_model(path)), os.fork()\n"
+        "print(network.compiled, loading",
+    )
+    ended = python(script, tmp_path / "plain.keras", tmp_path, timeout=60)
+    assert ended.stdout.count("Compiled(head=") == 4, ended.stderr
+    assert (tmp_path / "compiled.txt").read_text() == "once "
 
 
 @pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])

@@ -109,11 +109,16 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert noted.notes == (told, "look at the crop")
     assert noted.headline == "No fault shows in these predictions."
     other = replace(case, labels=predicted.index, difference="it differs").diagnosis()
-    assert other.notes == (f"without your code, {told}", "look at the crop")
+    assert other.notes == (f"as your code prepares them, {told}", "look at the crop")
     assert other.headline == "it differs"
     # So is what the file says otherwise.
     (said, _) = replace(case, declared=USED).diagnosis().notes
     assert said == "the model says: leave out polarity (inverted)"
+    photos = kit.samples.photos("fashion_mnist")[:20]
+    # Unless the images speak against it, as where the file is wrong and a function right.
+    refuted = kit.diagnose(CLASSIFIER.using(WRONG), photos, preprocess=USED.apply)
+    assert "'polarity'" in refuted.difference
+    assert (refuted.fix_code, refuted.notes) == ("", ())
     assert investigation().diagnosis().notes == (UNLABELLED,)
     assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
 
