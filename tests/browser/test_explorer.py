@@ -397,6 +397,19 @@ def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, nam
     )
 
 
+LONGER = """(row) => {
+  const heights = [row.offsetHeight];
+  const name = document.createTextNode('long name '.repeat(99));
+  row.prepend(name);
+  heights.push(row.offsetHeight);
+  name.remove();
+  return heights;
+}"""
+ARROWS = """(root) => {
+  const chips = [...root.querySelectorAll('.kit-chip + .kit-chip')];
+  const left = (chip) => parseFloat(getComputedStyle(chip, '::after').left);
+  return chips.every(({ previousElementSibling: chip }) => left(chip) >= chip.clientWidth);
+}"""
 PLACES = """(root) => {
   const { left, top } = root.getBoundingClientRect();
   const wanted = '.kit-pictures canvas, .kit-main input, .kit-bars, .kit-path, .kit-why';
@@ -528,6 +541,7 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
         low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts
     ), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
+    assert root.evaluate(ARROWS), "an arrow stands behind each step but the last"
     assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (
         cell == FASHION
     )
@@ -544,6 +558,8 @@ def test_a_window_at_200_percent_stacks_without_overflowing(shown):
         for each in (".kit-pictures", ".kit-bars")
     )
     assert pictures["y"] + pictures["height"] <= bars["y"]
+    before, after = shown.root.locator(".kit-verdict div").first.evaluate(LONGER)
+    assert before == after, "a long name takes no second line"
     shown.assert_seen()
     shown.page.set_viewport_size(WIDE)
 

@@ -845,6 +845,16 @@ def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
     assert {*expected.compare(small <= 99, photo).differences} == {words, inverted}
 
 
+def test_a_drawing_of_few_greys_is_cast_only_where_the_result_rises_with_it():
+    # Two greys on the left, two on the right, in squares of 10 pixels.
+    squares = np.random.default_rng(0).integers(0, 2, (30, 30))
+    greys = np.where(np.arange(30) < 15, 80 * squares, 160 + 80 * squares)
+    drawing = Photo.from_array(np.uint8(greys).repeat(10, 0).repeat(10, 1))
+    nearest = resized(drawing.pixels, Image.Resampling.NEAREST)
+    told = Preprocessing((224, 224)).compare(nearest, drawing).differences
+    assert told == ("filter: bilinear here, nearest there",)
+
+
 @pytest.mark.parametrize(
     ("factor", "shift", "agrees"), [(1, 1.4, True), (1, 4, False), (1.02, 0, False)]
 )
