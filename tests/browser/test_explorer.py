@@ -408,7 +408,7 @@ LONGER = """(row) => {
 ARROWS = """(root) => {
   const chips = [...root.querySelectorAll('.kit-chip + .kit-chip')];
   const left = (chip) => parseFloat(getComputedStyle(chip, '::after').left);
-  return chips.every(({ previousElementSibling: chip }) => left(chip) >= chip.clientWidth);
+  return chips.every(({ previousElementSibling: chip }) => left(chip) > chip.clientWidth - 1);
 }"""
 PLACES = """(root) => {
   const { left, top } = root.getBoundingClientRect();
