@@ -281,7 +281,8 @@ def positions_ahead(positions: int | None) -> int:
 def cores_are_busy() -> bool:
     """Whether more than two processes wanted each core of the machine in the last minute."""
     # Fewer are a page that paints and its kernel. Windows does not tell.
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+    core_count = os.cpu_count() or 1
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 2 * core_count
 
 
 def computed_in_time(views: Iterable[View]) -> Iterator[View]:

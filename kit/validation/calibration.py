@@ -363,7 +363,7 @@ def calibrate(
         steps = Steps(opened, "Comparing with training images", progress)
         nearest = [classifier.nearest(photo, 2).neighbours for photo in steps]
         # Of Fashion-MNIST all training images, 3 in 4 of them saved as JPEG, and 3 of 2,000 others.
-        copies = sum(2 * first.distance < second.distance for first, second in nearest)
+        copies = sum(first.distance < second.distance / 2 for first, second in nearest)
         if copies > 1 + len(opened) / 100:
             notes.append(
                 f"{copies} of {len(opened)} images are nearly training images; leave them out"
