@@ -313,6 +313,7 @@ class _Search:
                 # Nothing undoes it: all of the difference is left, a share of 1.
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._causes_simplest_first(also_in_inputs=not sound)
+        # The one that leaves least; the simplest come first, so that the search may end early.
         cause = _proven_cause(_mean_largest_change(self.before, self.after), causes)
         is_close = SOUND_CHANGE < mean_change <= CLOSE_CHANGE
         if self.second.quantised and is_close and cause is _NO_CAUSE:

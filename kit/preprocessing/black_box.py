@@ -43,6 +43,7 @@ from kit.preprocessing.matching import (
     correlation,
     detail_of,
     in_each_decoding,
+    is_constant_by_channel,
     levels_apart,
     match,
     unconverted_reading,
@@ -168,18 +169,20 @@ def _read(
         others = _probes_of_changed_image(expected, caller, given_as, first)
         # Of one value in each channel more is to be said than that it is always the same.
         is_same = any(np.array_equal(other.result, first.result) for other in others)
-        if is_same and np.ptp(first.result, axis=(0, 1)).any():
+        if is_same and not is_constant_by_channel(first.result):
             return Reading(expected, unexplained={"function": _SAME_WORDS})
         # The other image has no file, whose levels of 16 bits the function may take as they are.
         decodings = in_each_decoding(expected, first.photo, given_pixels=given_pixels)
         if not any(decoded.pipeline.decoding.depth == "clip" for decoded in decodings):
             matched = [*same_shape, *others]
     nearest = match(expected, matched, given_pixels=given_pixels)
+    # What is expected wins where rounding or another decoder may have made the difference.
     reading = _expected_if_rounded(
         expected, matched, nearest, given_pixels=given_pixels
     )
-    # Values that a file holds inverted may be taken as they are. Of a function, the other image shows whether
-    # it inverts every image instead; a tensor cannot, so there the file counts even where inverting fits.
+    # Values of a file that is not RGB (a palette, CMYK, inverted) may be taken as they are. Of a function,
+    # the other image shows whether it inverts every image instead; a tensor cannot, so there the file counts
+    # even where inverting fits.
     rival = expected if caller is None else reading.pipeline
     if levels_apart(rival, matched) > AGREEING_LEVELS:
         reading = unconverted_reading(expected, same_shape) or reading

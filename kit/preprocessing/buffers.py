@@ -72,6 +72,9 @@ def _each_memory_order(
             # Opacity is the same everywhere, mostly.
             varies = np.ptp(pixels, axis=(0, 1)) > 0
             pixels = pixels[..., varies | ~varies.any()]
+            # Of two or four that vary there is no order of channels; see `colours_of`.
+            if pixels.shape[2] not in (1, 3):
+                continue
         missing_rows = height - len(pixels) if pixels.shape[1] == width else 0
         pixels = np.pad(
             pixels, ((0, missing_rows), (0, 0), (0, 0)), constant_values=np.nan

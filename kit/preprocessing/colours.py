@@ -97,7 +97,7 @@ class Colours(NamedTuple):
 
 
 def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
-    """Return the simplest way from levels (N, 3) to results (N, C)."""
+    """Return the simplest way from levels (N, 3) to results (N, C), C being 1 or 3."""
     # The order that is expected comes first.
     curves = [
         _curved_colours(in_channel_order(levels, order), values, order)

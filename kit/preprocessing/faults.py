@@ -94,7 +94,7 @@ def _scale_twice(preprocessing: Preprocessing) -> Changes:
 
 
 def _without_mean_std(preprocessing: Preprocessing) -> Changes:
-    # Only the division stays, where there is one.
+    # The fault, done to a right preprocessing: of a scaling only its division stays, where there is one.
     return {
         "scaling": tuple(
             Scaling(step.divisor) for step in preprocessing.scaling if step.divisor != 1

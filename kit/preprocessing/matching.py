@@ -329,12 +329,19 @@ def _with_scaling_by_each_image(expected: Pipeline, reading: Reading) -> Reading
     )
 
 
+def is_constant_by_channel(result: Array) -> bool:
+    """Whether a result, (H, W, C) or (C, H, W), has one value alone in each channel."""
+    # Of three lengths the smallest is that of the channels.
+    channels_last = np.moveaxis(result, int(np.argmin(result.shape)), -1)
+    return not bool(np.ptp(channels_last, axis=(0, 1)).any())
+
+
 def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Reading:
     """Read a result of one photo."""
     decodings = in_each_decoding(expected, probe.photo, given_pixels=given_pixels)
     result = probe.result
     distinct_values = np.unique(result)
-    is_constant = not np.ptp(result, axis=(0, 1)).any()
+    is_constant = is_constant_by_channel(result)
     if is_constant and all(np.ptp(decoded.photo.pixels) for decoded in decodings):
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         constants = ", ".join(map(four_digits, distinct_values))

@@ -562,6 +562,10 @@ FAILING = [
         lambda x: 0 * resized(x)[None] - [1.0, 2.0, 4.0],
         "values: an image here, −4, −2, −1 alone there",
     ),
+    (
+        lambda x: first(0 * resized(x) - [1.0, 2.0, 4.0]),
+        "values: an image here, −4, −2, −1 alone there",
+    ),
 ]
 
 
@@ -570,6 +574,13 @@ def test_a_function_that_fails_is_a_finding_in_one_line(function, words):
     comparison = KERAS.compare(function, CAT)
     assert comparison.differences[0].startswith(words)
     assert not comparison.equal
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_a_black_tensor_with_its_channels_first_is_read(noise):
+    black = first(0 * resized(CAT.pixels) - [1.0, 2.0, 4.0])
+    rows = np.random.default_rng(0).normal(black, noise)
+    assert not HERE.compare(rows, CAT).equal
 
 
 def test_a_function_gets_a_copy_of_the_pixels_or_else_the_path_of_a_file_that_is_gone_afterwards():
