@@ -318,6 +318,14 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
         ),
     ):
         kit.diagnose(CLASSIFIER, photos, preprocess=upright)
+    large, size = PHOTOS[0], PHOTOS[0].pixels.size
+    found = kit.check(
+        CLASSIFIER.using(SQUASHED),
+        [large, Photo.from_array(large.pixels[::2, ::2])],
+        lambda x: scaled(x if x.size < size else x[..., ::-1]),
+    )
+    assert "on 1 of 2: channels: rgb here, bgr there; " in str(found)
+    assert f"; {2 * found.changed:.0f} of 2 predictions change" in str(found)
     # The high one is asked about once, and then again and again.
     calls = iter(range(3))
     found = kit.check(

@@ -80,6 +80,9 @@ RUNTIMES = {
     "size of the model": lambda path, model: model(
         resized(path, model.input_shape[1:3])[None] / np.float32(255)
     ),
+    "size of its input": lambda path, model: model(
+        resized(path, model.inputs[0].shape[1:3])[None] / np.float32(255)
+    ),
 }
 
 
