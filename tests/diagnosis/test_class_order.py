@@ -57,6 +57,11 @@ def test_two_classes_that_changed_places_need_both_classes():
 def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
     assert checked(answers([1, 2], 10), [1, 2]) is None
     assert checked(answers([1, 2], 10), [None, None]) is None
+    # 40 of 64 are right, whatever else is predicted without a label.
+    right, cycle = [3, 4, 5, 6, 7] * 8, [0, 1, 2] * 8
+    rows = answers([*right, *cycle, *cycle], 8)
+    labels = [*right, *[1, 2, 0] * 8, *[None] * 24]
+    assert checked(rows, labels) is None
     # Reversed, half would be right, as it is.
     assert checked(answers([999, 998, 5, 6], 1001), [1, 2, 5, 6]) is None
     random = np.random.default_rng(0)
