@@ -275,7 +275,7 @@ class Investigation:
         # A report prints the first two, and its headline depends on `ALL_CORRECT` and `UNLABELLED`.
         notes = [*self.searched.notes, *self.doubts]
         declared = self.declared or self.in_use
-        declared_code = ""
+        declared_fix = Fix("")
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
                 # In use is what comes nearest to a function of their own.
@@ -283,7 +283,7 @@ class Investigation:
                 notes.insert(0, f"{as_code}{ALL_CORRECT}")
             if stated := words_of_changes(self.in_use, declared):
                 notes.insert(0, f"the model says: {stated}")
-                declared_code = using("", declared).code
+                declared_fix = using("", declared)
         source = self.classifier.source
         if source and source.network:
             notes.append(_UNREAD_NOTE)
@@ -300,7 +300,7 @@ class Investigation:
             sensitivity=self.sensitivity,
             judged_by=self.searched.judged_by,
             difference=self.difference,
-            declared_code=declared_code,
+            declared=declared_fix,
             asked=(self.classifier, self.photos, self.labels),
         )
 
@@ -492,6 +492,10 @@ def _with_whole_fix(case: Investigation) -> Investigation:
             case.in_use, [whole_fix, *fixed_preprocessings([finding])]
         )
     )
+    if declared:
+        # What is certain holds whatever is declared.
+        certain_fixes = fixed_preprocessings(case.certain)
+        declared = _with_changed_fields(case.in_use, [*certain_fixes, declared])
     if declared and case.difference:
         # The matte of the classifier may be a default: it is no reason to change that of the code.
         matte = whole_fix.decoding.matte

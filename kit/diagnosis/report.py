@@ -10,7 +10,7 @@ from kit._arrays import Int64
 from kit._reporting import Heading, Result, Table, json_value
 from kit.classifier.classifier import Classifier
 from kit.diagnosis.candidates import QUIET_SHARE, Sensitivity
-from kit.diagnosis.finding import Finding, Photos, Verdict
+from kit.diagnosis.finding import Finding, Fix, Photos, Verdict
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.pipeline import CHOICES
@@ -23,6 +23,9 @@ test shows in four of five cases that it is worse. Of six networks for ImageNet,
 changed the correctness of 40 % of the predictions that it changed, four of five of these for the worse."""
 ALL_CORRECT = "all labelled images are predicted correctly"
 UNLABELLED = "without labels, class names and the last layer were not checked"
+
+
+_NO_FIX = Fix("")
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,9 +43,9 @@ class Diagnosis(Result):
         answers, but for what is `undecided`. Not clean and nothing named means that the cause cannot be told.
     preprocessing, notes, judged_by
         The one in use; what limits the answer, and what there was to judge by, in words.
-    difference, declared_code
+    difference, declared
         How a person's own function differs from the classifier's preprocessing, in words; and where no cause
-        is named, code that does what the classifier's preprocessing, or that of its file, does otherwise.
+        is named, the fix that puts what the classifier or its file says in use.
     sensitivity
         What small changes, which no evidence singles out, do to the predictions.
     asked
@@ -58,7 +61,7 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     judged_by: str = ""
     difference: str = ""
-    declared_code: str = ""
+    declared: Fix = _NO_FIX
     asked: tuple[Classifier, Photos, Int64] | None = field(
         default=None, repr=False, compare=False
     )
@@ -171,22 +174,27 @@ class Diagnosis(Result):
         return f"{sentence}; kit.compare shows with about {needed:.0f} labelled ones whether it matters."
 
     def fix(self) -> Preprocessing:
-        """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
+        """Return the preprocessing that `fix_code` puts in use, or raise a ValueError where there is none."""
         best = self.best
+        fixed = self._fix.preprocessing
+        if fixed:
+            return fixed
         if not best:
             raise ValueError(
                 f"Expected a named cause, received {self.verdict!r}; print the diagnosis"
             )
-        if not best.fix.preprocessing:
-            raise ValueError(
-                f"Expected a cause in the preprocessing, received {best.cause!r}: {best.fix.text}"
-            )
-        return best.fix.preprocessing
+        raise ValueError(
+            f"Expected a cause in the preprocessing, received {best.cause!r}: {best.fix.text}"
+        )
 
     @property
     def fix_code(self) -> str:
-        """The code of the best finding's fix, or else `declared_code`."""
-        return self._best_or_empty.fix.code or self.declared_code
+        """The code of the best finding's fix, or else of `declared`; empty where there is none."""
+        return self._fix.code
+
+    @property
+    def _fix(self) -> Fix:
+        return self.best.fix if self.best else self.declared
 
     def pin(
         self,
@@ -263,6 +271,8 @@ class Diagnosis(Result):
         for finding in self._with_verdict("possible"):
             yield f"{words}: {finding.cause}. {finding.summary}"
         yield from (f"Note: {note}" for note in notes)
+        if not (self.best or self.difference):
+            yield "If your own code predicts otherwise: kit.check(classifier, photos, your_function)."
         code = "; the fix as code: diagnosis.fix_code" if self.fix_code else ""
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 

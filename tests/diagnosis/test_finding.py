@@ -75,6 +75,12 @@ def test_what_the_network_does_inside_is_left_to_it():
     assert finding.verdict == "named"
     fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
     assert found("double_scaling", fixed, PHOTOGRAPHS).verdict == "ruled_out"
+    # A classifier that says the same as a person's own code proves neither right.
+    own = classifier.preprocessing.apply
+    diagnosis = kit.diagnose(
+        classifier, PHOTOGRAPHS, preprocess=lambda x: own(kit.Photo.from_array(x))
+    )
+    assert diagnosis.fix() == fixed.preprocessing
 
 
 def inner(*last):

@@ -112,7 +112,9 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert other.notes == (f"as your code prepares them, {told}", "look at the crop")
     assert other.headline == "it differs"
     # So is what the file says otherwise.
-    (said, _) = replace(case, declared=USED).diagnosis().notes
+    declared = replace(case, declared=USED).diagnosis()
+    assert declared.fix() == USED
+    (said, _) = declared.notes
     assert said == "the model says: leave out polarity (inverted)"
     photos = kit.samples.photos("fashion_mnist")[:20]
     # Unless the images speak against it, as where the file is wrong and a function right.

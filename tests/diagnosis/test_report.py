@@ -77,6 +77,7 @@ def test_five_lines_come_first():
         "Possible: blurred. A little soft.",
         "Note: give labels",
         "Note: few",
+        "If your own code predicts otherwise: kit.check(classifier, photos, your_function).",
         "All numbers: print(diagnosis.details()), --details in a shell.",
     ]
     found = Diagnosis((), "n", 1)
