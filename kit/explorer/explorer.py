@@ -131,6 +131,8 @@ class Explorer(anywidget.AnyWidget):
         self._view = self._view_of(neutral([*names, *self._shelf][0]))
         super().__init__(settings=self._view.settings)
         self._refresh_panel()
+        # Whether it runs in LiteRT is known only then.
+        classifier.network.late.add_done_callback(self._on_compiled)
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -301,6 +303,13 @@ class Explorer(anywidget.AnyWidget):
             )
         }
 
+    def _on_compiled(self, late: futures.Future[Any]) -> None:
+        with self._lock:
+            if error := late.exception():
+                self._report_error(error)
+            else:
+                self._refresh_panel()
+
     def _view_of(self, settings: Settings) -> View:
         return self._bench.view(self._shelf[settings["photo"]], settings)
 
@@ -328,7 +337,7 @@ class Explorer(anywidget.AnyWidget):
             else:
                 self._replies.view(self._view)
 
-    def _report_error(self, error: Exception, request: str = "") -> None:
+    def _report_error(self, error: BaseException, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
         self._replies.text("error", self.error, request)
 

@@ -3,12 +3,15 @@
 import gc
 import threading
 import weakref
+from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kit
 from kit._bundled import DATA
+from kit.classifier.network import Network
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import REPLY_BYTES
 from kit.explorer.settings import effective_changes, neutral
@@ -345,6 +348,25 @@ def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     assert not any(
         "assumed" in note for note in panel(Explorer(classifier, pair))["notes"]
     )
+
+
+def test_what_compiling_finds_is_said_once_it_is_found(classifier, pair):
+    def explorer_of(late):
+        pending = classifier.renamed(classifier.class_names)
+        pending.network = Network(
+            compiled, source=classifier.source, late=late, predict_early=predict
+        )
+        return Explorer(pending, pair)
+
+    compiled, predict = classifier.network.compiled, classifier.predict_tensors
+    late, failing = Future(), Future()
+    explorer = explorer_of(late)
+    assert panel(explorer)["notes"] == []
+    late.set_result(replace(compiled, reason="it must"))
+    assert panel(explorer)["notes"] == ["falls back to Keras because it must"]
+    explorer = explorer_of(failing)
+    failing.set_exception(ValueError("no end after 1800 s"))
+    assert explorer.error == "no end after 1800 s"
 
 
 def test_only_pictures_that_were_added_can_be_removed(explorer):
