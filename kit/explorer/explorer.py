@@ -217,7 +217,7 @@ class Explorer(anywidget.AnyWidget):
     def export(
         self,
         path: str | PathLike[str],
-        photos: Iterable[str] | None = None,
+        photos: str | Iterable[str] | None = None,
         *,
         title: str = "",
         text: str = "",
@@ -237,7 +237,7 @@ class Explorer(anywidget.AnyWidget):
         path
             File to write, such as ``page.html``. It is written whole or not at all.
         photos
-            Names of the photos, by default all; with none, a page with the model waits for one.
+            Names of the photos, or one, by default all; with none, a page with the model waits for one.
         title, text
             What the page is called, by default as the model, and a text above the explorer.
         exact
@@ -265,7 +265,7 @@ class Explorer(anywidget.AnyWidget):
             self._contents([self.settings["photo"]]), progress
         )
 
-    def _contents(self, photos: Iterable[str] | None) -> Contents:
+    def _contents(self, photos: str | Iterable[str] | None) -> Contents:
         with self._lock:
             contents = Contents(self._bench, self._shelf, self._tries, self.settings)
             return contents.for_page(photos)
@@ -490,16 +490,16 @@ class Explorer(anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._report_error(error, because_reply["request"])
         else:
-            self._keep_diagnosis(diagnosis, view.settings)
+            self._keep_diagnosis(diagnosis, view)
             reply: ExplainedReply = {**because_reply, **explanation}
             self.send(reply, final_buffers)
 
-    def _keep_diagnosis(self, diagnosis: Diagnosis, settings: Settings) -> None:
+    def _keep_diagnosis(self, diagnosis: Diagnosis, view: View) -> None:
         with self._lock:
             # Nothing is kept of a photo that was removed meanwhile.
-            if settings["photo"] in self._shelf:
+            if view.settings["photo"] in self._shelf:
                 self.diagnosis = diagnosis
-                self._diagnosed_state = settings | {"where": None}
+                self._diagnosed_state = _diagnosed_state(view)
             best = diagnosis.best
             # While the fix is on, another one would change what the settings mean.
             if best and best.fix.preprocessing and not self.settings["fix"]:
@@ -514,6 +514,11 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         best = None
         # A diagnosis of another state says nothing of this one.
-        if self.diagnosis and self._diagnosed_state == view.settings | {"where": None}:
+        if self.diagnosis and self._diagnosed_state == _diagnosed_state(view):
             best = self.diagnosis.best
         self._replies.text("pinned", why.pinned(self._cases, view, best))
+
+
+def _diagnosed_state(view: View) -> Settings:
+    """Return what a diagnosis of a view depends on."""
+    return view.settings | {"where": None, "label": view.label}

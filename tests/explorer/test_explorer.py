@@ -135,6 +135,7 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     ]
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
     assert list(explorer._contents(None).shelf) == ["cat.jpg", "espresso.jpg"]
+    assert list(explorer._contents("cat.jpg").shelf) == ["cat.jpg"]
 
 
 def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(
@@ -293,6 +294,10 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
     # It is no cause of another state.
     ask(explorer, kind="pin", settings=settings | {"noise": 5})
     assert read_case(tmp_path / "espresso-espresso.json").cause == ""
+    # Nor of another label.
+    ask(explorer, kind="label", photo="espresso.jpg", label="cup")
+    ask(explorer, kind="pin", settings=settings)
+    assert read_case(tmp_path / "espresso-cup.json").cause == ""
 
 
 def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_path):
