@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
@@ -106,9 +105,8 @@ def _begin(late: Future[Compiled]) -> None:
 def _begin_again() -> None:
     """Compile in a process that was forked meanwhile, which has no thread that it could wait for."""
     # Else it would hold the locks of its parent, also where that ends.
-    for file in _LOCKED:
-        file.close()
-    _LOCKED.clear()
+    while _LOCKED:
+        _LOCKED.pop().close()
     for late in [*_UNDER_WAY]:
         _begin(late)
 
@@ -145,11 +143,7 @@ def _alone(opened: Archive) -> Iterator[None]:
             stack.callback(_LOCKED.discard, file)
             # Who waits for it then finds what is kept.
             stack.callback(path.unlink, missing_ok=True)
-            for _ in range(10 * SECONDS):
-                with suppress(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(0.1)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
