@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial, wraps
-from inspect import isclass, signature, unwrap
+from inspect import signature, unwrap
 from io import BytesIO
 from itertools import islice
 from math import prod
@@ -154,13 +154,9 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     }
     owner = getattr(function, "__self__", function)
     scope = getattr(owner, "__dict__", {})
-    # The dictionary of a class is only read.
-    put = partial(setattr, owner) if isclass(owner) else scope.__setitem__
     if not variables.keys() <= scope.keys():
-        code = unwrap(function)
-        code = code if hasattr(code, "__globals__") else type(code).__call__
-        scope = getattr(code, "__globals__", {})
-        put = scope.__setitem__
+        of_object = getattr(type(function).__call__, "__globals__", {})
+        scope = getattr(unwrap(function), "__globals__", of_object)
     if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
@@ -173,6 +169,8 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
         return function(**{image_parameter: picture}, **arguments)
 
     previous_values = {name: scope[name] for name in variables}
+    # The dictionary of a class can only be read.
+    put = getattr(scope, "__setitem__", partial(setattr, owner))
     for name, value in variables.items():
         put(name, value)
     try:
