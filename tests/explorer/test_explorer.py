@@ -356,22 +356,20 @@ def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
 
 
 def test_what_compiling_finds_is_said_once_it_is_found(classifier, pair):
-    def explorer_of(late):
-        pending = classifier.renamed(classifier.class_names)
-        pending.network = Network(
-            compiled, source=classifier.source, late=late, predict_early=predict
-        )
-        return Explorer(pending, pair)
-
     compiled, predict = classifier.network.compiled, classifier.predict_tensors
     late, failing = Future(), Future()
-    explorer = explorer_of(late)
-    assert panel(explorer)["notes"] == []
+    explorers = []
+    for future in (late, failing):
+        pending = classifier.renamed(classifier.class_names)
+        pending.network = Network(
+            compiled, source=classifier.source, late=future, predict_early=predict
+        )
+        explorers.append(Explorer(pending, pair))
     late.set_result(replace(compiled, reason="it must"))
-    assert panel(explorer)["notes"] == ["falls back to Keras because it must"]
-    explorer = explorer_of(failing)
     failing.set_exception(ValueError("no end after 1800 s"))
-    assert explorer.error == "no end after 1800 s"
+    said, failed = explorers
+    assert panel(said)["notes"] == ["falls back to Keras because it must"]
+    assert failed.error == "no end after 1800 s"
 
 
 def test_only_pictures_that_were_added_can_be_removed(explorer):
