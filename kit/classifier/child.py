@@ -131,18 +131,20 @@ def awaited(futures: Iterable[Future[Any]], what: str) -> None:
 
 
 _SERVING: list[Callable[[Float32], Float32]] = []
+_ANSWERS: list[int] = []  # the pipe to who asked
 
 
 def serve(about: Any, predict: Callable[[Float32], Float32]) -> None:
     """Be the process that `run_apart` started: say something in JSON early, and predict beside the work."""
     _SERVING.append(predict)
-    os.write(1, json.dumps(about).encode() + b"\n")
+    os.write(_ANSWERS[0], json.dumps(about).encode() + b"\n")
 
 
 def work_apart(work: Callable[[Path, Path], JSONObject]) -> None:
     """Be the process that `run_apart` started: work, and write the result."""
     file, folder = map(Path, sys.argv[1:])
-    sys.stdout = sys.stderr  # whose place is taken by predictions
+    _ANSWERS.append(os.dup(1))
+    os.dup2(2, 1)  # where libraries print, also those in C
     threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource
@@ -167,6 +169,6 @@ def _watch(folder: Path) -> None:
         (folder / _OUTPUTS).unlink(missing_ok=True)
         with suppress(Exception):  # of TensorFlow, too; then there is no file
             np.save(folder / _OUTPUTS, _SERVING[0](np.load(folder / _TENSORS)))
-        os.write(1, b"\n")
+        os.write(_ANSWERS[0], b"\n")
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

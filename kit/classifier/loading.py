@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -80,10 +79,9 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         return Network(compile_model(load_keras(opened.path), steps), source=opened)
     early: Early = Future()
     late: Future[Compiled] = Future()
-    begin = partial(_begin, opened, steps, early, late)
-    begin()
-    with suppress(AttributeError):  # on Windows
-        os.register_at_fork(after_in_child=begin)
+    late.add_done_callback(_UNDER_WAY.pop)
+    _UNDER_WAY[late] = opened, steps, early, late
+    _begin(late)
     try:
         awaited([early, late], f"Opening {opened.path.name!r}")
     finally:
@@ -95,10 +93,26 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     return Network(compiled, source=opened, late=late, predict_early=predict)
 
 
-def _begin(*asked: Any) -> None:
-    # A process that was forked meanwhile has no thread that it could wait for.
-    if not asked[-1].done():
-        Thread(target=_compile, args=asked, daemon=True).start()
+_UNDER_WAY: dict[Future[Compiled], tuple[Any, ...]] = {}
+_LOCKED: set[IO[bytes]] = set()
+
+
+def _begin(late: Future[Compiled]) -> None:
+    if not late.done():
+        Thread(target=_compile, args=_UNDER_WAY[late], daemon=True).start()
+
+
+def _begin_again() -> None:
+    """Compile in a process that was forked meanwhile, which has no thread that it could wait for."""
+    # Else it would hold the locks of its parent, also where that ends.
+    while _LOCKED:
+        _LOCKED.pop().close()
+    for late in [*_UNDER_WAY]:
+        _begin(late)
+
+
+with suppress(AttributeError):  # on Windows
+    os.register_at_fork(after_in_child=_begin_again)
 
 
 def _compile(
@@ -125,15 +139,11 @@ def _alone(opened: Archive) -> Iterator[None]:
 
             path = _made_cache_folder() / f"{opened.digest}.lock"
             file = stack.enter_context(path.open("ab"))
+            _LOCKED.add(file)
+            stack.callback(_LOCKED.discard, file)
             # Who waits for it then finds what is kept.
             stack.callback(path.unlink, missing_ok=True)
-            for _ in range(10 * SECONDS):
-                with suppress(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # Closing is not enough where the process was forked meanwhile.
-                    stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
-                    break
-                time.sleep(0.1)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

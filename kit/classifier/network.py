@@ -252,7 +252,7 @@ class Network:
     where LiteRT does not run the compiled form.
 
     While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for
-    ``late``, and ``predict_early`` predicts.
+    ``late``, which is done otherwise, and ``predict_early`` predicts.
     """
 
     def __init__(
@@ -268,7 +268,7 @@ class Network:
             late = Future()
             late.set_result(about)
         self._early = about
-        self._late = late
+        self.late = late
         self.source = source
         self._predict_early = predict_early
         self.lock = threading.RLock()
@@ -279,18 +279,18 @@ class Network:
     @property
     def about(self) -> Compiled:
         """What is known by now, without waiting; ValueError where compiling failed."""
-        if not self._late.done():
+        if not self.late.done():
             return self._early
-        if error := self._late.exception():
+        if error := self.late.exception():
             # Else each time adds to the lines of the times before, and keeps their arrays.
             raise error.with_traceback(None)
-        return self._late.result()
+        return self.late.result()
 
     @property
     def compiled(self) -> Compiled:
         """All that is known, once it is compiled; ValueError where that failed."""
-        if not self._late.done():
-            awaited([self._late], "Compiling the model, once")
+        if not self.late.done():
+            awaited([self.late], "Compiling the model, once")
         return self.about
 
     @_Once
@@ -342,7 +342,7 @@ class Network:
         ``early`` ones come from Keras where the network is still being compiled.
         """
         outputs = None
-        if early and self._predict_early and not self._late.done():
+        if early and self._predict_early and not self.late.done():
             outputs = self._predict_early(tensors)
         if outputs is None:
             outputs = self.engine.predict(tensors)

@@ -36,6 +36,7 @@ def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
     best_known = next(iter(ranked), None)
     if best_known is None or best_known.candidate.step != "scaling":
         return ranked
+    # By photos of the kit, a known one that only comes near is named without a fix anyway.
     if best_known.gain < POSSIBLE_GAIN or grounds.probes:
         return ranked
     in_use = grounds.in_use

@@ -131,6 +131,8 @@ class Explorer(anywidget.AnyWidget):
         self._view = self._view_of(neutral([*names, *self._shelf][0]))
         super().__init__(settings=self._view.settings)
         self._refresh_panel()
+        # Whether it runs in LiteRT is known only then.
+        classifier.network.late.add_done_callback(self._on_compiled)
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -215,7 +217,7 @@ class Explorer(anywidget.AnyWidget):
     def export(
         self,
         path: str | PathLike[str],
-        photos: Iterable[str] | None = None,
+        photos: str | Iterable[str] | None = None,
         *,
         title: str = "",
         text: str = "",
@@ -235,7 +237,7 @@ class Explorer(anywidget.AnyWidget):
         path
             File to write, such as ``page.html``. It is written whole or not at all.
         photos
-            Names of the photos, by default all; with none, a page with the model waits for one.
+            Names of the photos, or one, by default all; with none, a page with the model waits for one.
         title, text
             What the page is called, by default as the model, and a text above the explorer.
         exact
@@ -263,7 +265,7 @@ class Explorer(anywidget.AnyWidget):
             self._contents([self.settings["photo"]]), progress
         )
 
-    def _contents(self, photos: Iterable[str] | None) -> Contents:
+    def _contents(self, photos: str | Iterable[str] | None) -> Contents:
         with self._lock:
             contents = Contents(self._bench, self._shelf, self._tries, self.settings)
             return contents.for_page(photos)
@@ -301,6 +303,13 @@ class Explorer(anywidget.AnyWidget):
             )
         }
 
+    def _on_compiled(self, late: futures.Future[Any]) -> None:
+        with self._lock:
+            if error := late.exception():
+                self._report_error(error)
+            else:
+                self._refresh_panel()
+
     def _view_of(self, settings: Settings) -> View:
         return self._bench.view(self._shelf[settings["photo"]], settings)
 
@@ -328,7 +337,7 @@ class Explorer(anywidget.AnyWidget):
             else:
                 self._replies.view(self._view)
 
-    def _report_error(self, error: Exception, request: str = "") -> None:
+    def _report_error(self, error: BaseException, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
         self._replies.text("error", self.error, request)
 
@@ -481,16 +490,16 @@ class Explorer(anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._report_error(error, because_reply["request"])
         else:
-            self._keep_diagnosis(diagnosis, view.settings)
+            self._keep_diagnosis(diagnosis, view)
             reply: ExplainedReply = {**because_reply, **explanation}
             self.send(reply, final_buffers)
 
-    def _keep_diagnosis(self, diagnosis: Diagnosis, settings: Settings) -> None:
+    def _keep_diagnosis(self, diagnosis: Diagnosis, view: View) -> None:
         with self._lock:
             # Nothing is kept of a photo that was removed meanwhile.
-            if settings["photo"] in self._shelf:
+            if view.settings["photo"] in self._shelf:
                 self.diagnosis = diagnosis
-                self._diagnosed_state = settings | {"where": None}
+                self._diagnosed_state = _diagnosed_state(view)
             best = diagnosis.best
             # While the fix is on, another one would change what the settings mean.
             if best and best.fix.preprocessing and not self.settings["fix"]:
@@ -505,6 +514,11 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         best = None
         # A diagnosis of another state says nothing of this one.
-        if self.diagnosis and self._diagnosed_state == view.settings | {"where": None}:
+        if self.diagnosis and self._diagnosed_state == _diagnosed_state(view):
             best = self.diagnosis.best
         self._replies.text("pinned", why.pinned(self._cases, view, best))
+
+
+def _diagnosed_state(view: View) -> Settings:
+    """Return what a diagnosis of a view depends on."""
+    return view.settings | {"where": None, "label": view.label}

@@ -57,12 +57,13 @@ class Contents:
     tries: Mapping[str, Settings]
     start: Settings
 
-    def for_page(self, names: Iterable[str] | None) -> Self:
+    def for_page(self, names: str | Iterable[str] | None) -> Self:
         """Keep the photos of these names, None for all, and the states that a page can show."""
         shelf = Shelf(self.shelf)
         shelf.pop(CAMERA, None)  # whose frame is no photo of a page
         if names is not None:
-            shelf = Shelf({name: shelf[name] for name in names})
+            listed = [names] if isinstance(names, str) else names
+            shelf = Shelf({name: shelf[name] for name in listed})
 
         def is_shown(settings: Settings) -> bool:
             return settings["photo"] in shelf and page_can_show(settings)

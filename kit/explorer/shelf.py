@@ -69,7 +69,7 @@ class Shelf(dict[str, Entry]):
                 )
         name = photo.name
         number = 1
-        while name in self or name == CAMERA:
+        while name in self:
             number += 1
             name = f"{photo.name} ({number})"
         thumbnail = b""  # of which the page shows the name alone

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature, unwrap
 from io import BytesIO
 from itertools import islice
@@ -140,7 +140,8 @@ def _current_recording() -> _Recording:
 def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     """Let values take the place of a function's arguments and variables; yield what takes an image.
 
-    Variables are those of its object, if it is a method, or global. Raises a TypeError for another name.
+    Variables are those of its object or class, if it is a method, or global. Raises a TypeError for another
+    name.
     """
     if not replacements:
         yield function
@@ -151,9 +152,11 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     arguments = {
         name: variables.pop(name) for name in parameters if name in replacements
     }
-    scope = getattr(getattr(function, "__self__", function), "__dict__", {})
+    owner = getattr(function, "__self__", function)
+    scope = getattr(owner, "__dict__", {})
     if not variables.keys() <= scope.keys():
-        scope = getattr(unwrap(function), "__globals__", {})
+        of_object = getattr(type(function).__call__, "__globals__", {})
+        scope = getattr(unwrap(function), "__globals__", of_object)
     if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
@@ -166,11 +169,15 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
         return function(**{image_parameter: picture}, **arguments)
 
     previous_values = {name: scope[name] for name in variables}
-    scope.update(variables)
+    # The dictionary of a class can only be read.
+    put = getattr(scope, "__setitem__", partial(setattr, owner))
+    for name, value in variables.items():
+        put(name, value)
     try:
         yield prepares
     finally:
-        scope.update(previous_values)
+        for name, value in previous_values.items():
+            put(name, value)
 
 
 @dataclass(frozen=True)

@@ -342,6 +342,7 @@ def _printed_value(node: ast.expr) -> Any:
 
 
 def _from_torchvision_resize(options: Options) -> Content:
+    _require(not options.get("max_size"), "max_size: the photo decides the size")
     lengths = np.atleast_1d(options["size"]).tolist()
     edges = ("height", "width") if len(lengths) == 2 else ("shortest_edge",)
     resample = Image.Resampling[options.get("interpolation", "BILINEAR")]

@@ -180,7 +180,7 @@ _FAULTS = tuple(
             "fit_letterbox",
             "resize_fit",
             "letterboxed on black",
-            _if_resized(fit="letterbox", crop_fraction=1.0),
+            _if_resized(fit="letterbox", crop_fraction=1.0, fill=(0, 0, 0)),
         ),
         # OpenCV reads BGR and the network wants RGB, or the other way round.
         (

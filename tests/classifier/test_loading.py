@@ -1,9 +1,11 @@
 """What a network is opened from: bundled, known to this user, or compiled once in a process of its own."""
 
+import gc
 import json
 import os
 import stat
 import time
+import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -64,6 +66,10 @@ def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
         third = [*pool.map(restore, [other] * (1 if os.name == "nt" else 8))]
     assert converted == ["plain.keras", "other.keras"]
     assert {network.compiled.data for network in third} == {small().data}
+    gone = weakref.ref(other)
+    del other, third
+    gc.collect()
+    assert gone() is None
 
 
 def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_needed(
@@ -114,7 +120,7 @@ loading.cache_folder = lambda: folder / "cache"
 def convert(opened, preprocessing, early):
     with open(folder / "compiled.txt", "a") as file:
         file.write("once ")
-    early.set_result((["softmax", [28, 28, 1], 3], print))
+    early.done() or early.set_result((["softmax", [28, 28, 1], 3], print))
     time.sleep(1)
     return Compiled.read(folder / "entry.zip")
 loading.compile_apart = convert
@@ -277,19 +283,26 @@ def test_a_network_opens_while_another_thread_imports_keras(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs fork")
+@pytest.mark.parametrize(
+    ("fork", "printed", "compiled"),
+    [("os.fork()", 4, "once "), ("os.fork() and os._exit(0)", 2, "once once ")],
+)
 def test_a_process_that_is_forked_while_a_network_is_compiled_takes_what_is_kept(
-    tmp_path,
+    tmp_path, fork, printed, compiled
 ):
+    """Or compiles it, once its parent has ended."""
     keras_file(tmp_path / "plain.keras")
     small().write(tmp_path / "entry.zip")
     script = OPENING.replace(
         "print(loading",
-        "import os; network, _ = loading.restore(store.read_model(path)), os.fork()\n"
+        "import os; network, _ = loading.restore(store.read_model(path)), "
+        + fork
+        + "\n"
         "print(network.compiled, loading",
     )
     ended = python(script, tmp_path / "plain.keras", tmp_path, timeout=60)
-    assert ended.stdout.count("Compiled(head=") == 4, ended.stderr
-    assert (tmp_path / "compiled.txt").read_text() == "once "
+    assert ended.stdout.count("Compiled(head=") == printed, ended.stderr
+    assert (tmp_path / "compiled.txt").read_text() == compiled
 
 
 @pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])

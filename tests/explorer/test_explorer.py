@@ -3,12 +3,15 @@
 import gc
 import threading
 import weakref
+from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kit
 from kit._bundled import DATA
+from kit.classifier.network import Network
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import REPLY_BYTES
 from kit.explorer.settings import effective_changes, neutral
@@ -132,6 +135,7 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     ]
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
     assert list(explorer._contents(None).shelf) == ["cat.jpg", "espresso.jpg"]
+    assert list(explorer._contents("cat.jpg").shelf) == ["cat.jpg"]
 
 
 def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(
@@ -290,6 +294,10 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
     # It is no cause of another state.
     ask(explorer, kind="pin", settings=settings | {"noise": 5})
     assert read_case(tmp_path / "espresso-espresso.json").cause == ""
+    # Nor of another label.
+    ask(explorer, kind="label", photo="espresso.jpg", label="cup")
+    ask(explorer, kind="pin", settings=settings)
+    assert read_case(tmp_path / "espresso-cup.json").cause == ""
 
 
 def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_path):
@@ -345,6 +353,23 @@ def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     assert not any(
         "assumed" in note for note in panel(Explorer(classifier, pair))["notes"]
     )
+
+
+def test_what_compiling_finds_is_said_once_it_is_found(classifier, pair):
+    compiled, predict = classifier.network.compiled, classifier.predict_tensors
+    late, failing = Future(), Future()
+    explorers = []
+    for future in (late, failing):
+        pending = classifier.renamed(classifier.class_names)
+        pending.network = Network(
+            compiled, source=classifier.source, late=future, predict_early=predict
+        )
+        explorers.append(Explorer(pending, pair))
+    late.set_result(replace(compiled, reason="it must"))
+    failing.set_exception(ValueError("no end after 1800 s"))
+    said, failed = explorers
+    assert panel(said)["notes"] == ["falls back to Keras because it must"]
+    assert failed.error == "no end after 1800 s"
 
 
 def test_only_pictures_that_were_added_can_be_removed(explorer):

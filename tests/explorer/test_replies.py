@@ -219,7 +219,7 @@ def test_names_are_unique_whatever_comes(cat):
         "cat.jpg (3)",
         "cat.jpg (2) (2)",
         "cat.jpg (4)",
-        "Camera (live) (2)",
+        "Camera (live)",
     ]
     assert list(kept) == received
 

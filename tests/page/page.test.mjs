@@ -704,7 +704,10 @@ const STEPS = {
     press("Yes, blue");
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
-  "photos that another page has added or labelled": () => inNotebook.events["change:_panel"](),
+  "photos that another page has added or labelled, and what compiling has found": () => {
+    inNotebook.panel.notes = ["falls back to Keras"];
+    inNotebook.events["change:_panel"]();
+  },
   "the menu is closed": () => {
     root().focus();
     root().querySelector("details").open = true;

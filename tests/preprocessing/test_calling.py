@@ -108,11 +108,27 @@ class Server:
     def predict(self, path):
         return self.model(prepared(path))
 
+    def __call__(self, path):
+        return network(prepared(path))
 
-def test_a_recorder_takes_the_place_of_the_model_of_an_object():
+    shared = "loaded"
+
+    @classmethod
+    def predict_shared(cls, path):
+        return cls.shared(prepared(path))
+
+
+def test_a_recorder_takes_the_place_of_the_model_of_an_object_or_a_class():
     server = Server()
     assert kit.check(CLASSIFIER, CAT, server.predict, model=kit.recorder()).agrees
-    assert server.model == "loaded"
+    assert kit.check(CLASSIFIER, CAT, server, network=kit.recorder()).agrees
+    shared = kit.check(CLASSIFIER, CAT, Server.predict_shared, shared=kit.recorder())
+    assert (shared.agrees, server.model, network, server.shared) == (
+        True,
+        "loaded",
+        None,
+        "loaded",
+    )
 
 
 def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():

@@ -444,6 +444,7 @@ NOT_DECLARED = [
         "received RandomHorizontalFlip; give the transforms of an evaluation; write the fields out$",
     ),
     (compose(SHORTER, "ToTensor()"), "the photo decides the size"),
+    (compose(SHORTER.replace("None", "300", 1), CENTRE), "received max_size: the"),
     (compose("CenterCrop(size=(32, 24))", BOTH), "received a crop before Resize"),
     (compose("<utils.Pad object at 0x7f>"), r"that cannot be read \(invalid syntax"),
     (compose(BOTH.replace("BILINEAR", "other")), r"that cannot be read \('OTHER'\)"),

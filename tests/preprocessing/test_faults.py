@@ -154,6 +154,8 @@ def test_a_fault_is_undone_where_it_is_how_training_was():
     # A network that scales inside is scaled once outside.
     raw = Preprocessing(size=None, scaling="0..255")
     assert CATALOGUE["double_scaling"].apply(raw).scaling == SCALINGS["0..1"]
+    grey_bars = LITE.replace(fit="letterbox_floor", fill=(114, 114, 114))
+    assert CATALOGUE["fit_letterbox"].apply(grey_bars).fill == (0, 0, 0)
     for name in ("channels_swapped", "inverted"):
         fault = CATALOGUE[name]
         assert fault.apply(fault.apply(LITE)) == LITE

@@ -69,7 +69,7 @@ class ExplorerView {
   build(panel) {
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
-    const notes = panel.notes.map((text) => element("p", { text }));
+    this.notes = div("kit-notes");
     const pin = () => this.ask("pin", { settings: this.settings });
     const summary = element("summary", { class: "kit-box", text: "More" });
     const items = element(
@@ -144,7 +144,7 @@ class ExplorerView {
       ),
       tries.length > 0 && grouped("kit-tries kit-group", "Try", "Try:", ...tries),
       this.error,
-      notes.length > 0 && div("kit-notes", ...notes),
+      this.notes,
       this.photos.node,
       div(
         "kit-columns",
@@ -174,7 +174,7 @@ class ExplorerView {
       this.banner,
       this.body,
     );
-    this.photos.build(panel.photos, this.settings.photo);
+    this.refresh();
     const next = panel.tries.length ? ".kit-tries button" : ".kit-photos input";
     const places = () => [...this.root.querySelectorAll(next)];
     this.stage = new Stage(this.root, places, this.ended.signal);
@@ -182,6 +182,8 @@ class ExplorerView {
 
   refresh() {
     this.error.hidden = true; // of a picture before the one that has come
+    this.notes.replaceChildren(...this.panel.notes.map((text) => element("p", { text })));
+    this.notes.hidden = this.panel.notes.length === 0;
     this.photos.build(this.panel.photos, this.settings.photo);
   }
 
