@@ -258,6 +258,8 @@ def test_labels_and_flips_work_on_a_phone(written, opened):
     assert width == PHONE["viewport"]["width"]
     shown.page.emulate_media(forced_colors="active")
     shown.assert_seen()
+    bar = shown.root.locator(".kit-bar").first
+    assert bar.evaluate("(bar) => getComputedStyle(bar).printColorAdjust") == "exact"
 
 
 @pytest.mark.parametrize("largest", [0, compact.LARGEST])
