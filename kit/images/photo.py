@@ -436,10 +436,10 @@ def at_least_one(pictures: Iterable[_T]) -> tuple[_T, ...]:
     return listed
 
 
-def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
-    """Return the names of the first images that could not be read, and how many more there are."""
-    more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
-    return ", ".join(name for name, _ in unreadable[:3]) + more
+def names_of(named: Sequence[tuple[str, Any]]) -> str:
+    """Return the first names, as of images that could not be read, and how many more there are."""
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return ", ".join(name for name, _ in named[:3]) + more
 
 
 def _are_several(pictures: Any) -> bool:
