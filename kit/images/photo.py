@@ -316,7 +316,8 @@ def name_of(source: Any, place: int | None = None) -> str:
 
 
 def _read(source: Any) -> bytes:
-    if text := path_text(source):
+    if isinstance(source, (str, PathLike)):
+        text = path_text(source)
         path = Path(text)
         check_path(text)
         if path.is_dir():
@@ -346,7 +347,7 @@ def check_path(text: str) -> None:
         raise ValueError(
             f"Expected a local file, received the URL {text[:200]!r}; save the image first"
         )
-    if not Path(text).exists():
+    if not text or not Path(text).exists():
         raise FileNotFoundError(
             f"Expected an existing image file, received {text!r}; check the path"
         )
