@@ -302,5 +302,7 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path, monkeyp
     with pytest.raises(ValueError, match=r"^Expected a page.html to write, received"):
         explorer.export(tmp_path / "photo.jpg")
     # What has no folder is refused before anything is computed.
-    with pytest.raises(OSError, match=r"^Expected to write 'below\.html', received: "):
+    with pytest.raises(
+        OSError, match=r"^Expected to write '.*below\.html', received: "
+    ):
         explorer.export(tmp_path / "page.html" / "below.html", progress=pytest.fail)
