@@ -78,6 +78,9 @@ def run_and_exit() -> NoReturn:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name) or os.fdopen(_nowhere(), "w")
         setattr(sys, name, stream)
+    # In a log, a bar is a text for each of its states.
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.formatwarning = lambda message, *_: f"{PROGRAM}: {message}\n"
     try:

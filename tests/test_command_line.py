@@ -254,14 +254,17 @@ def test_a_crash_is_no_result(monkeypatch, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there it is closed otherwise")
-def test_an_output_that_nobody_reads_is_no_result(tmp_path):
-    command = [sys.executable, "-m", "kit", "lessons", str(tmp_path / "new")]
+def test_an_output_that_nobody_reads_is_no_result_and_has_no_bars(tmp_path):
+    (tmp_path / "bar.py").write_text("import tqdm; list(tqdm.tqdm('ab'))")
+    command = [sys.executable, "-m", "kit", "lessons", "new", "--import", "bar"]
     read, write = os.pipe()
     os.close(read)
-    cut_off = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    how = {"stderr": subprocess.PIPE, "cwd": tmp_path}
+    cut_off = subprocess.run(command, stdout=write, check=False, **how)
     assert (cut_off.returncode, cut_off.stderr) == (141, b"")
-    closed = subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *command], check=False)
-    assert closed.returncode == 3, "the folder is there by now"
+    closed = ["sh", "-c", '"$@" >&- 2>&-', "sh", *command]
+    done = subprocess.run(closed, check=False, **how)
+    assert done.returncode == 3, "the folder is there by now"
 
 
 def test_details_print_the_fix_once_as_code_that_runs(capsys):
