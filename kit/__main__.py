@@ -27,6 +27,7 @@ DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
 BAD_INPUT = 3
 CRASHED = 70
 INTERRUPTED = 130
+CUT_OFF = 141
 """Exit codes, beside 0 where all holds and 1 where something changed."""
 PROGRAM = "python -m kit"
 
@@ -48,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for module in options.imports:
             _import_layers(module)
         code: int = options.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         message = "interrupted"
         code = INTERRUPTED
+    except BrokenPipeError:  # whoever reads it has read enough
+        return CUT_OFF
     except (ImportError, OSError, TypeError, ValueError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, ImportError) and not message.startswith("Expected"):
@@ -70,9 +74,27 @@ def run_and_exit() -> NoReturn:
     # Of the script, or at hand, where a file may have the name of a module that is imported later.
     if not sys.flags.safe_path:
         del sys.path[0]
+    # Those that are closed are None, on which Python ends with a 1.
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or os.fdopen(_nowhere(), "w")
+        setattr(sys, name, stream)
+    # In a log, a bar is a text for each of its states.
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.formatwarning = lambda message, *_: f"{PROGRAM}: {message}\n"
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # At its end Python would try again, tell of it, and exit with a code of its own.
+            os.dup2(_nowhere(), sys.stdout.fileno())
+
+
+def _nowhere() -> int:
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def _import_layers(module: str) -> None:

@@ -1,6 +1,7 @@
 """``python -m kit``: what ``diagnose`` prints, its exit codes, and what all commands have in common."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -250,6 +251,20 @@ def test_a_crash_is_no_result(monkeypatch, capsys):
     monkeypatch.setattr(kit, "diagnose", interrupted)
     assert main(["diagnose", MODEL, PICTURES[0]]) == 130
     assert capsys.readouterr().err == "python -m kit diagnose: interrupted\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is closed otherwise")
+def test_an_output_that_nobody_reads_is_no_result_and_has_no_bars(tmp_path):
+    (tmp_path / "bar.py").write_text("import tqdm; list(tqdm.tqdm('ab'))")
+    command = [sys.executable, "-m", "kit", "lessons", "new", "--import", "bar"]
+    read, write = os.pipe()
+    os.close(read)
+    how = {"stderr": subprocess.PIPE, "cwd": tmp_path}
+    cut_off = subprocess.run(command, stdout=write, check=False, **how)
+    assert (cut_off.returncode, cut_off.stderr) == (141, b"")
+    closed = ["sh", "-c", '"$@" >&- 2>&-', "sh", *command]
+    done = subprocess.run(closed, check=False, **how)
+    assert done.returncode == 3, "the folder is there by now"
 
 
 def test_details_print_the_fix_once_as_code_that_runs(capsys):

@@ -415,7 +415,7 @@ def one_line_errors(file: Path) -> Iterator[None]:
         if error.strerror is None:  # it is said
             raise
         raise type(error)(
-            f"Expected to write {file.name!r}, received: "
+            f"Expected to write {str(file)!r}, received: "
             f"{error.strerror}; free space, or choose another name or folder"
         ) from error
 

@@ -12,6 +12,7 @@ from kit._arrays import Array, Float32
 from kit.classifier.architecture import Layer, Weights, mapping
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Evidence, Finding, conclude
+from kit.images.photo import names_of
 
 UNSETTLED_SHARE = 0.05
 """Share of the initial values in the moving averages from which on they have not settled: with Keras's
@@ -130,7 +131,7 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         for layer in untouched
     ):
         return None
-    names = ", ".join(repr(layer.name) for layer in untouched)
+    names = names_of([(repr(layer.name), layer) for layer in untouched])
     return conclude(
         "untrained_weights",
         f"{len(untouched)} of {len(weighted)} layers with weights are as their initializers"

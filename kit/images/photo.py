@@ -316,7 +316,8 @@ def name_of(source: Any, place: int | None = None) -> str:
 
 
 def _read(source: Any) -> bytes:
-    if text := path_text(source):
+    if isinstance(source, (str, PathLike)):
+        text = path_text(source)
         path = Path(text)
         check_path(text)
         if path.is_dir():
@@ -346,7 +347,7 @@ def check_path(text: str) -> None:
         raise ValueError(
             f"Expected a local file, received the URL {text[:200]!r}; save the image first"
         )
-    if not Path(text).exists():
+    if not text or not Path(text).exists():
         raise FileNotFoundError(
             f"Expected an existing image file, received {text!r}; check the path"
         )
@@ -436,10 +437,10 @@ def at_least_one(pictures: Iterable[_T]) -> tuple[_T, ...]:
     return listed
 
 
-def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
-    """Return the names of the first images that could not be read, and how many more there are."""
-    more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
-    return ", ".join(name for name, _ in unreadable[:3]) + more
+def names_of(named: Sequence[tuple[str, Any]]) -> str:
+    """Return the first names, as of images that could not be read, and how many more there are."""
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return ", ".join(name for name, _ in named[:3]) + more
 
 
 def _are_several(pictures: Any) -> bool:

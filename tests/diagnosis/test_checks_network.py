@@ -52,9 +52,13 @@ def weights_checked(model, folder):
 
 
 def test_a_network_that_was_never_trained_is_named(tmp_path):
-    (finding,) = weights_checked(network(), tmp_path)
+    model = network()
+    (finding,) = weights_checked(model, tmp_path)
     assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
     assert finding.evidence[0].value == 2, "the first has too few weights to tell"
+    twice = 2 * layers_of(json.loads(model.to_json()))
+    finding = check_trained(twice, weights_in(tmp_path / "model.keras"))
+    assert finding.summary.endswith(" and 1 more."), "of four"
 
 
 def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
