@@ -166,7 +166,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "--scaling": {
         "metavar": "NAME",
-        "help": "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite",
+        "help": "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, lite"
+        " or caffe (of RGB; --application VGG16 is caffe of BGR)",
     },
     "--classes": {
         "metavar": "NAMES",

@@ -200,7 +200,10 @@ def checks():
         head("linear", loss="categorical_crossentropy"),
         check_head([*layers, replace(last, kind="Softmax", name="again")], outputs),
         check_nan(weights),
-        no_numbers(np.array([[0, np.nan, 1, 1]], np.float32)),
+        *(
+            no_numbers(np.array([[0, np.nan, 1, 1]], np.float32), weights)
+            for weights in ({}, {"last": ()})
+        ),
         check_calls([*layers, random]),
         *of_weights(layers),
         *of_predictions(),

@@ -67,7 +67,12 @@ MOST_CLASSES = 1 << 18
 Shapes = Sequence[tuple[int | None, ...]]
 
 
-def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> None:
+def check_ends(
+    kind: str,
+    inputs: Shapes,
+    outputs: Shapes,
+    advice: str = "; export one image and its classes alone",
+) -> None:
     """Refuse a network that is no classifier of images, with the words that say what it is."""
     match inputs, outputs:
         # Channels are first or last; without a side for them, images are grey.
@@ -76,7 +81,7 @@ def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> 
             if channel_sides & {1, 3} and 0 < classes <= MOST_CLASSES:
                 return
     raise ValueError(
-        "Expected a network from (N, H, W), (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
+        "Expected a network from (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W) to (N, classes) alone"
         f", received {kind} from {inputs} to {outputs}{advice}"
     )
 
@@ -102,9 +107,10 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     if len(sides) == 3 and all(wanted in (None, side) for wanted, side in pairs):
         return
     steps = fitted(Preprocessing(), expected)
+    size = f"size={steps.size}, " if steps.size else ""
     raise ValueError(
         f"Expected tensors of {shape_text(expected)}, received the shape {received};"
-        f" set size={steps.size}, channels={steps.channels!r}, layout={steps.layout!r} in the preprocessing"
+        f" set {size}channels={steps.channels!r}, layout={steps.layout!r} in the preprocessing"
     )
 
 

@@ -127,7 +127,7 @@ def check_model(model: Any) -> None:
     )
     if isinstance(getattr(model, "output", None), dict):
         outputs = [(name,) for name in model.output]
-    advice = "; wrap it in a keras.Model that is one"
+    advice = "; make keras.Model(image, classes) of image = keras.Input((height, width, 3)) and model(image)"
     check_ends(type(model).__name__, inputs, outputs, advice)
 
 

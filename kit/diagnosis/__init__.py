@@ -3,7 +3,7 @@
 `STAGES` is the order: what is certain first, then the preprocessing, then the images, then the network.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -59,7 +59,13 @@ from kit.diagnosis.image_causes import (
 )
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import stand_in
-from kit.diagnosis.report import ALL_CORRECT, UNLABELLED, Diagnosis
+from kit.diagnosis.report import (
+    ALL_CORRECT,
+    AS_THEY_ARE,
+    STILL_WRONG,
+    UNLABELLED,
+    Diagnosis,
+)
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     Search,
@@ -72,6 +78,7 @@ from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
 from kit.preprocessing.pipeline import decoding_changes
+from kit.preprocessing.scaling import simplest
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -258,13 +265,28 @@ class Investigation:
     @property
     def correct_share(self) -> float:
         """Share of the labelled images that are predicted correctly; NaN without any."""
+        return self.share_correct_with(self.in_use)
+
+    def share_correct_with(self, preprocessing: Preprocessing) -> float:
+        """Return the same as another preprocessing makes it."""
         labelled = Labelled(self.evaluator, self.photos, self.labels)
-        correct_count = float(labelled.correct(self.in_use).sum())
+        correct_count = float(labelled.correct(preprocessing).sum())
         return correct_count / labelled.count if labelled.count else nan
 
     def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
         return replace(self, further=(*self.further, *filter(None, findings)))
+
+    def cautions(self, fixed: Preprocessing) -> Iterator[str]:
+        """Say what speaks against a fix although its cause is named."""
+        if fixed == self.in_use:
+            return
+        if not self.is_disordered and self.share_correct_with(fixed) < 0.5:
+            yield STILL_WRONG
+        levels = self.classifier.network.engine.scaling
+        # Fed as they are, 8 bits mean what scale and zero point make of them.
+        if levels and not self.in_use.scaling and fixed.scaling == simplest((levels,)):
+            yield AS_THEY_ARE
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
@@ -284,6 +306,7 @@ class Investigation:
             if stated := words_of_changes(self.in_use, declared):
                 notes.insert(0, f"the model says: {stated}")
                 declared_fix = using("", declared)
+        notes[:0] = self.cautions(with_fixes(findings, self.in_use))
         source = self.classifier.source
         if source and source.network:
             notes.append(_UNREAD_NOTE)
@@ -377,7 +400,7 @@ def certain_checks(
     )
     outputs = classifier.network.engine.predict(tensors)
     if not np.isfinite(outputs).all():
-        return (no_numbers(outputs),)
+        return (no_numbers(outputs, weights),)
     findings = [
         *check_files(classifier, photos, labels),
         check_tensors(in_use),

@@ -104,11 +104,11 @@ def check_nan(weights: Weights) -> Finding | None:
     )
 
 
-def no_numbers(outputs: Float32) -> Finding:
-    """Say that a model of finite weights puts out NaN or infinite numbers, float32 (N, outputs)."""
+def no_numbers(outputs: Float32, weights: Weights) -> Finding:
+    """Say that outputs, float32 (N, outputs), are NaN or infinite, but no weights that are known."""
     return conclude(
         "diverged_training",
-        "Predictions are NaN or infinite, the weights are not.",
+        f"Predictions are NaN or infinite, the weights {'are not' if weights else 'were not read'}.",
         Evidence(
             "share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True
         ),

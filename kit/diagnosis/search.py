@@ -347,6 +347,11 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
         return fix_from(grounds.in_use, fixed)
     fix_words = words_of_changes(grounds.in_use, fixed)
     rival_words = words_of_changes(grounds.in_use, rivals_predicting_otherwise[0])
+    if best.variants:
+        return Fix(
+            f"Prepare images as in training: {fix_words} fits best, of usual ones {rival_words};"
+            " look up the mean and standard deviation of the training."
+        )
     return Fix(
         "Prepare images as in training;"
         f" these cannot tell {fix_words} from {rival_words}: give more, or labels."

@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 
 from kit import samples
+from kit.explorer.page import page_file
 from kit.explorer.replies import LIVE
 from tests.browser.lab import START_SECONDS, TOKEN, served, written
 from tests.browser.shown import CELL, GONE, RECORD, Shown
@@ -62,6 +63,18 @@ def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(page)
             "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
         )
         page.get_by_text(GONE).wait_for(timeout=3000)
+
+
+def test_what_stands_in_place_of_the_widget_shows_after_three_seconds(page):
+    style = page_file("note.css")
+    page.set_content(f"<style>{style}</style><p class='kit-note'>No kernel</p>")
+    seen_at = """(note, time) => {
+      const [animation] = note.getAnimations();
+      animation.currentTime = time;
+      return getComputedStyle(note).visibility;
+    }"""
+    seen = [page.locator(".kit-note").evaluate(seen_at, time) for time in (2900, 3100)]
+    assert seen == ["hidden", "visible"]
 
 
 def test_voila_answers_without_a_cell_to_run(page, tmp_path):

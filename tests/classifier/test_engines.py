@@ -275,7 +275,7 @@ ADVICE = [
         (None, 48, 1),
         (
             "?x48x1, received the shape (1, 3, 32, 48);"
-            " set size=None, channels='gray', layout='channels_last'"
+            " set channels='gray', layout='channels_last'"
         ),
     ),
 ]

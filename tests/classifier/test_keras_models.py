@@ -25,14 +25,14 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
         (both, r"received Functional from \[\(None, 8, 8, 3\), \(None, 4\)\]"),
         (
             keras.Model(picture, [flat, flat]),
-            r"to \[\(None, 192\), \(None, 192\)\]; wrap it in a keras.Model that is one$",
+            r"to \[\(None, 192\), \(None, 192\)\]; make keras.Model\(image, classes\) of ",
         ),
         (networks.stacked((4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
         (networks.stacked((8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),
         (networks.stacked((8, 8, 3), layers.Conv2D(2, 3)), r"to \[\(None, 6, 6, 2\)\]"),
         (
             keras.Sequential([layers.Flatten()]),
-            r"Sequential from \[\] to \[\]; .*in a keras.Model",
+            r"\(N, 1 or 3, H, W\) to \(N, classes\) alone, received Sequential from \[\] to \[\];",
         ),
         (keras.Model(picture, {"kind": flat}), r"to \[\('kind',\)\]"),
     ]

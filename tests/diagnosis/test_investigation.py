@@ -15,7 +15,7 @@ from kit.diagnosis import (
 )
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, fix_from
-from kit.diagnosis.report import UNLABELLED
+from kit.diagnosis.report import AS_THEY_ARE, STILL_WRONG, UNLABELLED
 from kit.diagnosis.search import Search
 from tests.diagnosis import indices
 
@@ -190,6 +190,27 @@ def test_the_correction_holds_the_fixes_of_all_that_is_named():
     )
     found = [named("a cause", fix=Fix("", "", right)) for right in rights]
     assert with_fixes(found, broken) == USED
+
+
+def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_doubted(
+    monkeypatch,
+):
+    def notes(right, *labels, **known):
+        case = investigation([named("a cause", fix=Fix("", "", right))], **known)
+        diagnosis = replace(case, labels=np.array(labels)).diagnosis()
+        assert all(f"Note: {note}" in f"{diagnosis}" for note in diagnosis.notes)
+        return diagnosis.notes
+
+    first, second = kit.samples.labels("fashion_mnist")[:2]
+    assert (first, second) == (9, 2)
+    assert notes(USED, 9, 2) == notes(USED, 9, 1) == notes(USED, -1, -1) == ()
+    assert notes(USED, 8, 1) == notes(USED, 8, -1) == (STILL_WRONG,)
+    assert notes(WRONG, 8, 1) == ()
+    monkeypatch.setattr(CLASSIFIER.network.engine, "scaling", kit.Scaling(255.0))
+    plain = USED.replace(scaling=())
+    scaled = USED.replace(scaling="0..1")
+    assert notes(scaled, 9, 2, in_use=plain) == (AS_THEY_ARE,)
+    assert notes(scaled, 9, 2, in_use=USED.replace(scaling="-1..1")) == ()
 
 
 def test_a_cast_is_fixed_together_with_the_scaling_before_it(fashion, sixteen):

@@ -122,4 +122,4 @@ def test_labels_name_no_known_scaling_where_another_explains_them_better(
     named = search(grounds).findings[0]
     assert (named.cause, named.verdict) == ("wrong_mean_std", "named")
     assert named.fix.preprocessing is None
-    assert "these cannot tell" in named.fix.text
+    assert "fits best, of usual ones scaling: 0..255; look" in named.fix.text

@@ -246,7 +246,10 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
     assert undecided.summary.endswith("; this model was trained otherwise.")
     for gain in (-0.21, -0.19):
         undecided = printable(gain, right.replace(scaling="-1..1"))
-        assert undecided.fix == Fix(text.format("scaling: −1..1"))
+        assert undecided.fix == Fix(
+            "Prepare images as in training: scaling: 0..1 fits best, of usual ones scaling: −1..1;"
+            " look up the mean and standard deviation of the training."
+        )
 
 
 def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
