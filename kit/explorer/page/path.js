@@ -5,8 +5,7 @@ export class PathView {
   constructor(view) {
     this.chips = new Map(view.panel.path.map((spec) => [spec.key, chip(spec, view)]));
     this.others = button("…", "Show the steps that do nothing here", () => {
-      const open = this.node.classList.toggle("kit-all");
-      this.others.setAttribute("aria-expanded", String(open));
+      this.others.setAttribute("aria-expanded", String(this.node.classList.toggle("kit-all")));
     });
     this.others.setAttribute("aria-expanded", "false");
     this.others.setAttribute("aria-label", "Other steps");

@@ -104,9 +104,8 @@ export class Texts {
 
   #answer(view, untouched, label) {
     const { words } = this;
-    const changed = this.changed(view.settings).length > 0;
     const before = this.predictionText(untouched);
-    const note = changed ? filled(words.original, { before }) : "";
+    const note = this.changed(view.settings).length ? filled(words.original, { before }) : "";
     const [name, share] = [this.names[view.top], percent(view.row[view.top])];
     const state = label && (label === name && !view.novel ? "right" : "wrong");
     const mark = state && filled(words[state], { label });
