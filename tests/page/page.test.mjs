@@ -240,6 +240,8 @@ Object.assign(document, {
 document.documentElement.append(body);
 body.append(main);
 main.append(new FakeElement("h1")); // which an explorer leaves there
+const opening = () => main.append(new FakeElement("output")); // which it takes away
+opening();
 Object.assign(FakeElement.prototype, {
   requestFullscreen: async () => {
     throw new Error("refused");
@@ -653,7 +655,10 @@ const STEPS = {
       [1, packed("no script")],
     ]) {
       scripts[part].textContent = text;
+      opening();
       await import(`../../kit/explorer/page/alone.js?${part}`);
+      log.push(root().textContent);
+      root().remove();
     }
   },
   "in a notebook": async () => {

@@ -11,6 +11,7 @@ const parts = blocks.map(
   ({ textContent, dataset }) => window.kitParts?.[dataset.part] ?? textContent,
 );
 const main = document.querySelector("main");
+const opening = main.querySelector("output");
 try {
   const model = await living(parts, true);
   render({ model, el: main });
@@ -18,6 +19,7 @@ try {
     model.greeted = false;
     model.send({ kind: "hello" });
   });
+  opening.remove();
 } catch (trouble) {
-  main.append(`This browser cannot run the model: ${trouble.message}`);
+  opening.textContent = `This browser cannot run the model: ${trouble.message}`;
 }

@@ -81,8 +81,7 @@ export class Camera {
     );
     Object.assign(canvas, { width, height });
     this.context.drawImage(video, 0, 0, width, height);
-    const rgba = this.context.getImageData(0, 0, width, height).data;
-    return { pixels: rgbOf(rgba), width, height };
+    return { pixels: rgbOf(this.context.getImageData(0, 0, width, height).data), width, height };
   }
 }
 

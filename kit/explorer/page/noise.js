@@ -74,8 +74,7 @@ function normal(draw) {
       const bits = draw();
       const layer = bits & 255;
       const size = bits >>> 9;
-      const distance = Math.fround(size * width[layer]);
-      const x = bits & 256 ? -distance : distance;
+      const x = Math.fround(size * width[layer]) * (bits & 256 ? -1 : 1);
       if (size < inside[layer]) return x;
       if (layer === 0) return tail((size >>> 8) & 1);
       const place = Math.fround(Math.fround(height[layer - 1] - height[layer]) * share());
