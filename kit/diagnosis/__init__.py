@@ -480,7 +480,7 @@ def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
     repaired = with_fixes(case.certain, case.in_use)
-    # How files are read hides no other fault: a second search finds the same, and takes as long again.
+    # How files are read hardly hides another fault, and a second search takes as long again.
     if repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
     searched = search(_grounds(case, repaired))

@@ -56,6 +56,8 @@ RESTORED_SHARE = 0.1
 """Share of the difference that undoing a cause may leave."""
 EXACT_SHARE = 0.02
 """Likewise, where the difference seems sound, or much is fitted."""
+LEAST_LOG_TEMPERATURE = 0.02
+"""Logarithm of a temperature so near to 1 that it is none."""
 SURE_PROBABILITY = 0.99
 """A probability that says little about the fault behind it."""
 WHOLLY_RESTORED_SHARE = 1e-3
@@ -512,7 +514,8 @@ def _without_softmax(rows: Floats) -> Floats:
 def _causes_in_outputs(
     class_names: Sequence[str], before: Floats, after: Floats
 ) -> Iterator[_Cause]:
-    """Yield what is left of the difference as it is, a temperature, and other orders of the classes."""
+    """Yield what is left as it is, in usual orders, with a temperature, and in the order that fits best."""
+    # The simplest first: the search ends at the first that leaves next to nothing.
     change_as_it_is = _mean_largest_change(before, after)
     yield _Cause(remaining=change_as_it_is)
     for name, order in known_orders(class_names).items():
@@ -532,8 +535,11 @@ def _causes_in_outputs(
         )
         # That by which the second divides its logits beside the first; its inverse undoes it.
         words = f"a temperature of {np.exp(fitted.x):.3g}"
-        # So near to 1 it is none. So much is fitted, here and below, that little may be left.
-        if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * change_as_it_is:
+        # So much is fitted, here and below, that little may be left.
+        if (
+            abs(fitted.x) > LEAST_LOG_TEMPERATURE
+            and fitted.fun <= EXACT_SHARE * change_as_it_is
+        ):
             yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
     # The order that brings outputs of the same class nearest, over all photos.
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")

@@ -180,10 +180,10 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     sides_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
     if sides_too_small or not unsure_or_constant(grounds.in_use):
         return ()
-    for score in grounds.scores:
-        candidate = score.candidate
-        if candidate.step == "scaling" and not unsure_or_constant(score.preprocessing):
-            possible_fix = fix_from(grounds.in_use, score.preprocessing)
+    for candidate in (score.candidate for score in grounds.scores):
+        fixed = candidate.preprocessing
+        if candidate.step == "scaling" and not unsure_or_constant(fixed):
+            possible_fix = fix_from(grounds.in_use, fixed)
             return (
                 Finding(
                     candidate.cause, "possible", _UNSURE_OR_CONSTANT, fix=possible_fix

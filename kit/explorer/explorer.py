@@ -497,9 +497,10 @@ class Explorer(anywidget.AnyWidget):
     def _keep_diagnosis(self, diagnosis: Diagnosis, view: View) -> None:
         with self._lock:
             # Nothing is kept of a photo that was removed meanwhile.
-            if view.settings["photo"] in self._shelf:
-                self.diagnosis = diagnosis
-                self._diagnosed_state = _diagnosed_state(view)
+            if view.settings["photo"] not in self._shelf:
+                return
+            self.diagnosis = diagnosis
+            self._diagnosed_state = _diagnosed_state(view)
             best = diagnosis.best
             # While the fix is on, another one would change what the settings mean.
             if best and best.fix.preprocessing and not self.settings["fix"]:

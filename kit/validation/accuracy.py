@@ -235,9 +235,9 @@ def cross_validate(
 
     photos = as_photos(pictures)
     classes = np.asarray(labels)
-    if classes.dtype.kind not in "iu":
+    if classes.dtype.kind not in "iu" or np.any(classes < 0):
         raise ValueError(
-            "Expected labels as whole numbers, the index of each class, "
+            "Expected labels as whole numbers from 0 up, the index of each class, "
             f"received {describe(classes)}; give class_names.index(name) of each"
         )
     splitter_class = StratifiedKFold if groups is None else StratifiedGroupKFold

@@ -88,6 +88,7 @@ class Duplicates(Result):
 
     def table(self) -> Table:
         """Return the first pairs, in the order of the images, as a table."""
+        first_by_place = self.pairs[:ROWS]
         rows = [
             (
                 pair.first_name,
@@ -95,7 +96,7 @@ class Duplicates(Result):
                 str(pair.distance),
                 "yes" if pair.mirrored else "no",
             )
-            for pair in self.pairs[:ROWS]
+            for pair in first_by_place
         ]
         return Table(("first", "second", "bits that differ", "mirrored"), rows, "<<><")
 

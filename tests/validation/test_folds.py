@@ -91,6 +91,9 @@ def test_one_fold_is_refused_and_so_are_names_which_equal_no_index():
     message = "n_splits=2 or more, got n_splits=1"
     with pytest.raises(ValueError, match=message):
         cross_validate(train, PICTURES, LABELS, folds=1)
-    message = "^Expected labels as whole numbers, .*, received .*; give class_names"
-    with pytest.raises(ValueError, match=message):
-        cross_validate(train, PICTURES, LABELS.astype(str))
+    message = (
+        "^Expected labels as whole numbers from 0 up, .*, received .*; give class_names"
+    )
+    for labels in (LABELS.astype(str), LABELS - 1):
+        with pytest.raises(ValueError, match=message):
+            cross_validate(train, PICTURES, labels)
