@@ -1,6 +1,7 @@
 """Keras models are opened without running code of their files, or refused in a line that says what to do."""
 
 import json
+import os
 import threading
 
 import numpy as np
@@ -8,12 +9,18 @@ import pytest
 
 from kit.classifier import loading
 from kit.classifier.classifier import Classifier
-from kit.classifier.keras_models import check_model, load_keras
+from kit.classifier.keras_models import check_model, import_keras, load_keras
 from tests import networks
 
 
 def changed(source, target, change):
     networks.rewritten(source, target, lambda _, content: change(content))
+
+
+def test_how_much_a_person_wants_tensorflow_to_log_stays(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    import_keras()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
 
 
 def test_models_that_are_no_picture_classifiers_are_refused(keras):

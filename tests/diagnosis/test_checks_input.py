@@ -64,6 +64,9 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     # What is scaled twice is lost in a cast, which is named first.
     both = SCALED.replace(scaling=("lite", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
+    # −1 becomes 255: a difference of 256 in a range of 2.
+    cast = check_tensors(SCALED.replace(scaling="-1..1", cast="uint8"))
+    assert cast.evidence[0].value == 128
     # A mean and a standard deviation of 0..1 say what was left out before them.
     mean, std = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
     finding = check_tensors(SCALED.replace(scaling=Scaling(1, mean, std)))

@@ -139,6 +139,9 @@ def test_sharpness_is_that_of_few_edges():
     band = flat(50, 50, 50, (90, 90))
     band[:, :60] = 200
     assert measured(band).sharpness == pytest.approx(1)
+    # A ramp of a level a pixel is a blurred edge, too, and one of a quarter is none.
+    ramp = flat(1, 1, 1, (20, 100)) * np.arange(100, dtype=np.uint8)[:, None]
+    assert [properties.edgeless(each) for each in (ramp, ramp // 4)] == [False, True]
     blurred = kit.Perturbation(blur=2).apply(kit.Photo.from_array(band))
     assert measure(blurred).sharpness == pytest.approx(1 / (2.5 * 2), rel=0.1)
 

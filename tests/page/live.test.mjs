@@ -531,11 +531,10 @@ test("what the last layer puts out becomes probabilities", () => {
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
   assert.deepEqual(of([-1000], "binary_logit"), [1, 0]);
   assert.deepEqual(of([Math.log(3)], "binary_logit"), [0.25, 0.75]);
-  const even = tempered(Float32Array.of(0.2, 0.8), 2);
-  assert.deepEqual(
-    [...even].map((share) => Number(share.toFixed(4))),
-    [0.3333, 0.6667],
-  );
+  const temperate = (temperature) =>
+    [...tempered(Float32Array.of(0.2, 0.8), temperature)].map((share) => Number(share.toFixed(4)));
+  assert.deepEqual(temperate(2), [0.3333, 0.6667]);
+  assert.deepEqual(temperate(0.5), [0.0588, 0.9412]); // 0.04 beside 0.64
 });
 
 /** What a network gives whose outputs are these, and which tensors it was given. */

@@ -268,5 +268,8 @@ def test_resolution_is_lost_as_pillow_resizes(cat):
     small = image.resize((width // 7, height // 7), Image.Resampling.BICUBIC)
     expected = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
     np.testing.assert_array_equal(physics.downscale(cat.pixels, 7.0), expected)
+    checks = np.uint8(np.indices((8, 8)).sum(axis=0) % 2 * 200)
+    averaged = physics.pixelate(checks[..., None].repeat(3, axis=2), 2.0)
+    assert set(averaged.ravel().tolist()) == {100}
     tiny = physics.pixelate(cat.pixels[:5, :7], 32.0)
     assert (tiny == tiny[0, 0]).all()
