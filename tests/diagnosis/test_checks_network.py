@@ -190,6 +190,9 @@ def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
         layer["0"] = np.zeros(2)
         layer["1"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")
         layer["2"] = h5py.SoftLink("/layers/dense/vars/0")
+        layout = h5py.VirtualLayout((3,), float)
+        layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "secret", (3,))
+        layer.create_virtual_dataset("3", layout)
         file["layers/elsewhere"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
         written.write(tmp_path / "model.weights.h5", "model.weights.h5")

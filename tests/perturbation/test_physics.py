@@ -118,6 +118,14 @@ def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
         above = np.corrcoef(inside[:, 1:].ravel(), inside[:, :-1].ravel())[0, 1]
         assert 0.87 < beside < 0.91
         assert 0.94 < above < 0.98
+    # Of a small image by one pixel: exp(-1 / 4) = 0.78.
+    small = np.ascontiguousarray(slope(1, 40)[:40])
+    moves = [
+        physics.elastic(small, 1.0, seed) - small.astype(float) for seed in range(9)
+    ]
+    inside = np.stack(moves)[:, 5:-5, 5:-5, 0]
+    beside = np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
+    assert 0.7 < beside < 0.86
 
 
 def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
