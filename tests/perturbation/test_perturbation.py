@@ -184,10 +184,10 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
     )
     others = {"jpeg_quality": 40, "flip_vertical": True, "rotation": -90}
     assert odd == Perturbation(1.5, 20.0, 3, **others)
-    kinds = {name: type(value) for name, value in vars(odd).items()}
-    assert kinds.pop("seed") is kinds.pop("jpeg_quality") is int
-    assert kinds.pop("flip_horizontal") is kinds.pop("flip_vertical") is bool
-    assert set(kinds.values()) == {float}
+    types = {"number": float, "whole": int, "switch": bool}
+    for name, value in vars(odd).items():
+        kind = PARAMETERS[name].kind if name in PARAMETERS else "whole"
+        assert type(value) is types[kind]
 
 
 OUTSIDE = [
