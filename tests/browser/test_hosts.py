@@ -77,6 +77,20 @@ def test_what_stands_in_place_of_the_widget_shows_after_three_seconds(page):
     assert seen == ["hidden", "visible"]
 
 
+@pytest.mark.parametrize(
+    "output", ["jp-OutputArea", "output_area", "cell-output-container"]
+)
+def test_beside_a_live_explorer_nothing_stands_in_its_place(page, output):
+    page.set_content(
+        f"<style>{page_file('explorer.css')}</style><div class='{output}'>"
+        "<p class='kit-note'>No kernel</p><div class='kit-explorer'>Live</div></div>"
+    )
+    note, explorer = page.locator(".kit-note"), page.locator(".kit-explorer")
+    assert note.is_visible()
+    explorer.evaluate("(node) => (node.dataset.told = '')")
+    assert not note.is_visible()
+
+
 def test_voila_answers_without_a_cell_to_run(page, tmp_path):
     written(tmp_path / "book.ipynb", [CELL])
     with socket.socket() as free:

@@ -60,6 +60,17 @@ def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right
     assert joined.fix == Fix("", "its code", USED)
 
 
+def test_what_the_search_knows_of_a_certain_fault_stays_where_nothing_else_is_wrong():
+    certain = named("inverted_polarity", fix=Fix("", "", USED))
+    (found,) = STAGES["candidates"](investigation([certain])).searched.findings
+    # Of two images, undoing it changes one prediction.
+    assert (found.cause, found.verdict, found.cost) == (
+        "inverted_polarity",
+        "named",
+        0.5,
+    )
+
+
 def test_a_cause_has_one_finding_the_firmest():
     possible = Finding("wrong_range", "possible", "Told.")
     searched = named("wrong_range", evidence=(Evidence("b", 2),), cost=0.5)
