@@ -252,7 +252,7 @@ class Network:
     where LiteRT does not run the compiled form.
 
     While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for
-    ``late``, which is done otherwise, and ``predict_early`` predicts.
+    ``late``, and ``predict_early`` predicts. Else ``late`` is done.
     """
 
     def __init__(

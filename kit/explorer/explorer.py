@@ -130,9 +130,12 @@ class Explorer(anywidget.AnyWidget):
         # The first photo of the tries; without tries the first of all.
         self._view = self._view_of(neutral([*names, *self._shelf][0]))
         super().__init__(settings=self._view.settings)
+        late = classifier.network.late
+        was_compiled = late.done()
         self._refresh_panel()
-        # Whether it runs in LiteRT is known only then.
-        classifier.network.late.add_done_callback(self._on_compiled)
+        if not was_compiled:
+            # Whether it runs in LiteRT is known only then.
+            late.add_done_callback(self._on_compiled)
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
