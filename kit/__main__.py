@@ -325,6 +325,7 @@ def _mistakes(options: argparse.Namespace) -> int:
     _print_result(result)
     if options.html:
         write_file(options.html, kit.plots.mistakes_page(result).encode())
+        sys.stdout.write(f"{options.html}: the mistakes as a page\n")
     return 0
 
 

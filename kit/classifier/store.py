@@ -54,7 +54,7 @@ _SPARE = 1 << 24
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ADVICE = "make it with model.save('….keras')"
 _EXPORT = (
-    "it has weights alone: export where the model is built, model.eval(); "
+    "nothing here runs it: export where the model is built, model.eval(); "
     "torch.onnx.export(model, torch.zeros(1, 3, height, width), 'model.onnx', external_data=False)"
 )
 _CONVERSIONS = {

@@ -123,6 +123,7 @@ class Explorer(anywidget.AnyWidget):
         self._diagnosed_state: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
+        instance("tries", tries or {}, Mapping, "a dictionary of settings by name")
         self._tries = {
             name: self._checked(settings) for name, settings in (tries or {}).items()
         }

@@ -322,7 +322,7 @@ REFUSED = {
     "a.pt": (
         b"PK",
         (
-            r"; it has weights alone: export where the model is built, model.eval\(\); "
+            r"; nothing here runs it: export where the model is built, model.eval\(\); "
             r"torch.onnx.export\(model, torch.zeros\(1, 3, height, width\), 'model.onnx', "
             r"external_data=False\)$"
         ),

@@ -220,6 +220,8 @@ def test_constructor_says_what_is_missing(classifier, pair):
         Explorer(classifier, [])
     with pytest.raises(ValueError, match="did you mean 'noise'"):
         Explorer(classifier, pair, tries={"noise 60": {"nois": 60}})
+    with pytest.raises(TypeError, match="Expected tries as a dictionary of settings"):
+        Explorer(classifier, pair, tries=[{"noise": 60}])
 
 
 def test_the_photo_of_the_first_state_to_try_is_shown_untouched(classifier, pair):

@@ -335,7 +335,9 @@ def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, 
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'\">" in page
     assert page.count("data:image/") >= 2
     assert "http" not in page.replace("http-equiv", "")
-    assert "of 36 images are predicted correctly" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "of 36 images are predicted correctly" in said
+    assert said.endswith(f"{target}: the mistakes as a page\n")
 
 
 def test_what_takes_long_tells_its_steps(fashion, clothes, clothes_labels):
