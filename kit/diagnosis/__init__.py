@@ -503,9 +503,16 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     if not single_fixes or (len(single_fixes) == 1 and declared is None):
         return case
     gain_of = _grounds(case, case.in_use).gain_of
+    certain_fixes = fixed_preprocessings(case.certain)
+    # What is certain is fixed beside whatever else is.
+    single_fixes_and_certain = (
+        _with_changed_fields(case.in_use, [single_fix, *certain_fixes])
+        for single_fix in single_fixes
+    )
     # The first of equals: all together.
     whole_fix = max(
-        (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
+        (with_fixes(case.findings, case.in_use), *single_fixes_and_certain),
+        key=gain_of,
     )
     # What the search named is dropped where the whole fix does not contain its fix.
     findings_kept = tuple(
@@ -518,14 +525,15 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     )
     if declared:
         # What is certain holds whatever is declared.
-        certain_fixes = fixed_preprocessings(case.certain)
         declared = _with_changed_fields(case.in_use, [*certain_fixes, declared])
-    if declared and case.difference:
+    is_beside_own_code = bool(case.difference)
+    if declared and is_beside_own_code:
         # The matte of the classifier may be a default: it is no reason to change that of the code.
         matte = whole_fix.decoding.matte
         declared = declared.replace(**decoding_changes(declared, matte=matte))
     if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
         whole_fix = declared
+    # Only what is named and has a fixed preprocessing takes it.
     searched = with_one_fix(findings_kept, case.in_use, whole_fix)
     return replace(
         case,

@@ -94,17 +94,8 @@ def _unheeded_finding(
     )
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
-    # Of several ways, labels have to tell the best from every other one that decodes these images otherwise.
+    # Of several ways, labels have to tell the best from every other one.
     rivals = [used, *heeding] if heeding[1:] else []
-    outcomes = (
-        labelled.gained_and_lost(rival, fixed)
-        for rival in rivals
-        if _places_decoded_otherwise(photos, rival, fixed)
-    )
-    told_apart = all(
-        chance_of_at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
-        for gained, lost in outcomes
-    )
     changed_share = float(before.changed(after).mean())
     return conclude(
         request.cause,
@@ -113,15 +104,30 @@ def _unheeded_finding(
             "mean gain in likelihood or certainty, in nats",
             gain_nats,
             HELPING_NATS,
-            helps,
+            supports=helps,
         ),
         Evidence("share of these predictions that change", changed_share),
         advice=(
             "Decode so, if training did." if rivals else "Decode as the file asks for."
         ),
-        sure=helps and told_apart,
+        sure=helps and _is_told_apart(labelled, rivals, fixed),
         fixed=fixed,
         cost=changed_share * len(affected) / len(photos),
+    )
+
+
+def _is_told_apart(
+    labelled: Labelled, rivals: list[Preprocessing], fixed: Preprocessing
+) -> bool:
+    """Whether labels tell a preprocessing from each rival that decodes these images otherwise."""
+    outcomes = (
+        labelled.gained_and_lost(rival, fixed)
+        for rival in rivals
+        if _places_decoded_otherwise(labelled.photos, rival, fixed)
+    )
+    return all(
+        chance_of_at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
+        for gained, lost in outcomes
     )
 
 
@@ -152,7 +158,7 @@ def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None
         return conclude(
             "target_size",
             "Every image is made small first.",
-            Evidence(text, thumbnail_share, SMALL_SHARE, True),
+            Evidence(text, thumbnail_share, SMALL_SHARE, supports=True),
             advice="Resize once, from the original.",
             fixed=used.replace(thumbnail=None),
         )
@@ -163,7 +169,7 @@ def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None
     return conclude(
         "target_size",
         f"{small} of {len(photos)} images are far smaller than the input.",
-        Evidence(text, float(image_shares.min()), SMALL_SHARE, True),
+        Evidence(text, float(image_shares.min()), SMALL_SHARE, supports=True),
         advice="Use the original images instead of thumbnails.",
         sure=False,
     )
@@ -204,7 +210,12 @@ def _cast_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None
     return conclude(
         "dtype_cast",
         "The scaled numbers were cast to whole numbers.",
-        Evidence("most that it changes, of their range", lost_share, LOST_SHARE, True),
+        Evidence(
+            "most that it changes, of their range",
+            lost_share,
+            LOST_SHARE,
+            supports=True,
+        ),
         advice="Keep float32 after scaling.",
         fixed=without_cast,
     )
@@ -218,7 +229,9 @@ def _range_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | Non
     if largest > LARGEST_VALUE:
         cause = "wrong_range"
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
-        evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
+        evidence = Evidence(
+            "largest absolute value", largest, LARGEST_VALUE, supports=True
+        )
         # A standard deviation of levels 0..1 was never meant for 0..255.
         last_scaling = used.scaling[-1]
         is_of_shares = last_scaling.std is not None and np.max(last_scaling.std) <= 1
@@ -228,7 +241,7 @@ def _range_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | Non
         cause = "double_scaling"
         summary = f"The tensor's range is only {span:.2g}: scaled twice."
         text = "range of the tensor from black to white"
-        evidence = Evidence(text, span, SQUEEZED_RANGE, True)
+        evidence = Evidence(text, span, SQUEEZED_RANGE, supports=True)
         # Of several scalings the last is one too many. One alone that is too narrow has no known fix.
         if len(used.scaling) > 1:
             fixed = used.replace(scaling=used.scaling[:-1])
@@ -257,7 +270,9 @@ def _layout_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | No
     return conclude(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
-        Evidence("share of values that lie elsewhere", elsewhere_share, 0.0, True),
+        Evidence(
+            "share of values that lie elsewhere", elsewhere_share, 0.0, supports=True
+        ),
         advice="Transpose the axes instead of reshaping.",
         fixed=right,
     )

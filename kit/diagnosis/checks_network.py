@@ -65,7 +65,10 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         "batchnorm_mode",
         f"Batch normalization keeps averages of the training images; these {text}.",
         Evidence(
-            "share left of the initial values", initial_share, UNSETTLED_SHARE, True
+            "share left of the initial values",
+            initial_share,
+            UNSETTLED_SHARE,
+            supports=True,
         ),
         advice="Measure them again on images as in training, or train for more steps.",
         sure=initial_share > UNSETTLED_NAMED_SHARE,
@@ -99,7 +102,9 @@ def check_nan(weights: Weights) -> Finding | None:
     return conclude(
         "diverged_training",
         "Some weights are NaN, infinite or overflow: the training diverged.",
-        Evidence("share of such weights", float(np.mean(useless_shares)), 0.0, True),
+        Evidence(
+            "share of such weights", float(np.mean(useless_shares)), 0.0, supports=True
+        ),
         advice="Train with a lower learning rate, and look for NaN in the training images.",
     )
 
@@ -110,7 +115,10 @@ def no_numbers(outputs: Float32, weights: Weights) -> Finding:
         "diverged_training",
         f"Predictions are NaN or infinite, the weights {'are not' if weights else 'were not read'}.",
         Evidence(
-            "share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True
+            "share of such outputs",
+            float(1 - np.isfinite(outputs).mean()),
+            0.0,
+            supports=True,
         ),
         advice="Look for a logarithm, root or division in its layers.",
         sure=False,
@@ -136,7 +144,7 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         "untrained_weights",
         f"{len(untouched)} of {len(weighted)} layers with weights are as their initializers"
         f" left them: {names}.",
-        Evidence("such layers", len(untouched), 1, True),
+        Evidence("such layers", len(untouched), 1, supports=True),
         advice="Train these layers, or load their weights before you save the model.",
     )
 
@@ -197,7 +205,7 @@ def check_head(
     if last_activation == "softmax" and outputs.shape[1] == 1:
         return _head_finding(
             "A softmax over one output is 1 for every image.",
-            Evidence("smallest output", float(outputs.min()), 1.0, True),
+            Evidence("smallest output", float(outputs.min()), 1.0, supports=True),
             advice="End in a sigmoid and train again: such a softmax has no gradient.",
         )
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
@@ -220,7 +228,7 @@ def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
             "largest output",
             largest,
             largest_possible,
-            largest <= largest_possible + 1e-4,
+            supports=largest <= largest_possible + 1e-4,
         ),
         advice="Remove one of them: the ranking of the classes stays.",
         code=_CODE_WITHOUT_SOFTMAX.format(name=layer.name),
@@ -234,7 +242,12 @@ def _sigmoids_finding(outputs: Float32) -> Finding | None:
         return None
     return _head_finding(
         f"The {count} outputs are sigmoids, which do not sum to 100 %.",
-        Evidence("largest distance of their sum from 1", distance, SUM_TOLERANCE, True),
+        Evidence(
+            "largest distance of their sum from 1",
+            distance,
+            SUM_TOLERANCE,
+            supports=True,
+        ),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
         # More than two may be meant so: an image may have several classes.
         sure=count == 2,
@@ -255,7 +268,12 @@ def _loss_mismatch_finding(
         return None
     return _head_finding(
         f"The loss ({loss}) takes the outputs for {expected}, but they are {actual}.",
-        Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
+        Evidence(
+            "from_logits of the loss (1 is true)",
+            float(from_logits),
+            None,
+            supports=True,
+        ),
         advice=f"Train again with from_logits={not from_logits}, or with another last layer.",
     )
 
@@ -310,7 +328,10 @@ def check_determinism(predictor: Predictor, tensors: Float32) -> Finding | None:
         cause,
         summary,
         Evidence(
-            "largest difference in a probability", largest, SAME_PROBABILITY, True
+            "largest difference in a probability",
+            largest,
+            SAME_PROBABILITY,
+            supports=True,
         ),
         advice="Run the model, and build its layers, with training=False.",
     )
@@ -342,7 +363,7 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
     return conclude(
         "training_mode",
         f"model(x) differs from model.predict(x): {names[0]!r} is called with training=True.",
-        Evidence("layers that are called so", len(names), 1, True),
+        Evidence("layers that are called so", len(names), 1, supports=True),
         advice="Build the layers without it; the kit, as model.predict, overrules it.",
         code=_CODE_IN_INFERENCE,
     )

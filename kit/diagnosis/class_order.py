@@ -166,7 +166,7 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
             hits_by_rule[rule],
             supports=chance_of_so_few >= CHANCE_NAMED,
         ),
-        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
+        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, supports=chance <= CHANCE_NAMED),
         sure=chance <= CHANCE_NAMED <= chance_of_so_few,
         code=_NAMES + _BY_RULE.format(rule) + _RENAMED,
     )
@@ -195,6 +195,24 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     )
     # Any of the moved classes may be those that fit.
     return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
+
+
+def _chance_without_rule(hit_counts: Int64, image_counts: Int64) -> tuple[float, bool]:
+    """Return the chance of as many hits where a preprocessing is to blame, and whether classes are enough.
+
+    Both are int64 (classes,): hits in the best order, and images.
+    """
+    is_proved = hit_counts >= 2
+    # Some other order explains up to this share of them.
+    chance = chance_of_at_least(
+        int(hit_counts[is_proved].sum()),
+        int(image_counts[image_counts >= 2].sum()),
+        FAULTY_SHARE,
+    )
+    # Chance that no two of these classes get the same output, if each gets any.
+    one_to_one = prod(1 - taken / len(is_proved) for taken in range(is_proved.sum()))
+    are_many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
+    return chance, are_many
 
 
 def _order_by_images(
@@ -239,28 +257,19 @@ def _order_by_images(
         # A single image of a class can be assigned to any output, and proves nothing.
         is_proved = hit_counts >= 2
         few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, class_count)
-        # Where a preprocessing is to blame, some other order explains up to this share.
-        chance = chance_of_at_least(
-            int(hit_counts[is_proved].sum()),
-            int(image_counts[image_counts >= 2].sum()),
-            FAULTY_SHARE,
-        )
+        chance, are_many = _chance_without_rule(hit_counts, image_counts)
         if few_moved or mostly_right or chance > CHANCE_POSSIBLE:
             return None
-        # Chance that no two of these classes get the same output, if each gets any.
-        one_to_one = prod(1 - taken / class_count for taken in range(is_proved.sum()))
-        are_many = (
-            one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
-        )
         proves = are_many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
     class_of_output = np.argsort(output_of_class)
     right_count = int(table[all_classes, output_of_class].sum())
+    is_unlikely = bool(chance <= CHANCE_NAMED)
     return _reordering(
         labelled,
         class_of_output,
         summary,
         Evidence(f"of {len(labelled)} images right in that order", right_count),
-        Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, chance <= CHANCE_NAMED),
-        sure=bool(chance <= CHANCE_NAMED and proves),
+        Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, supports=is_unlikely),
+        sure=bool(is_unlikely and proves),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )

@@ -160,9 +160,12 @@ def words_of_changes(in_use: Preprocessing, fixed: Preprocessing) -> str:
 
 def fix_from(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
-    steps = words_of_changes(in_use, fixed)
+    changes_in_words = words_of_changes(in_use, fixed)
     alternative = ""
-    if "scaling: imagenet" in steps:
+    if "scaling: imagenet" in changes_in_words:
         # The search tries ImageNet's mean and standard deviation alone, not those of other images.
         alternative = ", or your training's mean and standard deviation, if near these"
-    return using(f"Prepare images as in training: {steps}{alternative}.", fixed)
+    # With the code that puts it in use.
+    return using(
+        f"Prepare images as in training: {changes_in_words}{alternative}.", fixed
+    )

@@ -314,11 +314,16 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
     chance_text = "probability that it changed the prediction"
     evidence = (
         Evidence(
-            condition.unit, float(np.median(suspect_measures)), condition.ordinary, True
+            condition.unit,
+            float(np.median(suspect_measures)),
+            condition.ordinary,
+            supports=True,
         ),
-        Evidence(kept_text, kept_share, BEARABLE_SHARE, kept_share < BEARABLE_SHARE),
+        Evidence(
+            kept_text, kept_share, BEARABLE_SHARE, supports=kept_share < BEARABLE_SHARE
+        ),
         Evidence(changed_text, changed_share),
-        Evidence(chance_text, chance, NAMED_CHANCE, chance >= NAMED_CHANCE),
+        Evidence(chance_text, chance, NAMED_CHANCE, supports=chance >= NAMED_CHANCE),
     )
     image_count = len(case.reduced_photos)
     if condition.read is not None:

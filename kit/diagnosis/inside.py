@@ -98,7 +98,7 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
     distance_share = float(np.abs(ends_in_use - ends_expected).max() / expected_span)
     differs = distance_share > SAME_RANGE_SHARE
     text = "distance of the range in use, as a share of the other"
-    evidence = (Evidence(text, distance_share, SAME_RANGE_SHARE, differs),)
+    evidence = (Evidence(text, distance_share, SAME_RANGE_SHARE, supports=differs),)
     summary = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if not differs:
         return Finding(

@@ -360,10 +360,13 @@ def votes(
         candidate.preprocessing
     )
     gain = RARE_STEP_NATS * fewer_rare_steps
+    # No fault of the catalogue leads from it to what is in use.
     if not candidate.catalogued:
         gain -= UNCATALOGUED_NATS
     rarity = Vote(
-        "steps that are rare in training, how many fewer", gain, fewer_rare_steps
+        text="steps that are rare in training, how many fewer",
+        gain=gain,
+        measured=fewer_rare_steps,
     )
     return *(
         replace(source.vote(in_use, candidate), source=type(source))

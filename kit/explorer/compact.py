@@ -22,7 +22,7 @@ LARGEST_DIFFERENCE = 1e-3
 NUDGE = np.float32(1 + 1e-5)
 """Factor that moves a tensor a little more than the rounding of another processor does."""
 KEPT_BYTES = 4096
-"""Bytes up to which constants stay as they are."""
+"""Bytes below which constants stay as they are."""
 ROUNDED_BITS = 12
 """Of the 23 bits of a weight's fraction, those that are rounded to zeros, which gzip makes small."""
 
@@ -135,6 +135,7 @@ def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
         # Small ones, and those of one row (biases, filters of depthwise layers), stay as they are.
         if values.nbytes < KEPT_BYTES or values.ndim < 2 or len(values) == 1:
             continue
+        # To the nearest number that ends in zeros, which gzip makes small.
         bits = values.view(np.uint32) + half >> ROUNDED_BITS << ROUNDED_BITS
         data = data.replace(values.tobytes(), bits.tobytes())
     return data

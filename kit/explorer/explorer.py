@@ -204,6 +204,7 @@ class Explorer(anywidget.AnyWidget):
         index = class_index(label, self.classifier.class_names)
         photo = load_image(source, name=name)
         with self._lock:
+            # Added, it can be removed again.
             unique_name = self._shelf.add(photo, index, added=True)
             self._refresh_panel()
             self._show(unique_name)
@@ -375,11 +376,12 @@ class Explorer(anywidget.AnyWidget):
             self._update()
 
     def _take_hello(self) -> None:
-        # A page that opens holds no photo; the first one after its cell was run scrolls itself into view.
+        # A page that opens holds no photo.
         self._replies.sent_photo = None
         self._update()
         if self._awaits_first_page:
             self._awaits_first_page = False
+            # Told so, the first page after its cell was run scrolls itself into view.
             self._replies.text("fresh", "")
 
     def _take_keep(self) -> None:

@@ -123,6 +123,7 @@ def write(
 def kept_parts(contents: Contents, progress: Progress) -> list[str]:
     """Return what a saved notebook keeps: see `Explorer.keep`."""
     page_parts = table_parts(contents, progress)
+    # Texts in base64, for the state of the widget: a character is a byte.
     kilobytes = sum(map(len, page_parts)) // 1000
     if kilobytes > KEPT_KB:
         raise ValueError(

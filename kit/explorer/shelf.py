@@ -69,7 +69,7 @@ class Shelf(dict[str, Entry]):
                 )
         name = photo.name
         number = 1
-        while name in self:
+        while name in {*self, CAMERA}:
             number += 1
             name = f"{photo.name} ({number})"
         thumbnail = b""  # of which the page shows the name alone

@@ -140,6 +140,7 @@ def _tensors_as_called(
 
 def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
     array = unflattened(array, tensor_shape(expected, photo))
+    # As if a function had returned it, so that problems are said in the same words.
     problem = why_unusable(array)
     if problem:
         return Called(None, f"returned {problem}", TENSOR)

@@ -222,11 +222,10 @@ def call(
             if form not in ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
             image, problem, lines_reached = _image_or_problem(
-                function, _FORMS[form](photo, path), expected_shape
+                function, _FORMS[form](photo, path), path, expected_shape
             )
             if not problem:
                 return Called(numbers_meant(image), given_as=form)
-            problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reason = f"{problem} (given {form})"
             reasons_by_problem.setdefault(problem, (lines_reached, reason))
@@ -275,25 +274,30 @@ def _names_used(function: Any, depth: int) -> Iterator[str]:
 
 
 def _image_or_problem(
-    function: Function, argument: Any, expected_shape: tuple[int, ...]
+    function: Function, argument: Any, path: Path, expected_shape: tuple[int, ...]
 ) -> tuple[Array | None, str, list[int]]:
     """Return the image among what a function returns or gives to its model, or why there is none.
 
-    The lines are those of `_lines_reached`, where it raised an error.
+    The lines are those of `_lines_reached`, where it raised an error; of the path, which is the same at no
+    two calls, an error says the name alone.
     """
+    # A `Recorder` in place of its model puts there what that is given.
     recording = _Recording(expected_shape)
     token = _recording.set(recording)
+    arrays: list[Array] = []
     try:
         arrays = list(_arrays_in(function(argument)))
     except _Recorded:
         # The recording has the image.
-        arrays = []
+        pass
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
-        message = " ".join(str(error).split())[:120]
-        lines_reached = _lines_reached(error)
-        where = f" in line {lines_reached[-1]}" if lines_reached else ""
-        problem = f"raised {type(error).__name__}{where}: {message}"
-        return None, problem.removesuffix(": "), lines_reached
+        # What it raises once its model was given an image, it made of the end that `_Recorded` is.
+        if not recording.arrays:
+            message = " ".join(str(error).replace(str(path), path.name).split())[:120]
+            lines_reached = _lines_reached(error)
+            where = f" in line {lines_reached[-1]}" if lines_reached else ""
+            problem = f"raised {type(error).__name__}{where}: {message}"
+            return None, problem.removesuffix(": "), lines_reached
     finally:
         _recording.reset(token)
     arrays = [

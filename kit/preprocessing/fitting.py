@@ -68,6 +68,7 @@ def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     same_fit = pipeline.fit.replace("pad", "letterbox")
     by_axis = axes(photo.size, size, same_fit, pipeline.crop_fraction)
     pairs = zip(by_axis, size, strict=True)
+    # In pixels of the photo, beyond it where a fit fills up.
     return np.array([axis.edges(side) for axis, side in pairs])
 
 

@@ -69,7 +69,8 @@ _Taps = tuple[Indices, Float32]
 
 def _source_positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `origin`; its length."""
-    # From the centre of the first pixel of the window start..stop, or with 0 from its edge.
+    # From the centre of the first pixel of the window start..stop, or with 0 from its edge; in float32,
+    # as TensorFlow computes.
     window_length = axis.stop - axis.start
     scale = np.float32(window_length) / np.float32(axis.resized)
     kept_pixels = np.float32(axis.offset) + np.arange(axis.kept, dtype=np.float32)

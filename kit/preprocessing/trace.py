@@ -15,7 +15,7 @@ from kit.preprocessing import Preprocessing
 BLOCKS_A_SIDE = 4
 """An image is kept as means over so many blocks a side."""
 SAME_MEANS_SHARE = 1e-4
-"""Share of a step's range by which two means may differ and be the same: machines round otherwise."""
+"""Share of a step's largest mean by which two means may differ and be the same: machines round otherwise."""
 DECODE = "decode"
 PERTURB = "perturb"
 

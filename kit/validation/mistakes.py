@@ -97,7 +97,7 @@ class Mistakes(Rows):
 
     def _columns(self) -> JSONObject:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
-        # It is the same for all images: none.
+        # For a data frame or CSV; of every image it would say that nothing perturbs it.
         del columns["perturbation"]
         return columns
 
@@ -157,6 +157,7 @@ class Mistakes(Rows):
         names = self.classifier.class_names
         row = class_index(label, names)
         column = class_index(predicted, names)
+        # On the diagonal they are predicted correctly.
         return self._surest_first((self.labels == row) & (self.predicted == column))
 
     @cached_property
@@ -193,7 +194,6 @@ class Mistakes(Rows):
         return self._mistakes_at(places[order])
 
     def _mistakes_at(self, places: Int64) -> tuple[Mistake, ...]:
-        # Of a cell on the diagonal of the matrix they are predicted correctly.
         names = self.classifier.class_names
         confidences = self.swept.confidences
         return tuple(

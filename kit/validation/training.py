@@ -11,9 +11,9 @@ from kit._arrays import Float32, Pixels
 from kit._checking import KERAS, require, whole
 from kit._reporting import Progress, Steps
 from kit.classifier.classifier import Classifier
-from kit.classifier.engines import uninterrupted
+from kit.classifier.engines import head_of, uninterrupted
 from kit.classifier.keras_models import copied_model, import_keras
-from kit.classifier.labels import Labels, known_classes
+from kit.classifier.labels import Labels, checked_class_names, known_classes
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
@@ -101,8 +101,8 @@ def train(
     seed
         Of initial weights, dropout, order and augmentation; not negative.
     model
-        A Keras model to go on from in place of a new `small_network`. Not changed: a copy is trained, whose
-        dropout has the seeds that it has there.
+        A Keras model to go on from in place of a new `small_network`, with a softmax, logits, or one output
+        for two classes. Not changed: a copy is trained, whose dropout has the seeds that it has there.
     learning_rate
         At the start; 2e-3 suits a network without BatchNormalization.
     augment
@@ -113,15 +113,15 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        Labels that do not fit the images or the class names, no epochs, tensors of several sizes, or images
-        of several sizes with ``augment``.
+        Labels that do not fit the images or the class names, names that do not fit the model, no epochs,
+        tensors of several sizes, or images of several sizes with ``augment``.
     ModuleNotFoundError
         Keras or TensorFlow is not installed.
     """
     require(*KERAS)
     photos = as_photos(pictures)
     classes = known_classes(labels, class_names, photos)
-    epoch_indices = range(whole("epochs", epochs, 1, None))
+    epoch_indices = range(whole("epochs", epochs, low=1, high=None))
     rng = np.random.default_rng(seed)
     tensors = _tensors_of_epochs(photos, preprocessing, augment, rng)
     batch_size = min(BATCH, len(photos))
@@ -135,8 +135,12 @@ def train(
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied_model(model)
+            # Else the classifier would refuse it, once it is trained.
+            outputs = model.output_shape[-1]
+            class_count = 2 if outputs == 1 else outputs
+            checked_class_names(class_names, class_count, model.name)
         compiled_model = _compiled_around(
-            model, learning_rate, epochs * len(batch_starts)
+            model, learning_rate, total_steps=epochs * len(batch_starts)
         )
     for _ in Steps(epoch_indices, "Training", progress):
         epoch_tensor = next(tensors)
@@ -154,10 +158,15 @@ def _compiled_around(model: Any, learning_rate: float, total_steps: int) -> Any:
     # Of the same layers, so that training it trains `model`.
     learner = keras.Model(model.inputs, model.outputs)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
+    losses = keras.losses
+    is_binary = model.output_shape[-1] == 1
+    loss = (
+        losses.BinaryCrossentropy if is_binary else losses.SparseCategoricalCrossentropy
+    )
     # XLA takes longer to compile such small networks than it saves.
     learner.compile(
         keras.optimizers.Adam(rate),
-        "sparse_categorical_crossentropy",
+        loss(from_logits=head_of(model) in {"logits", "binary_logit"}),
         jit_compile=False,
     )
     return learner

@@ -100,6 +100,28 @@ def test_a_step_is_that_of_adam_on_the_cross_entropy():
     assert np.median(np.abs(moved)) == pytest.approx(1e-3, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("last", "units"), [("softmax", 3), ("linear", 3), ("sigmoid", 1), ("linear", 1)]
+)
+def test_the_output_of_the_class_rises_whatever_the_last_layer_puts_out(last, units):
+    # Adam's first step moves every bias by the learning rate against its gradient.
+    start = small(last, units=units)
+    pictures, _ = samples.fashion_mnist_arrays("train")
+    made = train(
+        pictures[:60],
+        np.ones(60, int),
+        GREY,
+        NAMES[: max(units, 2)],
+        epochs=1,
+        model=start,
+        learning_rate=1e-3,
+    )
+    before, after = (model.layers[-1].get_weights()[1] for model in (start, made.model))
+    rises = [True] if units == 1 else [False, True, False]
+    expected = np.where(rises, 1e-3, -1e-3)
+    np.testing.assert_allclose(after - before, expected, rtol=1e-3)
+
+
 def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
     optimizer = _compiled_around(small(), learning_rate=1e-3, total_steps=4).optimizer
     for step, rate in ((0, 1e-3), (2, 5e-4), (4, 0)):
@@ -161,3 +183,10 @@ def test_what_does_not_fit_is_refused_before_training(change, message):
     } | change
     with pytest.raises(ValueError, match=message):
         train(np.zeros((3, 28, 28), np.uint8), **settings)
+
+
+def test_names_that_do_not_fit_the_model_are_refused_before_training():
+    told = []
+    with pytest.raises(ValueError, match="Expected 9 class names"):
+        trained(model=small(units=9), progress=told.append)
+    assert told == []
