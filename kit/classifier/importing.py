@@ -83,7 +83,9 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
         )
     with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
-        copy = folder / printable(source.name)
+        # Keras goes by the name, which may be that of another format.
+        suffix = ".h5" if store.is_hdf5(source) else ".keras"
+        copy = folder / printable(source.with_suffix(suffix).name)
         shutil.copyfile(source, copy)
         keras = sys.modules.get("keras")
         # The code of custom objects is here and nowhere else.
@@ -119,7 +121,12 @@ def _import(file: Path, folder: Path) -> JSONObject:
         keras = import_keras()
         makers = {**vars(keras.initializers), **vars(keras.layers)}
         left_out = sorted({*_repair(config, makers)})
-    except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+    except OSError as error:
+        raise ValueError(
+            f"Expected an .h5 file that model.save wrote, received {file.name!r},"
+            " which is none or damaged; copy it again"
+        ) from error
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             "Expected an .h5 file that model.save wrote, received "
             f"{file.name!r} without an architecture; build the network and load its weights"

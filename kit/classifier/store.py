@@ -40,6 +40,7 @@ SHIPPED = (".tflite", ".onnx")
 """Formats of networks that are run as they are."""
 _SAVED_MODEL = "saved_model.pb"
 _POINTER = b"version https://git-lfs"
+_HDF5 = b"\x89HDF"
 _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
@@ -223,21 +224,32 @@ def local_file(path: AnyPath) -> Path:
 
 def check_fetched(what: str, file: Path) -> None:
     """Raise a ValueError for what Git leaves of a large file that it has not fetched."""
+    if _begins_with(file, _POINTER):
+        raise ValueError(
+            f"Expected {what}, received {file.name!r}, a Git LFS pointer; run git lfs pull"
+        )
+
+
+def is_hdf5(file: Path) -> bool:
+    """Whether a file is one of Keras 2, whatever its name."""
+    return _begins_with(file, _HDF5)
+
+
+def _begins_with(file: Path, mark: bytes) -> bool:
     with file.open("rb") as stream:
-        if stream.read(len(_POINTER)) == _POINTER:
-            raise ValueError(
-                f"Expected {what}, received {file.name!r}, a Git LFS pointer; run git lfs pull"
-            )
+        return stream.read(len(mark)) == mark
 
 
 def _model_file(path: AnyPath) -> Path:
     """Return a file in one of the formats that are opened, by its name."""
     file = local_file(path)
-    if file.suffix in {".keras", *SHIPPED}:
+    suffix = ".h5" if is_hdf5(file) else file.suffix
+    if suffix in {".keras", *SHIPPED}:
         return file
-    advice = _CONVERSIONS.get(file.suffix, _ADVICE)
+    advice = _CONVERSIONS.get(suffix, _ADVICE)
+    kind = f", an {suffix} file" if suffix != file.suffix else ""
     raise ValueError(
-        f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}"
+        f"Expected a .keras, .tflite or .onnx file, received {file.name!r}{kind}; {advice}"
     )
 
 

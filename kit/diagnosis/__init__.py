@@ -25,6 +25,7 @@ from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     IMAGES_TRIED,
     NO_LAYERS,
+    QUIET_SHARE,
     Candidate,
     Evaluator,
     Sensitivity,
@@ -174,7 +175,12 @@ def _preprocessing_of_file(classifier: Classifier) -> Preprocessing | None:
     source = classifier.source
     with suppress(TypeError, ValueError):
         if source and source.preprocessing:
-            return classifier.using(source.preprocessing).preprocessing
+            levels = classifier.network.engine.scaling
+            scaling = source.preprocessing.scaling
+            # Unless it is a usual one, a converter chose the steps of whole numbers by images that it saw.
+            is_measured = levels and scaling == (levels,)
+            if not is_measured:
+                return classifier.using(source.preprocessing).preprocessing
     return None
 
 
@@ -303,6 +309,9 @@ class Investigation:
                 # In use is what comes nearest to a function of their own.
                 as_code = "as your code prepares them, " if self.difference else ""
                 notes.insert(0, f"{as_code}{ALL_CORRECT}")
+            elif self.correct_share > 1 - QUIET_SHARE:
+                share_words = f"{self.correct_share:.0%} of the labelled images"
+                notes.insert(0, f"{share_words} are predicted correctly")
             if stated := words_of_changes(self.in_use, declared):
                 notes.insert(0, f"the model says: {stated}")
                 declared_fix = using("", declared)

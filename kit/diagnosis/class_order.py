@@ -159,7 +159,7 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
     return _reordering(
         labelled,
         orders[rule],
-        f"The classes of the model are {rule}.",
+        f"The class names are in another order: the classes of the model are {rule}.",
         Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
         Evidence(
             f"predicted correctly if {rule}",

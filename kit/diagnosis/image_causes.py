@@ -427,8 +427,8 @@ def _undoing_leads_away(
         return False
     used = known_preprocessing(case.classifier)
     photos = [case.reduced_photos[place] for place in places]
-    # One set of all images for each way to undo the property.
-    undone_sets = zip(*undone, strict=True)
+    # One set of all images for each way to undo the property, of as many ways as all of them have.
+    undone_sets = zip(*undone, strict=False)
     nearest = min(evaluator.distance(photos, used) for photos in undone_sets)
     return nearest > evaluator.distance(photos, used)
 

@@ -107,7 +107,8 @@ class Diagnosis(Result):
             return " ".join(sentences[name] for name in cause_first)
         place = " in the preprocessing" if UNLABELLED in self.notes else ""
         conclusion = f"{self.conclusion.capitalize()}{place}."
-        return best.summary or self.difference or conclusion
+        # What is not in the preprocessing may be beside what differs there.
+        return " ".join(filter(None, (best.summary, self.difference))) or conclusion
 
     @property
     def title(self) -> str:

@@ -264,7 +264,8 @@ LEAD_WITHIN_STEP = 0.03
 
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
 _LABELS_MET = "With the fix, labelled images are predicted correctly."
-_LIKELIER_LABELS = "Undoing it makes your labels a little more probable."
+_LIKELIER_LABELS = "Undoing it makes the labels a little more probable."
+_RARE = "Hardly any training has this step."
 _CLOSER_TO_TRAINING = "Undoing it brings the images a little closer to training."
 _NOT_CLOSER = "This change does not bring the images closer to training."
 _NOT_MORE_CORRECT = "This change does not make more predictions correct."
@@ -303,6 +304,8 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _PREPROCESSING_OR_LIGHT
     elif not grounds.evaluator.has_statistics:
         summary = _LABELS_MET if is_sure else _LIKELIER_LABELS
+        if best_score.measured_gain < LEAST_MEASURED_GAIN:
+            summary = _RARE
     else:
         summary = _SEES_AS_TRAINED if is_sure else _CLOSER_TO_TRAINING
     best_fix = _best_fix(grounds, best_score, scores)

@@ -25,6 +25,10 @@ VETO_GAIN = -0.6
 """Nats of the user's own images at which a candidate is out of the question: they would lie half as near
 again to training as they do."""
 
+SEVERAL_IMAGES = 4
+"""Images from which on another order of channels is judged by small differences: a single one of a rare
+colour lies nearer to training with red and blue exchanged."""
+
 FLOOR_DIVISOR = 8.0
 """The order of channels is judged by smaller differences than all else: another order of the same channels is
 as probable before as after, so that only what lies nearer counts. Where a candidate brings images as near
@@ -96,7 +100,11 @@ class Averages:
         before = self.distance(in_use)
         after = self.distance(candidate.preprocessing)
         # Of an order of channels: where it lies so near, a smaller floor lets smaller differences count.
-        near_by_chance = candidate.step == "channels" and after <= self.by_chance_up_to
+        near_by_chance = (
+            candidate.step == "channels"
+            and len(self.photos) >= SEVERAL_IMAGES
+            and after <= self.by_chance_up_to
+        )
         floor = self.by_chance_up_to / FLOOR_DIVISOR if near_by_chance else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
@@ -115,8 +123,6 @@ class Ordinary:
 
     STANDARD_ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
-    PAIRED_IMAGES = 4
-    """Images from which on each is compared with itself."""
     MOST_NAMED_GAINS = 1.5
     """The most that this counts, in names."""
 
@@ -165,14 +171,14 @@ class Ordinary:
     def _paired_gain(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.
 
-        Only where it makes them wholly usual; minus infinity for all else, and below `PAIRED_IMAGES`.
+        Only where it makes them wholly usual; minus infinity for all else, and below `SEVERAL_IMAGES`.
         """
         photo_count = len(self.photos)
         fixed_preprocessing = candidate.preprocessing
         usual_up_to = self.profile.typical + 2 * self._standard_error
         if (
             candidate.step != "channels"
-            or photo_count < self.PAIRED_IMAGES
+            or photo_count < SEVERAL_IMAGES
             or self.log_distance(fixed_preprocessing) > usual_up_to
         ):
             return -inf  # not compared so: the unpaired gain counts
@@ -216,7 +222,10 @@ class Certainty:
         photos = (*self.probes, *self.photos) if reordered else self.photos
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         entropy_fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
-        weight = self.WEIGHT_OF_ORDER if reordered else self.WEIGHT
+        # A colour that is rare in training makes a network less sure of its own channels, too.
+        too_few = candidate.step == "channels" and len(photos) < SEVERAL_IMAGES
+        counts_more = reordered and not too_few
+        weight = self.WEIGHT_OF_ORDER if counts_more else self.WEIGHT
         return Vote(
             text="certainty of the predictions, fall of their mean entropy in nats",
             gain=weight * entropy_fall,

@@ -305,6 +305,26 @@ def test_layers_with_code_are_refused_before_anything_is_built(
         import_h5(old, tmp_path / "new.keras")
 
 
+@pytest.mark.parametrize(
+    ("name", "other"), [("old.h5", "named.keras"), ("old.keras", "named.h5")]
+)
+def test_a_file_is_imported_by_what_is_in_it_not_by_its_name(
+    teachable, here, tmp_path, name, other
+):
+    teachable.save(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / other)
+    assert import_h5(tmp_path / other, tmp_path / "new.keras") == ()
+    opened = load_keras(tmp_path / "new.keras")
+    image = np.linspace(0, 1, 16 * 16 * 3).reshape(1, 16, 16, 3)
+    np.testing.assert_array_equal(opened(image), teachable(image))
+
+
+def test_a_damaged_file_is_told_from_one_without_an_architecture(here, tmp_path):
+    (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(ValueError, match=r"which is none or damaged; copy it again$"):
+        import_h5(tmp_path / "cut.h5", tmp_path / "new.keras")
+
+
 def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
     teachable.save_weights(tmp_path / "only.weights.h5")
     (tmp_path / "text.h5").write_text("no network", encoding="utf-8")
@@ -314,8 +334,9 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
         with pytest.raises(
             ValueError,
             match=(
-                r"Expected (an .h5 file that model.save wrote, received .* without an architecture; "
-                r"build the network and load its weights$|a network that)"
+                r"Expected (an .h5 file that model.save wrote, received .*( without an architecture; "
+                r"build the network and load its weights|, which is none or damaged; copy it again)$"
+                r"|a network that)"
             ),
         ):
             import_h5(tmp_path / name, tmp_path / "new.keras")

@@ -278,6 +278,11 @@ FORMATS = [
         b"PK",
         r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; make",
     ),
+    (
+        "a.keras",
+        b"\x89HDF\r\n\x1a\n",
+        r"received 'a.keras', an .h5 file; make one: python -m kit import OLD\.h5 NEW\.keras$",
+    ),
     ("a.keras", b"not a zip at all", "damaged, would fill"),
     (
         "a.keras",

@@ -125,19 +125,21 @@ def test_photographs_do_not_judge_a_network_that_they_are_unlike_nor_themselves(
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does():
     tried = {one.step: one for one in candidates(LITE.preprocessing)}
 
-    def vote(step, before, after, **settings):
+    def vote(step, before, after, count=4, **settings):
         distances = {LITE.preprocessing: before, tried[step].preprocessing: after}
         evaluator = SimpleNamespace(distance=lambda _, p, __: distances[p])
-        source = Averages(evaluator, (), "", 0.5, 0.1, 0.5, True, 0.05)
+        photos = ("photo",) * count
+        source = Averages(evaluator, photos, "", 0.5, 0.1, 0.5, True, 0.05)
         return replace(source, **settings).vote(LITE.preprocessing, tried[step])
 
-    # Of the order of channels, smaller differences count where images lie as near as chance lets them.
-    for step, after, floor in (
-        ("polarity", 0.05, 0.1),
-        ("channels", 0.06, 0.1),
-        ("channels", 0.05, 0.05 / 8),
+    # Of the order of channels, smaller differences count where four images lie as near as chance lets them.
+    for step, after, count, floor in (
+        ("polarity", 0.05, 4, 0.1),
+        ("channels", 0.06, 4, 0.1),
+        ("channels", 0.05, 3, 0.1),
+        ("channels", 0.05, 4, 0.05 / 8),
     ):
-        found = vote(step, 0.4, after)
+        found = vote(step, 0.4, after, count)
         gain = 0.5 * np.log((0.4 + floor) / (after + floor))
         assert (found.gain, found.measured) == (pytest.approx(gain), after)
     # Half of ln(4) is 0.69, of ln(3) 0.55.
@@ -150,11 +152,19 @@ def test_an_order_is_judged_by_predictions_for_photos_of_the_kit_as_well():
     asked = []
     trial = Trial(np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]))
     evaluator = SimpleNamespace(trial=lambda *given: asked.append(given[0]) or trial)
-    source = Certainty(evaluator, ("own",), ("photo",))
-    for step, weight in {"scaling": 0.2, "channels": 0.5, "layout": 0.5}.items():
-        gain = source.vote(None, Candidate(None, step, "")).gain
-        assert gain == pytest.approx(weight * np.log(2))
-    assert asked == [("own",), ("photo", "own"), ("photo", "own")]
+    own, probes = ("own",), ("photo",) * 3
+
+    def weight(step, probes):
+        source = Certainty(evaluator, own, probes)
+        return source.vote(None, Candidate(None, step, "")).gain / np.log(2)
+
+    steps = "scaling", "channels", "layout"
+    weights = [weight(step, probes) for step in steps]
+    assert weights == pytest.approx([0.2, 0.5, 0.5])
+    assert asked == [own, (*probes, *own), (*probes, *own)]
+    # Of three images, one of a rare colour counts too much.
+    few = [weight(step, probes[:2]) for step in steps]
+    assert few == pytest.approx([0.2, 0.2, 0.5])
 
 
 def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):

@@ -235,3 +235,12 @@ def test_the_printed_code_runs_with_the_arguments_of_a_diagnosis(cause, capsys):
     exec(fix.code, {"classifier": CLASSIFIER, "photos": PHOTOS[:2]})  # noqa: S102 (it is printed to be run)
     assert fix.text
     assert len(capsys.readouterr().out.splitlines()) == 1 + 2
+
+
+def test_dark_images_are_named_though_they_are_undone_in_different_ways():
+    # Of the one all is dark, of the other the middle alone, which has one way less.
+    ladybird = SEVERE["dark"].apply(samples.photo("ladybird.jpg"))
+    alp = samples.photo("alp.jpg")
+    darkened = 255 * (alp.pixels / 255) ** 8
+    photos = [ladybird, Photo.from_array(darkened.round().astype(np.uint8))]
+    assert verdicts(photos)["dark"] == "named"

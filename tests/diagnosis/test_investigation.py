@@ -224,6 +224,23 @@ def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_dou
     assert notes(scaled, 9, 2, in_use=USED.replace(scaling="-1..1")) == ()
 
 
+def test_a_cause_elsewhere_does_not_hide_what_a_function_does_differently():
+    case = investigation([named("training_mode")], difference="Your code mirrors.")
+    assert case.diagnosis().headline == "Told. Your code mirrors."
+
+
+def test_where_nearly_all_labels_are_met_a_note_says_how_many():
+    photos = tuple(kit.samples.photos("fashion_mnist")[:16])
+    predicted = CLASSIFIER.predict(photos, preprocessing=WRONG).index
+    case = investigation(photos=photos, further=(Finding("dark", "cannot_tell", ""),))
+    expected = {1: "94% of the labelled images are predicted correctly", 2: ""}
+    for wrong_count, note in expected.items():
+        labels = predicted.copy()
+        labels[:wrong_count] = (labels[:wrong_count] + 1) % 10
+        notes = replace(case, labels=labels).diagnosis().notes
+        assert notes == ((note,) if note else ())
+
+
 def test_a_cast_is_fixed_together_with_the_scaling_before_it(fashion, sixteen):
     faults = kit.faults.CATALOGUE
     right = fashion.preprocessing
