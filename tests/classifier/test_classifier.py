@@ -293,6 +293,7 @@ def test_an_open_input_size_follows_the_preprocessing_in_use():
     for side in (20, 30):
         used = made.using(Preprocessing(size=(side, side)))
         assert used.input_shape == (side, side, 3)
+        assert f", {side}x{side}x3 -> " in repr(used)
         assert diagnose(used, PHOTO).best.cause == "untrained_weights"
         with pytest.raises(ValueError, match=r"Expected tensors of .*, received the"):
             used.predict_tensors(np.zeros((1, 25, 25, 3), np.float32))

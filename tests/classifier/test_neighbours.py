@@ -1,9 +1,10 @@
 """Training images: what is kept of them, and what is said of those that an image is nearest to."""
 
 import numpy as np
+import pytest
 
 from kit import Classifier, Preprocessing
-from kit.classifier.neighbours import Nearest, Neighbour, projected
+from kit.classifier.neighbours import Nearest, Neighbour, Neighbours, projected
 from kit.images.photo import Photo
 from tests import networks
 from tests.pictures import picture
@@ -18,6 +19,22 @@ def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long
     np.testing.assert_allclose(kept[:, :2], features @ basis)
     lengths = np.linalg.norm(features, axis=1)
     np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths)
+
+
+def test_as_many_images_are_kept_as_may_be(monkeypatch):
+    monkeypatch.setattr("kit.classifier.neighbours.MOST_KEPT", 3)
+
+    def kept(count):
+        arrays = {
+            "features": np.ones((count, 2)),
+            "predicted": np.zeros(count),
+            "names": np.frombuffer(b"\0".join([b"a"] * count), np.uint8),
+        }
+        return Neighbours(arrays, channels=2, classes=1)
+
+    assert len(kept(3).names) == 3
+    with pytest.raises(ValueError, match="Expected what is kept of training images"):
+        kept(4)
 
 
 def test_a_network_of_one_output_knows_its_training_images():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from functools import cache, partial
 
 import numpy as np
@@ -163,11 +164,21 @@ def check(path, tensors, rows):
     with pytest.raises(ValueError, match=r"ends in \.tflite, received 'saved\.keras'$"):
         opened.save(path.with_name("saved.keras"))
     opened.save(path.with_stem("saved"))
+    members, kept = map(members_of, (path, path.with_stem("saved")))
+    assert members <= kept
     again = kit.Classifier.load(path.with_stem("saved"))
     np.testing.assert_array_equal(again.predict_tensors(tensors), found)
     for name in ("class_names", "preprocessing", "notes"):
         assert getattr(again, name) == getattr(opened, name)
     return opened
+
+
+def members_of(path):
+    """Names in the archive behind a network, if it has one."""
+    if not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
 
 
 REMARKS = {

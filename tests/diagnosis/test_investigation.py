@@ -185,6 +185,7 @@ def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
         == USED
     )
     assert with_fixes([named("dark")], WRONG) == WRONG
+    assert with_fixes([replace(fixed, verdict="possible")], WRONG) == WRONG
     first, second = (
         replace(fixed, fix=Fix("", "", USED.replace(scaling=scaling)))
         for scaling in ("-1..1", "0..255")

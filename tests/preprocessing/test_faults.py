@@ -148,6 +148,10 @@ def test_faults_of_colour_leave_a_grey_network_alone():
         "reshaped",
     } <= unchanged
     assert not {"missing_scaling", "inverted", "transposed"} & unchanged
+    # Repeated over three channels, it can be taken for colour.
+    repeated = GRAY.replace(channels="gray_rgb")
+    for name in ("caffe_means", "imagenet_mean_std", "reshaped"):
+        assert CATALOGUE[name].changes(repeated)
 
 
 def test_a_fault_is_undone_where_it_is_how_training_was():

@@ -4,13 +4,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit import samples
+from kit import Photo, samples
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.fitting import Part, Probe, fitting_part, window_of, window_words
+from kit.preprocessing.fitting import (
+    Part,
+    Probe,
+    _leaves_at_most,
+    fitting_part,
+    window_of,
+    window_words,
+)
 from kit.preprocessing.pipeline import TO_SIZE, run
 from kit.preprocessing.placing import Content
 
 CAT = samples.photo("cat.jpg")
+
+
+def test_what_is_left_counts_in_levels_of_the_photo():
+    # Levels 80 and 120 deviate by 20 from their mean, of which a tenth is 2.
+    photo = Photo.from_array(np.tile(np.uint8([80, 120]), (6, 3)))
+    part = Part(Preprocessing(), unexplained_share=0.1)
+    assert [_leaves_at_most(most, part, photo) for most in (1.9, 2.1)] == [False, True]
 
 
 def test_what_lies_between_borders_is_found_in_a_photo():

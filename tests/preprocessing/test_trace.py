@@ -1,6 +1,7 @@
 """What each step of an image's way leaves behind, and where two ways part."""
 
 import numpy as np
+import pytest
 
 import kit
 from kit.preprocessing.trace import StepRecord, first_difference, trace_of
@@ -57,3 +58,10 @@ def test_floats_are_the_same_within_a_ten_thousandth_of_the_largest_mean():
     assert not left("1 1", kind="uint8 (1, 2)").same(
         left("1 1", kind="uint8 (1, 2)", digest="other")
     )
+
+
+@pytest.mark.parametrize("part", ["step", "kind", "digest", "means"])
+def test_a_record_of_something_else_than_text_is_refused(part):
+    texts = {"step": "x", "kind": "uint8 (1, 1, 3)", "digest": "0", "means": "1"}
+    with pytest.raises(TypeError, match="Expected a step as text, received 7"):
+        StepRecord(**texts | {part: 7})

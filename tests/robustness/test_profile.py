@@ -92,6 +92,16 @@ def test_contrast_counts_by_its_logarithm():
     )
 
 
+def test_a_channel_that_is_nothing_in_training_is_left_out():
+    values = np.random.default_rng(4).normal(0, 1, 60)
+    varied = moments(values, np.exp(values / 5))
+    rows = np.zeros((60, 4))
+    rows[:, [0, 2]] = varied
+    distances = Profile.of(rows, None, (2,)).distances(rows, None)
+    alone = Profile.of(varied, None, (1,)).distances(varied, None)
+    np.testing.assert_allclose(distances, alone)
+
+
 def test_a_value_without_places_has_no_contrast_to_judge():
     # As of a dense layer, measured in float32: what is left of the variance is rounding.
     values = np.random.default_rng(3).normal(500, 100, 50).astype(np.float32)

@@ -129,6 +129,22 @@ def test_flip_is_within_a_tenth_of_a_step(classifier, photos):
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
 
 
+def test_a_flip_is_told_as_it_was_predicted_on_both_sides(fashion, clothes):
+    def prediction(photo, **change):
+        changed = kit.Perturbation(**change)
+        return fashion.predict(photo, perturbation=changed).label
+
+    ends = []
+    for photo in clothes[:12]:
+        found = flip(fashion, photo, "lift", 0, 128)
+        if found:
+            assert found.before == prediction(photo, lift=found.last)
+            assert found.after == prediction(photo, lift=found.value)
+            ends.append((found.after, prediction(photo, lift=128)))
+    # Of some, a third class lies between.
+    assert any(after != at_the_end for after, at_the_end in ends)
+
+
 UNFIT = [
     (("brightnes", 0, 1), "Expected the parameter out of .*did you mean 'brightness'"),
     (("flip_vertical", 0, 1), "Expected the parameter out of"),
