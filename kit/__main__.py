@@ -280,10 +280,10 @@ def _pin(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Test whether predictions of saved cases changed: 0 none changed, 1 some did."""
-    from kit.regression.cases import make_folder, write_file
+    from kit.regression.cases import make_folder_of, write_file
 
     if options.junit:
-        make_folder(options.junit)
+        make_folder_of(options.junit)
     result = kit.check_cases(
         options.cases,
         _classifier(options, options.model),
@@ -316,11 +316,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _mistakes(options: argparse.Namespace) -> int:
     """List images that a model predicts wrongly; FOLDER has a folder for each class: 0 done."""
-    from kit.regression.cases import make_folder, write_file
+    from kit.regression.cases import make_folder_of, write_file
 
     if options.html:
         require("matplotlib")
-        make_folder(options.html)
+        make_folder_of(options.html)
     result = kit.mistakes(_classifier(options, options.model), options.folder)
     _print_result(result)
     if options.html:

@@ -553,7 +553,8 @@ def _with_whole_fix(case: Investigation) -> Investigation:
 
 def _check_images(case: Investigation) -> Investigation:
     if case.difference or any_named(case.findings):
-        # Causes in the images are looked for where these are prepared as in training, for all that is known.
+        # A person's own function differs, or a cause is named: else, for all that is known, the images are
+        # prepared as in training, and only then are causes looked for in them.
         return case
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
@@ -568,6 +569,7 @@ def _check_images(case: Investigation) -> Investigation:
         case = case.with_findings(*properties)
     if not any_named(case.findings):
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
+    # NaN without labels, so that nothing is doubted.
     if not any_named(case.findings) and case.correct_share <= 0.5:
         case = replace(case, doubts=(_FAILING_NOTE,))
     return case

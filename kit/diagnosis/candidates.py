@@ -307,7 +307,7 @@ def _slightly_changed(
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
     if p.size is not None:
-        for kind, changes in _small_resize_changes(p):
+        for kind, changes in _undecidable_resize_changes(p):
             yield kind, evaluator.tensors(photos, p.replace(**changes))
     saved_again = (
         jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
@@ -317,14 +317,15 @@ def _slightly_changed(
     yield "decoder", np.concatenate(tensors)
 
 
-def _small_resize_changes(
-    p: Preprocessing,
+def _undecidable_resize_changes(
+    right: Preprocessing,
 ) -> Iterator[tuple[str, dict[str, object]]]:
+    # To report what they would change; none is a candidate cause.
     for name in ("nearest", "bilinear", "bicubic", "lanczos", "tf_bilinear"):
         yield "resize_filter", {"filter": name}
     yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}
     # Another crop where training crops; else the crop is another fit.
-    fit = p.fit if "crop" in p.fit else "crop"
+    fit = right.fit if "crop" in right.fit else "crop"
     for fraction in (0.8, 0.875, 0.95, 1.0):
         yield "crop", {"fit": fit, "crop_fraction": fraction}
 

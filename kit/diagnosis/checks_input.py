@@ -149,11 +149,13 @@ def _places_decoded_otherwise(
 def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
-    # Height or width, whichever is the smaller share of the network's.
-    image_shares = np.divide([photo.size for photo in photos], used.size).min(axis=1)
+    # Sizes are (height, width): of each image the side that is the smaller share of the network's.
+    sizes = np.array([photo.size for photo in photos])
+    image_shares = np.divide(sizes, used.size).min(axis=1)
     thumbnail_share = float(np.divide(used.thumbnail or used.size, used.size).min())
-    # A thumbnail takes no detail from images that are as small themselves.
-    if thumbnail_share < SMALL_SHARE and np.median(image_shares) > thumbnail_share:
+    # A thumbnail takes no detail from images that fit into it.
+    is_shrunk = (sizes > (used.thumbnail or used.size)).any(axis=1)
+    if thumbnail_share < SMALL_SHARE and np.median(is_shrunk):
         text = "side of the thumbnail as a share of the model's"
         return conclude(
             "target_size",

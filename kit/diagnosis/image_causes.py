@@ -278,7 +278,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
     rival_lead_nats = np.array(
         list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
     )
-    chance = _chance_of_change(
+    chance = _chance_that_property_changed(
         case.predictions[np.array(places_asked)],
         rival_lead_nats,
         undone_exactly=condition.invertible,
@@ -369,12 +369,12 @@ def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
     )
 
 
-def _chance_of_change(
+def _chance_that_property_changed(
     predictions: Predictions,
-    rival_lead_nats: Float64,
+    rival_lead_nats: Float64,  # once the property is undone
     *,
     undone_exactly: bool,
-    kept_share: float,
+    kept_share: float,  # by other images that it is done to
 ) -> float:
     """Return how likely a property has changed these predictions, 0..1."""
     unsure = 1 - predictions.probability + _SMOOTHING

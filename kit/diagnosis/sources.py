@@ -124,7 +124,7 @@ class Ordinary:
     STANDARD_ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
     MOST_NAMED_GAINS = 1.5
-    """The most that this counts, in names."""
+    """The most that another order of channels counts, in names."""
 
     @property
     def _standard_error(self) -> float:
@@ -164,11 +164,16 @@ class Ordinary:
         weight = min(
             1.0, NAMED_GAIN / (self.STANDARD_ERRORS * max(self._standard_error, 1e-6))
         )
-        gain = max(weight * (before - after), self._paired_gain(in_use, candidate))
+        # The second is minus infinity for all but another order of channels.
+        gain = max(
+            weight * (before - after), self._gain_of_channel_order(in_use, candidate)
+        )
         text = f"distance from the profile, mean log; {before:.2f} as it is, {typical:.2f} in training"
         return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
 
-    def _paired_gain(self, in_use: Preprocessing, candidate: Candidate) -> float:
+    def _gain_of_channel_order(
+        self, in_use: Preprocessing, candidate: Candidate
+    ) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.
 
         Only where it makes them wholly usual; minus infinity for all else, and below `SEVERAL_IMAGES`.

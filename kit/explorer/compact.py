@@ -56,10 +56,11 @@ def compact(
 ) -> tuple[bytes, dict[str, Any] | None]:
     """Return a network in short, and where in it the layer of a heat map lies, where there is one.
 
-    In short it is gzip of its `byte_planes`. Weights are rounded, unless that changes a probability by more
-    than `LARGEST_DIFFERENCE`, for `tensors_to_check` or trial ones. PageError says why a page cannot run it.
+    In short it is gzip of its `grouped_by_byte_of_number`. Weights are rounded, unless that changes a
+    probability by more than `LARGEST_DIFFERENCE`, for `tensors_to_check` or trial ones. PageError says why a
+    page cannot run it.
     """
-    data, place_of_map_weights, constants = _for_one_image(_checked_network(bench))
+    data, place_of_heat_map_weights, constants = _for_one_image(_checked_network(bench))
     compiled = bench.classifier.network.compiled
     trial_inputs = trial_tensors(compiled.input_shape, bench.usual_preprocessing)
     batch = np.concatenate([*trial_inputs, *tensors_to_check])
@@ -82,7 +83,9 @@ def compact(
         wbits=31,  # in gzip's format
         strategy=zlib.Z_RLE,
     )
-    return packer.compress(byte_planes(network)) + packer.flush(), place_of_map_weights
+    return packer.compress(
+        grouped_by_byte_of_number(network)
+    ) + packer.flush(), place_of_heat_map_weights
 
 
 def _for_one_image(
@@ -118,14 +121,14 @@ def _for_one_image(
     data = bytes(builder.Output())
     if dense_weights is None or dense_weights.tobytes() not in data:
         return data, None, constants
-    place_of_map_weights = {
+    place_of_heat_map_weights = {
         # The page reads them out of the network, at this place.
         "start": data.index(dense_weights.tobytes()),
         "count": dense_weights.size,
         "rows": len(dense_weights),
         "shape": graph.tensors[graph.outputs[1]].shape[1:].tolist(),
     }
-    return data, place_of_map_weights, constants
+    return data, place_of_heat_map_weights, constants
 
 
 def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
@@ -141,6 +144,6 @@ def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
     return data
 
 
-def byte_planes(network: bytes) -> bytes:
+def grouped_by_byte_of_number(network: bytes) -> bytes:
     """Return the first bytes of all numbers of four bytes, then their second ones and so on, for gzip."""
     return np.frombuffer(network, np.uint8).reshape(-1, 4).T.tobytes()

@@ -37,7 +37,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.resizing import PILLOW
-from kit.regression.cases import make_folder, write_file
+from kit.regression.cases import make_folder_of, write_file
 from kit.robustness.heatmap import COLD, COVER, HOT
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
@@ -100,7 +100,7 @@ def write(
     # A path such as cat.jpg would replace a photo.
     if path.suffix.lower() != ".html":
         raise ValueError(f"Expected a page.html to write, received {str(path)!r}")
-    make_folder(path)
+    make_folder_of(path)
     reason_for_table = ""
     try:
         page_parts = network_parts(contents, exact_weights=exact_weights)
@@ -143,7 +143,7 @@ def network_parts(contents: Contents, *, exact_weights: bool) -> list[str]:
         contents.bench.usual_preprocessing.apply(entry.photo)
         for entry in shelf.values()
     ]
-    network_file, place_of_map_weights = compact(
+    network_file, place_of_heat_map_weights = compact(
         contents.bench, tensors_to_check, exact_weights=exact_weights
     )
     worker = gzip.decompress(page.vendored("litert.js"))
@@ -157,7 +157,7 @@ def network_parts(contents: Contents, *, exact_weights: bool) -> list[str]:
     ]
     # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
-    return [page.packed(_panel(contents) | {"map": place_of_map_weights}), *texts]
+    return [page.packed(_panel(contents) | {"map": place_of_heat_map_weights}), *texts]
 
 
 def table_parts(contents: Contents, progress: Progress) -> list[str]:

@@ -105,11 +105,11 @@ def heat_message(view: View) -> tuple[Heat | None, bytes]:
     heat = view.heat
     if heat is None:
         return None, b""
-    height, width = heat.cells.shape
+    rows, columns = heat.cells.shape
     # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
     message: Heat = {
-        "height": height,
-        "width": width,
+        "height": rows,
+        "width": columns,
         "waits": heat.method == "occlusion",
         "name": heat.class_name,
         "about": WORDS["map"].format(name=heat.class_name),

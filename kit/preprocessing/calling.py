@@ -387,7 +387,7 @@ def unbatched(array: Array, expected: Pipeline) -> Float64:
     """Return a result as (H, W, C) or (C, H, W)."""
     image = array.astype(np.float64)
     if image.ndim == 3 and image.shape[0] == 1:
-        # A batch of grey.
+        # A batch of one grey image; `why_unusable` refused larger batches.
         image = image[0]
     if image.ndim == 2:
         is_channels_first = expected.layout == "channels_first"

@@ -419,7 +419,8 @@ def read_configs(config: Any) -> Fields:
     """
     content = config.to_dict() if hasattr(config, "to_dict") else config
     if isinstance(content, str) and content in _KERAS_MODES:
-        return fields_for(_KERAS_MODES[content]) | {"size": None}
+        family = _KERAS_MODES[content]
+        return fields_for(family) | {"size": None}  # a mode says nothing of it
     if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
         content = str(content)
     elif not isinstance(content, Mapping):

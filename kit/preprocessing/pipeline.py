@@ -195,7 +195,8 @@ def arrange_back(x: Array, layout: str) -> Array:
     if layout == "transposed":
         return x.swapaxes(-3, -2)
     if layout == "reshaped":
-        # It has the shape (…, H, W, C), but its numbers were read as (…, C, H, W).
+        # The original's numbers, in the order (…, H, W, C), were read as (…, C, H, W), whose channels then
+        # came last.
         return np.moveaxis(x, -1, -3).reshape(x.shape)
     return x
 
@@ -290,8 +291,8 @@ def _scalings_tried(in_use: Pipeline) -> Iterator[Changes]:
 
 
 def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
-    # Bars are seen, but not whether an image was squashed or cropped: squashing costs EfficientNet-Lite1 no
-    # certainty on photos with a known class: 0.06 nats.
+    # Bars are seen, but not whether an image was squashed or cropped: squashing costs EfficientNet-Lite1
+    # hardly any certainty (0.06 nats) on photos with a known class.
     fits_and_fractions = [("letterbox", 1.0)]
     if in_use.fit in WITH_BARS:
         fits_and_fractions = [("squash", 1.0), ("crop", 1.0), ("crop", 0.875)]

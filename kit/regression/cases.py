@@ -327,7 +327,7 @@ def photo_of(folder: AnyPath, case: Case) -> Photo:
     return photo
 
 
-def make_folder(target: Path) -> None:
+def make_folder_of(target: Path) -> None:
     """Make the folder of a file, and write there for a moment, before anything is computed for that file."""
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -336,7 +336,7 @@ def make_folder(target: Path) -> None:
 
 def write_file(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there; its folder is made."""
-    make_folder(target)
+    make_folder_of(target)
     with replacing(target) as stream:
         stream.write(data)
 

@@ -86,7 +86,8 @@ class Mistakes(Rows):
         return replace(
             self,
             pictures=self.pictures + other.pictures,
-            swept=self.swept + other.swept,  # refuses another model
+            swept=self.swept
+            + other.swept,  # predictions and labels; refuses another model
             measures=np.concatenate([self.measures, other.measures]),
         )
 
@@ -143,6 +144,7 @@ class Mistakes(Rows):
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         class_count = len(self.classifier.class_names)
+        # Without images that were not read, or not reached.
         cells = (class_count * self.labels + self.predicted)[self._has_prediction]
         counts = np.bincount(cells, minlength=class_count**2)
         return counts.reshape(class_count, class_count)

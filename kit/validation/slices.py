@@ -145,6 +145,7 @@ class _Cut:
         """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
         values = self.side * CONDITIONS[self.name].scaled(self.values)
         percents = (25, 50, 75)
+        # Ranked from the extreme value on, the first `size` are inside; on side 1 these are the largest.
         quartiles_inside = np.nanpercentile(values[: self.size], percents)
         quartiles_outside = np.nanpercentile(values[self.size :], percents)
         _, median_gap, _ = quartiles_inside - quartiles_outside

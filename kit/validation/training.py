@@ -82,7 +82,7 @@ def train(
     seed: int = 0,
     model: Any = None,
     learning_rate: float = 3e-3,
-    augment: Augment | None = None,
+    augment: Augment | None = None,  # of all pixels, before they are prepared
     progress: Progress = True,
 ) -> Classifier:
     """Train a small network on images; on two cores 10,000 of 28 x 28 take six seconds an epoch.
@@ -139,7 +139,7 @@ def train(
             outputs = model.output_shape[-1]
             class_count = 2 if outputs == 1 else outputs
             checked_class_names(class_names, class_count, model.name)
-        compiled_model = _compiled_around(
+        compiled_model = _learner_sharing_layers(
             model, learning_rate, total_steps=epochs * len(batch_starts)
         )
     for _ in Steps(epoch_indices, "Training", progress):
@@ -152,7 +152,7 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _compiled_around(model: Any, learning_rate: float, total_steps: int) -> Any:
+def _learner_sharing_layers(model: Any, learning_rate: float, total_steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
     # Of the same layers, so that training it trains `model`.

@@ -7,7 +7,7 @@ import kit
 from kit.diagnosis.candidates import (
     Evaluator,
     Trial,
-    _small_resize_changes,
+    _undecidable_resize_changes,
     candidates,
     sensitivities,
 )
@@ -104,7 +104,7 @@ def test_a_change_counts_where_any_variant_changes_the_prediction(table):
 
 def test_where_training_crops_other_crops_are_cut_likewise():
     for fit, expected in (("squash_crop", "squash_crop"), ("pad", "crop")):
-        changes = _small_resize_changes(RIGHT.replace(fit=fit))
+        changes = _undecidable_resize_changes(RIGHT.replace(fit=fit))
         fits = [each["fit"] for kind, each in changes if kind == "crop"]
         assert fits == [expected] * 4
 

@@ -27,13 +27,14 @@ def test_a_small_picture_is_possible_trouble():
     small = Photo.from_array(ORDINARY[0].pixels[:60])
     (finding,) = files_checked(RIGHT, [small, ORDINARY[0]])
     assert finding.evidence[0].value == 60 / 224
-    # What is small already loses nothing in a thumbnail.
+    # What fits into a thumbnail loses nothing in it; a long picture does not fit by its short side alone.
     thumbnail = RIGHT.replace(thumbnail=(60, 90))
+    tiny = Photo.from_array(ORDINARY[0].pixels[:60, :90])
     verdicts = [
-        files_checked(thumbnail, [small, photo, ORDINARY[0]])[0].verdict
-        for photo in (small, ORDINARY[0])
+        files_checked(thumbnail, [tiny, photo, ORDINARY[0]])[0].verdict
+        for photo in (tiny, small, ORDINARY[0])
     ]
-    assert verdicts == ["possible", "named"]
+    assert verdicts == ["possible", "named", "named"]
 
 
 SCALED = Preprocessing(scaling="0..1", fit="crop")

@@ -131,7 +131,7 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     values = np.linspace(1, 2, 1024, dtype=np.float32).reshape(2, -1)
     stepped = np.frombuffer(compact.rounded(values.tobytes(), [values]), np.float32)
     np.testing.assert_array_equal(stepped, np.rint(values.ravel() * 2**11) / 2**11)
-    smallest = len(gzip.compress(compact.byte_planes(short)))
+    smallest = len(gzip.compress(compact.grouped_by_byte_of_number(short)))
     assert smallest < 0.65 * len(gzip.compress(data))
     monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
     monkeypatch.setattr(compact, "trial_tensors", lambda *_: [])

@@ -8,7 +8,7 @@ import pytest
 from kit import Decoding, samples
 from kit.preprocessing import Preprocessing
 from kit.validation.training import (
-    _compiled_around,
+    _learner_sharing_layers,
     _tensors_of_epochs,
     small_network,
     train,
@@ -123,7 +123,9 @@ def test_the_output_of_the_class_rises_whatever_the_last_layer_puts_out(last, un
 
 
 def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
-    optimizer = _compiled_around(small(), learning_rate=1e-3, total_steps=4).optimizer
+    optimizer = _learner_sharing_layers(
+        small(), learning_rate=1e-3, total_steps=4
+    ).optimizer
     for step, rate in ((0, 1e-3), (2, 5e-4), (4, 0)):
         optimizer.iterations.assign(step)
         assert float(optimizer.learning_rate) == pytest.approx(rate, abs=1e-9)
@@ -140,7 +142,7 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
         steps.append(total_steps)
         return SimpleNamespace(train_on_batch=lambda *batch: batches.append(batch))
 
-    monkeypatch.setattr("kit.validation.training._compiled_around", compiled)
+    monkeypatch.setattr("kit.validation.training._learner_sharing_layers", compiled)
     labels = samples.fashion_mnist_arrays("train")[1][:130]
     model = small(units=10)
     trained(count=130, model=model, epochs=2, augment=even, progress=told.append)
