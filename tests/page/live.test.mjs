@@ -253,9 +253,9 @@ function standing(answers, contents = panel, { alone = false, said = [] } = {}) 
   };
 }
 
-globalThis.createImageBitmap = async ({ size }) => {
-  if (size === 3) throw new Error("it is damaged");
-  return { size };
+globalThis.createImageBitmap = async (file) => {
+  if (file.size === 3) throw new Error("it is damaged");
+  return { bytes: new Uint8Array(await file.arrayBuffer()) };
 };
 const BENCH = {
   open: async () => ({ from: null, signs: {} }),
@@ -405,7 +405,7 @@ test("Why? is answered for the label that was said", async () => {
 test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
   const opened = [];
   const open = async ({ name, upright }) => {
-    opened.push([name, upright.size]);
+    opened.push([name, ...upright.bytes]);
     return { from: [9, 8], signs: { exif: true } };
   };
   const remove = async ({ name }) => opened.push([name, "removed"]);
@@ -413,20 +413,21 @@ test("a page without a photo waits for one, names files alike, and shows what co
   const ask = standing({ ...BENCH, open, remove }, { ...panel, start });
   assert.match((await ask({ kind: "hello" })).content.text, /^Drop a photo here/);
   const piece = { kind: "upload", number: "1", name: "mine.jpg" };
-  assert.equal(await ask({ ...piece, last: false }, [new Uint8Array(5)]), undefined);
-  const { content } = await ask({ ...piece, last: true }, [new Uint8Array(2)]);
+  assert.equal(await ask({ ...piece, last: false }, [new Uint8Array([1, 2, 3])]), undefined);
+  const { content } = await ask({ ...piece, last: true }, [new Uint8Array([4, 5])]);
   assert.equal(content.settings.photo, "mine.jpg");
   assert.equal(content.path.file.value, "reduced from 9 × 8, EXIF orientation applied");
-  await ask({ ...piece, last: true }, [new Uint8Array(1)]);
+  for (const byte of [6, 7]) await ask({ ...piece, last: true }, [new Uint8Array([byte])]);
   await ask({ kind: "label", photo: "mine.jpg", label: panel.classes[1] });
   await ask({ kind: "remove", name: "mine.jpg" });
-  const { content: next } = await ask({ ...piece, last: true }, [new Uint8Array(4)]);
+  const { content: next } = await ask({ ...piece, last: true }, [new Uint8Array([8])]);
   assert.equal(next.answer.mark, content.answer.mark, "a label goes with its photo");
   assert.deepEqual(opened, [
-    ["mine.jpg", 7],
-    ["mine.jpg (2)", 1],
+    ["mine.jpg", 1, 2, 3, 4, 5],
+    ["mine.jpg (2)", 6],
+    ["mine.jpg (3)", 7],
     ["mine.jpg", "removed"],
-    ["mine.jpg", 4],
+    ["mine.jpg", 8],
   ]);
 });
 
