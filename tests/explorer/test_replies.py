@@ -219,7 +219,8 @@ def test_names_are_unique_whatever_comes(cat):
         "cat.jpg (3)",
         "cat.jpg (2) (2)",
         "cat.jpg (4)",
-        "Camera (live)",
+        # The name of the camera's frames is theirs.
+        "Camera (live) (2)",
     ]
     assert list(kept) == received
 
