@@ -83,8 +83,9 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
         )
     with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
-        # Keras goes by the name, which may be that of another format.
-        suffix = ".h5" if store.is_hdf5(source) else ".keras"
+        # Keras goes by the name, which may be that of the other format.
+        suffix = ".keras" if zipfile.is_zipfile(source) else source.suffix
+        suffix = ".h5" if store.is_hdf5(source) else suffix
         copy = folder / printable(source.with_suffix(suffix).name)
         shutil.copyfile(source, copy)
         keras = sys.modules.get("keras")

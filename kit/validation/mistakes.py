@@ -86,8 +86,8 @@ class Mistakes(Rows):
         return replace(
             self,
             pictures=self.pictures + other.pictures,
-            swept=self.swept
-            + other.swept,  # predictions and labels; refuses another model
+            # Predictions and labels; refuses those of another model.
+            swept=self.swept + other.swept,
             measures=np.concatenate([self.measures, other.measures]),
         )
 

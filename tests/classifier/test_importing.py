@@ -334,7 +334,7 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
         with pytest.raises(
             ValueError,
             match=(
-                r"Expected (an .h5 file that model.save wrote, received .*( without an architecture; "
+                rf"Expected (an .h5 file that model.save wrote, received '{name}'( without an architecture; "
                 r"build the network and load its weights|, which is none or damaged; copy it again)$"
                 r"|a network that)"
             ),

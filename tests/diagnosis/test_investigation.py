@@ -1,6 +1,7 @@
 """What the stages hand on: findings are joined and ranked, and make a diagnosis clean or not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import kit
 from kit.diagnosis import (
     STAGES,
     Investigation,
+    _preprocessing_of_file,
     fixed_preprocessings,
     with_fixes,
     with_one_fix,
@@ -223,6 +225,21 @@ def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_dou
     scaled = USED.replace(scaling="0..1")
     assert notes(scaled, 9, 2, in_use=plain) == (AS_THEY_ARE,)
     assert notes(scaled, 9, 2, in_use=USED.replace(scaling="-1..1")) == ()
+
+
+@pytest.mark.parametrize(
+    ("scaling", "says"), [(kit.Scaling(1, mean=114, std=53.6), False), ("-1..1", True)]
+)
+def test_steps_that_a_converter_measured_are_not_what_the_file_says(scaling, says):
+    stated = kit.Preprocessing(scaling=scaling)
+    # The input of the network has steps of 8 bits, and these are all that the file says.
+    engine = SimpleNamespace(scaling=kit.Scaling(1, mean=114, std=53.6))
+    classifier = SimpleNamespace(
+        source=SimpleNamespace(preprocessing=stated),
+        network=SimpleNamespace(engine=engine),
+        using=lambda steps: SimpleNamespace(preprocessing=steps),
+    )
+    assert _preprocessing_of_file(classifier) == (stated if says else None)
 
 
 def test_a_cause_elsewhere_does_not_hide_what_a_function_does_differently():

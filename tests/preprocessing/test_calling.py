@@ -241,6 +241,14 @@ def test_what_was_returned_is_named_before_what_was_raised():
     assert f"raised IndexError in line {line} (given" in problem
 
 
+def test_an_error_names_a_file_without_its_temporary_folder():
+    def unreadable(path):
+        raise OSError(f"cannot read {path}")
+
+    problem = call(unreadable, CAT, "a path").problem
+    assert "cannot read picture.jpg (given a path)" in problem
+
+
 def exchanged(image):
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
