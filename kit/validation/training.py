@@ -28,7 +28,7 @@ FILTERS = (16, 24, 40)
 
 
 def small_network(
-    name: str, shape: tuple[int, ...], classes: int, *, seed: int = 0
+    name: str, input_shape: tuple[int, ...], class_count: int, *, seed: int = 0
 ) -> Any:
     """Make the small convolutional network of the bundled Fashion-MNIST classifiers, not yet trained.
 
@@ -38,9 +38,9 @@ def small_network(
 
     Parameters
     ----------
-    name, classes
+    name, class_count
         Name of the network, and number of its classes.
-    shape
+    input_shape
         Height and width of its input in pixels, at least 4, and channels.
     seed
         Of the initial weights (He et al. 2015, arXiv 1502.01852) and of dropout; not negative.
@@ -52,7 +52,7 @@ def small_network(
         np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist()
     )
     convolution = partial(layers.Conv2D, kernel_size=3, padding="same", use_bias=False)
-    inputs = x = keras.Input(shape, name="picture")
+    inputs = x = keras.Input(input_shape, name="picture")
     for stage, filters in enumerate(FILTERS):
         if stage:
             x = layers.MaxPooling2D(name=f"pool{stage}")(x)
@@ -67,7 +67,10 @@ def small_network(
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
     initializer = keras.initializers.GlorotUniform(next(seeds))
     outputs = layers.Dense(
-        classes, activation="softmax", kernel_initializer=initializer, name="classes"
+        class_count,
+        activation="softmax",
+        kernel_initializer=initializer,
+        name="classes",
     )(x)
     return keras.Model(inputs, outputs, name=name)
 
@@ -135,11 +138,12 @@ def train(
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied_model(model)
-            # Else the classifier would refuse it, once it is trained.
-            outputs = model.output_shape[-1]
-            class_count = 2 if outputs == 1 else outputs
-            checked_class_names(class_names, class_count, model.name)
-        compiled_model = _learner_sharing_layers(
+        # The classifier would refuse names that do not fit only after the training.
+        outputs = model.output_shape[-1]
+        class_count = 2 if outputs == 1 else outputs
+        checked_class_names(class_names, class_count, model.name)
+        # It has the layers of `model`, so both are trained.
+        learner = _learner_sharing_layers(
             model, learning_rate, total_steps=epochs * len(batch_starts)
         )
     for _ in Steps(epoch_indices, "Training", progress):
@@ -148,25 +152,26 @@ def train(
         for start in batch_starts:
             batch = order[start : start + batch_size]
             with uninterrupted():
-                compiled_model.train_on_batch(epoch_tensor[batch], classes[batch])
+                learner.train_on_batch(epoch_tensor[batch], classes[batch])
     return Classifier(model, preprocessing, class_names)
 
 
 def _learner_sharing_layers(model: Any, learning_rate: float, total_steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
-    # Of the same layers, so that training it trains `model`.
+    # Of the same layers, so that training it trains `model`, which itself stays without an optimizer.
     learner = keras.Model(model.inputs, model.outputs)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
-    losses = keras.losses
     is_binary = model.output_shape[-1] == 1
-    loss = (
-        losses.BinaryCrossentropy if is_binary else losses.SparseCategoricalCrossentropy
+    loss_class = (
+        keras.losses.BinaryCrossentropy
+        if is_binary
+        else keras.losses.SparseCategoricalCrossentropy
     )
     # XLA takes longer to compile such small networks than it saves.
     learner.compile(
         keras.optimizers.Adam(rate),
-        loss(from_logits=head_of(model) in {"logits", "binary_logit"}),
+        loss_class(from_logits=head_of(model) in {"logits", "binary_logit"}),
         jit_compile=False,
     )
     return learner
@@ -179,13 +184,18 @@ def _tensors_of_epochs(
     rng: np.random.Generator,
 ) -> Iterator[Float32]:
     """Yield the tensors of all photos, for one epoch after another."""
-    decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
+    decoded_photos = [photo.decoded(preprocessing.decoding) for photo in photos]
     if augment is None:
-        unchanged = np.concatenate([preprocessing.apply(photo) for photo in decoded])
-        yield from repeat(unchanged)
+        unchanged_tensor = np.concatenate(
+            [preprocessing.apply(photo) for photo in decoded_photos]
+        )
+        yield from repeat(unchanged_tensor)
     else:
+        # Stacked into one array, so all must have one size.
         while True:
-            augmented = augment(np.stack([photo.pixels for photo in decoded]), rng)
+            augmented_pixels = augment(
+                np.stack([photo.pixels for photo in decoded_photos]), rng
+            )
             yield np.concatenate(
-                [preprocessing.apply(Photo(pixels)) for pixels in augmented]
+                [preprocessing.apply(Photo(pixels)) for pixels in augmented_pixels]
             )

@@ -191,4 +191,8 @@ def test_names_that_do_not_fit_the_model_are_refused_before_training():
     told = []
     with pytest.raises(ValueError, match="Expected 9 class names"):
         trained(model=small(units=9), progress=told.append)
+    with pytest.raises(TypeError, match="Expected a list of class names"):
+        train(
+            [samples.photo("cat.jpg")], [0], GREY, "ab", epochs=1, progress=told.append
+        )
     assert told == []
