@@ -13,7 +13,7 @@ from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
 MINUS = "\N{MINUS SIGN}"
-LARGEST = 1e12
+LARGEST_BEFORE_OVERFLOW = 1e12
 """Of a number in a scaling, and of one over it: beyond, float32 overflows."""
 
 
@@ -27,10 +27,10 @@ def _checked_per_channel(name: str, value: Any) -> PerChannel | None:
 
 
 def _checked_number(name: str, value: Any) -> float:
-    # A divisor and a std divide: they must not be near 0.
     checked = number(name, value)
-    low = 0 if name == "mean" else 1 / LARGEST
-    number(f"size of {name}", abs(checked), low, LARGEST)
+    # A divisor and a std divide, so they must not be near 0.
+    lowest_size = 0 if name == "mean" else 1 / LARGEST_BEFORE_OVERFLOW
+    number(f"size of {name}", abs(checked), lowest_size, LARGEST_BEFORE_OVERFLOW)
     return checked
 
 
@@ -61,8 +61,8 @@ class Scaling:
         object.__setattr__(self, "divisor", _checked_number("divisor", self.divisor))
         object.__setattr__(self, "mean", _checked_per_channel("mean", self.mean))
         object.__setattr__(self, "std", _checked_per_channel("std", self.std))
-        if len(set(self._lengths)) > 1:
-            received = " and ".join(map(str, self._lengths))
+        if len(set(self._channel_counts)) > 1:
+            received = " and ".join(map(str, self._channel_counts))
             raise ValueError(
                 f"Expected mean and std of one length, received {received} values"
             )
@@ -73,10 +73,10 @@ class Scaling:
     @property
     def channels(self) -> int | None:
         """How many channels the mean and std are made for; None if for any number."""
-        return next(iter(self._lengths), None)
+        return next(iter(self._channel_counts), None)
 
     @property
-    def _lengths(self) -> list[int]:
+    def _channel_counts(self) -> list[int]:
         values = (self.mean, self.std)
         return [len(value) for value in values if isinstance(value, tuple)]
 
@@ -97,11 +97,11 @@ def as_scalings(value: Any) -> Scalings:
     """Return names of `SCALINGS`, factors and scalings, one or several, as a tuple of scalings, in order."""
     if isinstance(value, Scaling):
         return (value,)
-    # None is another word for 0..255.
+    # `meant` takes None as another word for 0..255, and a name that is spelled otherwise.
     if value is None or isinstance(value, str):
         return SCALINGS[meant("scaling", value, SCALINGS)]
     # A factor, such as 1/255.
-    if isinstance(value, float) and 1 / LARGEST <= value <= 1:
+    if isinstance(value, float) and 1 / LARGEST_BEFORE_OVERFLOW <= value <= 1:
         return simplest((Scaling(1 / value),))
     entries = instance(
         "scaling", value, Sequence, "a name, 1/255, a Scaling or a tuple of them"
@@ -130,7 +130,7 @@ def affine(scalings: Scalings) -> tuple[Float64, Float64]:
 def same_scaling(first: Scalings, second: Scalings) -> bool:
     """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
     slope, offset = affine(first)
-    # Some ten times what float32 rounds off of the largest number on the way.
+    # Some ten times what float32 rounds off the largest number that can come up for x in 0..255.
     rounding = 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset))
     return same_line((slope, offset), affine(second), rounding)
 
@@ -177,19 +177,20 @@ def range_words(scalings: Scalings) -> str:
     """Return what 0..255 becomes, such as "−1..1", to a tenth of its width or more exactly."""
     slope, offset = affine(scalings)
     ends = np.stack([offset, 255 * slope + offset])
-    # Two digits of the width, or all of a whole number; + 0.0 makes 0 of -0.
+    # Decimals that show two digits of the width; a whole number keeps all its digits.
     decimals = max(0, 1 - int(np.floor(np.log10(np.ptp(ends)))))
+    # + 0.0 turns -0.0, which would be written as -0, into 0.0.
     low, high = (round(float(end), decimals) + 0.0 for end in (ends.min(), ends.max()))
     return f"{low:g}..{high:g}".replace("-", MINUS)
 
 
 def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
-    result: Float32 = np.array(x, dtype=np.float32, order="C")
+    result = np.array(x, dtype=np.float32, order="C")
     for scaling in scalings:
-        _apply_in_place(np.divide, result, scaling.divisor)
-        _apply_in_place(np.subtract, result, scaling.mean)
-        _apply_in_place(np.divide, result, scaling.std)
+        _apply_in_place_unless_none(np.divide, result, scaling.divisor)
+        _apply_in_place_unless_none(np.subtract, result, scaling.mean)
+        _apply_in_place_unless_none(np.divide, result, scaling.std)
     return result
 
 
@@ -197,13 +198,13 @@ def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
     result = np.array(x, dtype=np.float32, order="C")
     for scaling in reversed(scalings):
-        _apply_in_place(np.multiply, result, scaling.std)
-        _apply_in_place(np.add, result, scaling.mean)
-        _apply_in_place(np.multiply, result, scaling.divisor)
+        _apply_in_place_unless_none(np.multiply, result, scaling.std)
+        _apply_in_place_unless_none(np.add, result, scaling.mean)
+        _apply_in_place_unless_none(np.multiply, result, scaling.divisor)
     return result
 
 
-def _apply_in_place(
+def _apply_in_place_unless_none(
     operation: np.ufunc, result: Float32, operand: PerChannel | None
 ) -> None:
     """Change a result (..., C) in place by an operation with one number, or with one for each channel."""
@@ -219,6 +220,7 @@ def _formula(scaling: Scaling) -> str:
     formula = "x" if scaling.divisor == 1 else f"x / {scaling.divisor:g}"
     if scaling.mean is not None:
         formula = f"{formula} {MINUS} {_six_digits(scaling.mean)}"
+        # A mean of -1 is added, as + 1.
         formula = formula.replace(f"{MINUS} -", "+ ")
     if scaling.std is not None:
         formula = f"({formula})" if " " in formula else formula

@@ -43,7 +43,10 @@ class StepRecord:
         """Keep what a step left: an image (H, W, C) or a tensor (1, H, W, C) or (1, C, H, W)."""
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         return cls(
-            step, f"{array.dtype} {array.shape}", digest, _block_means_text(array)
+            step,
+            kind=f"{array.dtype} {array.shape}",
+            digest=digest,
+            means=_block_means_text(array),
         )
 
     def numbers(self) -> list[float]:
@@ -52,7 +55,8 @@ class StepRecord:
 
     def same(self, other: "StepRecord") -> bool:
         """Whether two left the same; floats need not agree to the last bit."""
-        # Only floats of one shape are compared by their means, since processors round otherwise.
+        # Floats of one `kind`, which is dtype and shape, are compared by their means, since processors round
+        # otherwise. All else has to be equal.
         if (
             self.digest == other.digest
             or self.kind != other.kind
@@ -60,6 +64,7 @@ class StepRecord:
         ):
             return (self.kind, self.digest) == (other.kind, other.digest)
         means = self.numbers()
+        # 1e-6 leaves some tolerance where all means are 0.
         largest_mean = max(map(abs, [1e-6, *means]))
         return bool(
             np.allclose(
@@ -74,9 +79,9 @@ def trace_of(
     """Take one image along its way, and keep what each step leaves, in order."""
     decoded = photo.decoded(preprocessing.decoding)
     perturbed = perturbation.apply(decoded)
-    later_steps = preprocessing.steps(perturbed)
-    del later_steps[DECODE]  # the perturbed image was decoded before
-    steps = {DECODE: decoded.pixels, PERTURB: perturbed.pixels, **later_steps}
+    steps_of_perturbed = preprocessing.steps(perturbed)
+    del steps_of_perturbed[DECODE]  # the perturbed image was decoded before
+    steps = {DECODE: decoded.pixels, PERTURB: perturbed.pixels, **steps_of_perturbed}
     return tuple(StepRecord.of(name, array) for name, array in steps.items())
 
 
@@ -94,14 +99,14 @@ def first_difference(
 
 def _block_means_text(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
-    # The places of each block along the first axis, and along the second: of (C, H, W), channels and rows.
-    rows, columns = (
+    # The first two axes are rows and columns of (H, W, C), channels and rows of (C, H, W).
+    blocks_of_first_axis, blocks_of_second_axis = (
         np.array_split(np.arange(side), min(BLOCKS_A_SIDE, side))
         for side in image.shape[:2]
     )
     means = [
-        image[block_rows][:, block_columns].mean(axis=(0, 1), dtype=np.float64)
-        for block_rows in rows
-        for block_columns in columns
+        image[first_places][:, second_places].mean(axis=(0, 1), dtype=np.float64)
+        for first_places in blocks_of_first_axis
+        for second_places in blocks_of_second_axis
     ]
     return " ".join(f"{mean:g}" for mean in np.ravel(means))

@@ -182,7 +182,7 @@ class CrossValidation(Result):
             for number, fold in enumerate(self.folds, start=1)
         ]
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
-        return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
+        return Table(("fold", "training", "validation", "accuracy"), rows, ">>>>")
 
     def __repr__(self) -> str:
         ends = self.interval()
@@ -243,12 +243,20 @@ def cross_validate(
     splitter_class = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = splitter_class(folds, shuffle=True, random_state=seed)
     splits = list(splitter.split(photos, classes, groups))
-    accuracies = []
-    for training, validation in Steps(splits, "Training on folds", progress):
+    fold_intervals = []
+    for training_places, validation_places in Steps(
+        splits, "Training on folds", progress
+    ):
         classifier = train(
-            [photos[place] for place in training], classes[training], seed=seed
+            [photos[place] for place in training_places],
+            classes[training_places],
+            seed=seed,
         )
-        images = [photos[place] for place in validation]
-        predicted = np.argmax(classifier.probabilities(images), axis=1)
-        accuracies.append(accuracy_interval(predicted == classes[validation]))
-    return CrossValidation(tuple(accuracies))
+        validation_photos = [photos[place] for place in validation_places]
+        predicted_classes = np.argmax(
+            classifier.probabilities(validation_photos), axis=1
+        )
+        fold_intervals.append(
+            accuracy_interval(predicted_classes == classes[validation_places])
+        )
+    return CrossValidation(tuple(fold_intervals))

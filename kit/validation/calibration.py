@@ -42,7 +42,8 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     image_indices = np.arange(len(rows))
 
-    # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
+    # The loss is convex in 1 / T, so it has a single minimum. Searched for in log T, where half and twice a
+    # temperature are equally far from it.
     def mean_loss(log_temperature: float) -> float:
         tempered = log_probabilities / np.exp(log_temperature)
         log_softmax = scipy.special.log_softmax(tempered, axis=1)
@@ -57,7 +58,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     return float(np.exp(minimum.x))
 
 
-LEVEL = 0.95
+INTERVAL_LEVEL = 0.95
 """Level of the intervals."""
 _QUANTILES = 0.025, 0.975
 
@@ -177,20 +178,21 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     one_hot = np.equal.outer(labels, np.arange(probabilities.shape[1]))
     brier_scores = ((probabilities - one_hot) ** 2).sum(axis=1)
     log_likelihoods = np.log(np.maximum(probabilities[one_hot], _LEAST_PROBABILITY))
-    image_values = np.stack([confidences, brier_scores, -log_likelihoods])
+    image_metrics = np.stack([confidences, brier_scores, -log_likelihoods])
     # A confidence on the edge of two bins belongs to the lower one, as in Guo et al. 2017.
     bin_indices = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
     # The bootstrap: as many images again, drawn with replacement.
     rng = np.random.default_rng(0)
-    resampled_means = []
+    resampled_metrics = []
     for _ in range(resamples):
         sample_indices = rng.integers(0, count, count)
         ece = _ece(bin_indices[sample_indices], correctness_gaps[sample_indices])
-        resampled_means.append([ece, *image_values[:, sample_indices].mean(axis=1)])
-    resampled_eces, *means = np.transpose(resampled_means)
+        resampled_metrics.append([ece, *image_metrics[:, sample_indices].mean(axis=1)])
+    resampled_eces, *resampled_means = np.transpose(resampled_metrics)
     confidence, brier, nll = map(
-        _percentile_estimate, image_values.mean(axis=1).tolist(), means
+        _percentile_estimate, image_metrics.mean(axis=1).tolist(), resampled_means
     )
+    # Begun again, so that these draws do not depend on those of the bootstrap.
     rng = np.random.default_rng(0)
     # Of predictions that are correct as often as the confidences say: what chance adds to the ECE.
     eces_by_chance = [
@@ -226,7 +228,7 @@ def _ece_estimate(
     mirrored = _percentile_estimate(ece, 2 * ece - resampled_eces)
     low = max(0.0, mirrored.low)
     # A perfectly calibrated network shows as much in one of twenty samples.
-    if ece <= np.quantile(eces_by_chance, LEVEL):
+    if ece <= np.quantile(eces_by_chance, INTERVAL_LEVEL):
         low = 0.0
     return Estimate(value=ece, low=low, high=max(mirrored.high, ece))
 
@@ -351,8 +353,9 @@ def calibrate(
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
     tempered_classifier = classifier.tempered(temperature)
     judged_probabilities = probabilities[~in_fit]
-    before = measure(judged_probabilities, classes[~in_fit])
-    # An interval from 0 on says that a calibrated model shows as much by chance.
+    judged_classes = classes[~in_fit]
+    before = measure(judged_probabilities, judged_classes)
+    # `measure` lets the interval begin at 0 where a calibrated model would show such an ECE by chance.
     if before.ece.low == 0:
         notes.append(
             f"chance may explain the ECE of {before.ece.value:.3f} before: on {before.pictures} images"
@@ -362,7 +365,8 @@ def calibrate(
     with suppress(ValueError):
         steps = Steps(opened, "Comparing with training images", progress)
         nearest = [classifier.nearest(photo, 2).neighbours for photo in steps]
-        # Of Fashion-MNIST all training images, 3 in 4 of them saved as JPEG, and 3 of 2,000 others.
+        # A copy is less than half as far from its original as from any other training image. That finds all
+        # training images of Fashion-MNIST, 3 in 4 after saving as JPEG, and 3 of 2,000 others by mistake.
         copies = sum(first.distance < second.distance / 2 for first, second in nearest)
         if copies > 1 + len(opened) / 100:
             notes.append(
@@ -373,10 +377,11 @@ def calibrate(
         temperature=temperature,
         fitted=int(in_fit.sum()),
         judged=len(judged_probabilities),
+        # All images, without a temperature.
         measured=measure(probabilities, classes),
         before=before,
         after=measure(
-            tempered_classifier.calibrated(judged_probabilities), classes[~in_fit]
+            tempered_classifier.calibrated(judged_probabilities), judged_classes
         ),
         notes=tuple(notes),
     )
@@ -389,24 +394,25 @@ def _temperature_and_notes(
     temperature = fit_temperature(probabilities, classes)
     is_correct = probabilities.argmax(axis=1) == classes
     error_count = int((~is_correct).sum())
-    request_words = (
+    evidence_words = (
         f"{error_count} errors in {len(probabilities)} images ask for {temperature:.2g}"
     )
     notes = []
+    # A model is nearly always right on the images that it was trained on, so it seems not sure enough.
     if temperature < 1 and accuracy_interval(is_correct).low > 1 - RARE_ERROR_SHARE:
         notes.append(
-            f"was the model trained on these images? {request_words}, as such images do; if not, look for"
+            f"was the model trained on these images? {evidence_words}, as such images do; if not, look for"
             " wrong labels in its training"
         )
-    # Beside an end of the search the best temperature may lie beyond it.
+    # Within 1 % of an end of the search, the best temperature may lie beyond that end.
     is_within_search = (
         LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
     )
-    # Nor do a few errors determine one below 1, which makes the model surer.
+    # A temperature below 1 makes the model surer, for which a few errors are too little evidence.
     if is_within_search and (temperature >= 1 or error_count >= FEWEST_ERRORS):
         return temperature, notes
     notes.append(
-        f"the images determine no temperature, so 1 is kept: {request_words}; give more images"
+        f"the images determine no temperature, so 1 is kept: {evidence_words}; give more images"
     )
     return 1.0, notes
 
@@ -427,7 +433,7 @@ def _checked_probabilities_and_labels(
             f"Expected rows of probabilities that sum to 1, received {describe(probabilities)};"
             " apply a softmax"
         )
-    # Without class names, labels can only be indices.
+    # Without class names, labels can only be indices; `known_classes` wants one for each row.
     return probabilities, known_classes(
         labels, [""] * probabilities.shape[1], probabilities
     )

@@ -18,7 +18,7 @@ MOST_DIFFERING_BITS = 24
 pairs of the bundled photos none; all of these are found again at JPEG quality 30 or at half the size."""
 PLAIN_DEVIATION = 4.0
 """Standard deviation in grey levels below which an image has nothing to be recognized by."""
-ROWS = 20
+SHOWN_PAIRS = 20
 """Pairs in a table."""
 _BLOCK_ROWS = 1000
 
@@ -88,7 +88,6 @@ class Duplicates(Result):
 
     def table(self) -> Table:
         """Return the first pairs, in the order of the images, as a table."""
-        first_by_place = self.pairs[:ROWS]
         rows = [
             (
                 pair.first_name,
@@ -96,9 +95,11 @@ class Duplicates(Result):
                 str(pair.distance),
                 "yes" if pair.mirrored else "no",
             )
-            for pair in first_by_place
+            for pair in self.pairs[:SHOWN_PAIRS]
         ]
-        return Table(("first", "second", "bits that differ", "mirrored"), rows, "<<><")
+        return Table(
+            ("first", "second", "bits that differ", "mirrored"), rows, align="<<><"
+        )
 
     def __repr__(self) -> str:
         sizes = " and ".join(f"{size:,}" for size in self.sizes)
@@ -128,6 +129,7 @@ def find_duplicates(
     TypeError, ValueError, FileNotFoundError
         No images, or no such folder. What cannot be read is listed in the result.
     """
+    # Names and reasons, which `_names_and_hashes` adds.
     left_out: list[tuple[str, str]] = []
     names, hashes = _names_and_hashes(pictures, left_out, progress)
     collection_sizes = [len(names)]
@@ -139,7 +141,8 @@ def find_duplicates(
     pairs = []
     # In blocks, since the distances of all pairs at once would not fit into memory.
     for start in range(0, len(names), _BLOCK_ROWS):
-        # 0: not mirrored, compared with the others both ways.
+        # The axes of hashes: not mirrored (0) or mirrored (1), image, bit.
+        # One side is not mirrored, and is compared with the others both ways.
         block_hashes = hashes[0, start : start + _BLOCK_ROWS]
         # Of 1 and -1, as many more products are 1 than -1 as bits agree more than they differ.
         products = block_hashes @ other_hashes.swapaxes(1, 2)
@@ -181,7 +184,7 @@ def _names_and_hashes(
         except UNREADABLE as error:
             left_out.append((picture.name, str(error)))
             continue
-        # Small first, so that a photo is not resized twice; the hash looks at 64 x 64 pixels.
+        # Made small once, not by each of the two hashes; a hash looks at 64 x 64 pixels.
         grey.thumbnail((256, 256), reducing_gap=None)
         if np.asarray(grey, np.float32).std() < PLAIN_DEVIATION:
             left_out.append((picture.name, "too little contrast to be compared"))

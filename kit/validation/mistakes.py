@@ -29,15 +29,15 @@ from kit.images.photo import (
 from kit.perturbation import Perturbation
 from kit.robustness.sweeps import Sweep, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
-from kit.validation.slices import MEASURED, Slice, measured, slices
+from kit.validation.slices import MEASURED, Slice, find_failing_slices, measured
 
 RANKS_KEPT = 32
 """Most probable classes of an image that are kept: the next one has a probability below 1/32."""
 MOST_MEASURED = 1000
 """Images that are measured at most, chosen at random."""
-ROWS = 12
+SHOWN_ROWS = 12
 """Images in a table, and pairs of classes."""
-_MATRIX_CLASSES = 10
+_MOST_MATRIX_CLASSES = 10
 """Classes of the largest confusion matrix that is shown."""
 
 
@@ -86,7 +86,7 @@ class Mistakes(Rows):
         return replace(
             self,
             pictures=self.pictures + other.pictures,
-            # Predictions and labels; refuses those of another model.
+            # The sweep holds predictions and labels; its + refuses those of another model.
             swept=self.swept + other.swept,
             measures=np.concatenate([self.measures, other.measures]),
         )
@@ -98,24 +98,26 @@ class Mistakes(Rows):
 
     def _columns(self) -> JSONObject:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
-        # For a data frame or CSV; of every image it would say that nothing perturbs it.
+        # Says of every image that nothing perturbs it, which no data frame or CSV needs.
         del columns["perturbation"]
         return columns
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What limits the result, in words."""
-        unpredicted = [
+        unpredicted_names_and_reasons = [
             (self.pictures[place].name, reason)
             for place, reason in self.swept.errors.items()
         ]
         notes = []
-        if unpredicted:
+        if unpredicted_names_and_reasons:
             # Unreadable, or not reached before a stop; the first reason stands for all.
-            _, first_reason = unpredicted[0]
-            notes.append(f"not predicted: {names_of(unpredicted)} ({first_reason})")
+            _, first_reason = unpredicted_names_and_reasons[0]
+            notes.append(
+                f"not predicted: {names_of(unpredicted_names_and_reasons)} ({first_reason})"
+            )
         predicted_classes = np.unique(self.predicted[self._has_prediction])
-        if len(predicted_classes) == 1 and len(set(self.labels.tolist())) > 1:
+        if len(predicted_classes) == 1 and len(np.unique(self.labels)) > 1:
             name = self.classifier.class_names[predicted_classes[0]]
             notes.append(
                 f"every image is predicted as {name!r}: kit.diagnose looks for the cause"
@@ -132,27 +134,29 @@ class Mistakes(Rows):
         return self.swept.tops
 
     @property
-    def _wrong(self) -> Bools:
+    def _is_wrong(self) -> Bools:
         return np.asarray(self._has_prediction & (self.predicted != self.labels))
 
     @property
     def accuracy(self) -> AccuracyInterval:
         """Share of correct predictions, with its interval."""
-        return accuracy_interval(~self._wrong[self._has_prediction])
+        return accuracy_interval(~self._is_wrong[self._has_prediction])
 
     @property
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         class_count = len(self.classifier.class_names)
-        # Without images that were not read, or not reached.
-        cells = (class_count * self.labels + self.predicted)[self._has_prediction]
-        counts = np.bincount(cells, minlength=class_count**2)
+        # An image that was not read, or not reached, has no predicted class.
+        cell_indices = (class_count * self.labels + self.predicted)[
+            self._has_prediction
+        ]
+        counts = np.bincount(cell_indices, minlength=class_count**2)
         return counts.reshape(class_count, class_count)
 
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
         """The mistakes, the most confident first."""
-        return self._surest_first(self._wrong)
+        return self._surest_first(self._is_wrong)
 
     def cell(self, label: int | str, predicted: int | str) -> tuple[Mistake, ...]:
         """Return the images of a cell of the confusion matrix, the most confident first."""
@@ -168,25 +172,25 @@ class Mistakes(Rows):
 
         See `label_errors`; of more than 32 classes, the 32 most probable ones count.
         """
-        (read_places,) = np.nonzero(self._has_prediction)
-        # 0: the only perturbation of this sweep, which is none.
-        predictions = self.swept.rows[read_places, 0]
+        (predicted_places,) = np.nonzero(self._has_prediction)
+        # The axes of rows: image, perturbation. The only perturbation of this sweep changes nothing.
+        predictions = self.swept.rows[predicted_places, 0]
         # The least probable label first.
         doubtful_indices = label_errors(
-            labels=self.labels[read_places],
+            labels=self.labels[predicted_places],
             label_probability=predictions["label_probability"],
             ranked_probabilities=predictions["probabilities"],
             ranked_classes=predictions["classes"],
         )
-        return self._mistakes_at(read_places[doubtful_indices])
+        return self._mistakes_at(predicted_places[doubtful_indices])
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
         is_measured = ~np.isnan(self.measures).all(axis=1)
-        return slices(
+        return find_failing_slices(
             self.measures[is_measured],
-            self._wrong[is_measured],
+            self._is_wrong[is_measured],
             self.labels[is_measured],
         )
 
@@ -196,14 +200,15 @@ class Mistakes(Rows):
         return self._mistakes_at(places[order])
 
     def _mistakes_at(self, places: Int64) -> tuple[Mistake, ...]:
-        names = self.classifier.class_names
+        class_names = self.classifier.class_names
         confidences = self.swept.confidences
+        # On the diagonal of `cell`, of images that are predicted correctly.
         return tuple(
             Mistake(
                 place=place,
                 name=self.pictures[place].name,
-                label=names[self.labels[place]],
-                predicted=names[self.predicted[place]],
+                label=class_names[self.labels[place]],
+                predicted=class_names[self.predicted[place]],
                 probability=float(confidences[place]),
                 picture=self.pictures[place],
             )
@@ -214,14 +219,17 @@ class Mistakes(Rows):
     def confused(self) -> list[tuple[tuple[str, str], int]]:
         """The most frequent pairs of label and wrong prediction, with their number."""
         pairs = Counter((mistake.label, mistake.predicted) for mistake in self.wrong)
-        return pairs.most_common(ROWS)
+        return pairs.most_common(SHOWN_ROWS)
 
     def table(self) -> Table:
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
-        if len(names) > _MATRIX_CLASSES:
-            pairs = [(*pair, str(count)) for pair, count in self.confused]
-            return Table(("label", "predicted", "images"), pairs, "<<>")
+        if len(names) > _MOST_MATRIX_CLASSES:
+            rows = [
+                (*label_and_predicted, str(count))
+                for label_and_predicted, count in self.confused
+            ]
+            return Table(("label", "predicted", "images"), rows, align="<<>")
         # The counts column by column, so that zip makes rows of a label and its counts.
         columns = self.confusion.T.astype(str)
         return Table(("label / predicted", *names), zip(names, *columns, strict=True))
@@ -244,17 +252,17 @@ class Mistakes(Rows):
                 continue
             rows = [
                 (image.name, image.label, image.predicted, f"{image.probability:.0%}")
-                for image in group[:ROWS]
+                for image in group[:SHOWN_ROWS]
             ]
             yield Table(
                 ("image", "label", "predicted", "probability"),
                 rows,
-                "<<<>",
+                align="<<<>",
                 title=f"{title}: {len(rows)} of {len(group):,}",
             )
         if not self.slices:
             yield "No measured property goes with the mistakes."
-        yield from (failing.summary for failing in self.slices)
+        yield from (failing_slice.summary for failing_slice in self.slices)
 
     __repr__ = Result.__str__
 
@@ -305,7 +313,7 @@ def mistakes(
         executor=executor,
         progress=progress,
     )
-    # Where no image was read, the reason of the first stands for all.
+    # A class of -1 is none: where no image was read, the reason of the first stands for all.
     if (swept.tops < 0).all():
         raise ValueError(swept.errors[0])
     image_measures = np.full((count, len(MEASURED)), np.nan, np.float32)
@@ -358,9 +366,10 @@ def label_errors(
     likeliest_confident_class = np.take_along_axis(
         ranked_classes, is_confident.argmax(axis=1)[:, None], axis=1
     )[:, 0]
-    # Its confident joint counts an image for the likeliest class that is confident.
+    # The confident joint of confident learning counts an image for the likeliest class that is confident.
     is_counted_elsewhere = is_confident.any(axis=1) & (
         likeliest_confident_class != labels
     )
+    # Where the most probable class of all is the label, the network does not speak against it.
     (places,) = np.nonzero(is_counted_elsewhere & (ranked_classes[:, 0] != labels))
     return np.asarray(places[np.argsort(label_probability[places], kind="stable")])

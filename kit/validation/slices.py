@@ -19,9 +19,9 @@ SIDES = {
 }
 """Key of `kit.perturbation.conditions.CONDITIONS`, little (-1) or much (1), and the words for such images."""
 MEASURED = tuple(dict.fromkeys(name for name, _ in SIDES))
-SLICE_P_VALUE = 0.02
+HIGHEST_P_VALUE = 0.02
 """Most that a p-value may be."""
-NEAR_SHARE = 0.8
+NEAR_BEST_SHARE = 0.8
 """Share of the best evidence from which on the gap decides, not the evidence."""
 WIDEST_GAP = 1.5
 """From here on a gap counts as no wider, and the first in `SIDES` is taken."""
@@ -42,7 +42,7 @@ class Slice:
     wrong, others
         Share that is predicted wrongly, in it and outside it, 0..1.
     p_value
-        Of the best of all cuts; see `slices`.
+        Of the best of all cuts; see `find_failing_slices`.
     """
 
     name: str
@@ -58,8 +58,10 @@ class Slice:
         """One sentence."""
         sentence = f"{self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of the others"
         condition = CONDITIONS[self.name]
+        # A binary property has no limit to speak of.
         if condition.binary:
             return sentence
+        # `much` is what images with large values are called, such as "bright".
         direction = "above" if condition.much == self.words else "below"
         return f"{sentence} ({condition.label} {direction} {self.limit:.3g})"
 
@@ -69,16 +71,16 @@ def measured(photo: Photo) -> list[float]:
     return measures(photo, map(CONDITIONS.__getitem__, MEASURED), _WINDOW_SIDE)
 
 
-def slices(
-    measures_of_images: Floats, wrong: Bools, labels: Int64
+def find_failing_slices(
+    measures_of_images: Floats, is_wrong: Bools, labels: Int64
 ) -> tuple[Slice, ...]:
     """Find the properties that go with mistakes, the clearest first.
 
     Each end of each property is cut off where that explains the mistakes best, after `FEWEST` to half of the
     images. The evidence is the likelihood ratio of other rates of mistakes on both sides to one rate for each
     class, since a class that is hard and bright is no fault of light. What only follows from the cause has
-    nearly as much evidence. Of all with `NEAR_SHARE` of the most, those that the image states exactly come
-    first, then the one with the widest gap at its cut: a cause sets its images apart.
+    nearly as much evidence. Of all with `NEAR_BEST_SHARE` of the most, those that the image states exactly
+    come first, then the one with the widest gap at its cut: a cause sets its images apart.
 
     The p-value is Chernoff's bound for a cut times the number of ends (Bonferroni); the cuts of an end are
     nearly one. The next slice is sought in the images outside.
@@ -87,26 +89,30 @@ def slices(
     ----------
     measures_of_images
         Shape (N, properties), of `measured`; NaN where there is nothing to measure.
-    wrong, labels
+    is_wrong, labels
         Shape (N,): whether each is predicted wrongly, and its class.
     """
     failing_slices: list[Slice] = []
     outside = np.ones(len(measures_of_images), np.bool_)
     while outside.sum() >= 2 * FEWEST:
-        cuts = _best_cuts(measures_of_images[outside], wrong[outside], labels[outside])
+        cuts = _best_cuts(
+            measures_of_images[outside], is_wrong[outside], labels[outside]
+        )
         most_evidence_nats = max(cut.evidence_nats for cut in cuts)
         # Chernoff's bound for the best cut, times the number of cuts (Bonferroni).
         p_value = len(cuts) * float(np.exp(-most_evidence_nats))
-        if p_value >= SLICE_P_VALUE:
+        if p_value >= HIGHEST_P_VALUE:
             break
         convincing = [
-            cut for cut in cuts if cut.evidence_nats >= NEAR_SHARE * most_evidence_nats
+            cut
+            for cut in cuts
+            if cut.evidence_nats >= NEAR_BEST_SHARE * most_evidence_nats
         ]
         # A property that the file states is the cause sooner than one that is measured.
         stated = [cut for cut in convincing if CONDITIONS[cut.name].stated]
-        # Of gaps as wide as `WIDEST_GAP`, max takes the first in the order of `SIDES`.
+        # The cuts are in the order of `SIDES`; of gaps as wide as `WIDEST_GAP`, max takes the first.
         cut = max(stated or convincing, key=lambda cut: cut.gap)
-        # Of all images, also of those in the slices before.
+        # Above the limit on side 1, below it on -1. Of all images, also of those in the slices before.
         inside = (
             cut.side * (measures_of_images[:, MEASURED.index(cut.name)] - cut.limit) > 0
         )
@@ -116,8 +122,8 @@ def slices(
                 words=SIDES[cut.name, cut.side],
                 limit=cut.limit,
                 images=int(inside.sum()),
-                wrong=float(wrong[inside].mean()),
-                others=float(wrong[~inside].mean()),
+                wrong=float(is_wrong[inside].mean()),
+                others=float(is_wrong[~inside].mean()),
                 p_value=p_value,
             )
         )
@@ -128,72 +134,83 @@ def slices(
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """An end of a property, cut off where that explains the mistakes best: the first `size` of its values."""
+    """An end of a property, cut off where this explains mistakes best: its first `inside_count` values."""
 
     name: str
     side: int
-    values: Float64
-    size: int
+    ranked_values: Float64
+    inside_count: int
     evidence_nats: float
 
     @property
     def limit(self) -> float:
-        return float(self.values[self.size])
+        return float(self.ranked_values[self.inside_count])
 
     @property
     def gap(self) -> float:
         """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
-        values = self.side * CONDITIONS[self.name].scaled(self.values)
+        values = self.side * CONDITIONS[self.name].scaled(self.ranked_values)
         percents = (25, 50, 75)
-        # Ranked from the extreme value on, the first `size` are inside; on side 1 these are the largest.
-        quartiles_inside = np.nanpercentile(values[: self.size], percents)
-        quartiles_outside = np.nanpercentile(values[self.size :], percents)
+        # The ranking begins with the extreme, on side 1 the largest: the first `inside_count` are inside.
+        quartiles_inside = np.nanpercentile(values[: self.inside_count], percents)
+        quartiles_outside = np.nanpercentile(values[self.inside_count :], percents)
         _, median_gap, _ = quartiles_inside - quartiles_outside
         # In interquartile ranges, so that all properties compare; 1e-9 for values that are all equal.
         width = max(np.ptp(quartiles_inside) + np.ptp(quartiles_outside), 1e-9)
         return float(min(median_gap / width, WIDEST_GAP))
 
 
-def _best_cuts(measures_of_images: Floats, wrong: Bools, labels: Int64) -> list[_Cut]:
+def _best_cuts(
+    measures_of_images: Floats, is_wrong: Bools, labels: Int64
+) -> list[_Cut]:
     """Return for each end of each property where to cut it off, from the extreme values on."""
-    # Each class has a rate of mistakes of its own; those with too few images for one share theirs.
+    # Each class has a rate of mistakes of its own; classes with too few images for one share that of group 0.
     rate_groups = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
     usual_rates = (
-        np.bincount(rate_groups, wrong)[rate_groups]
+        np.bincount(rate_groups, is_wrong)[rate_groups]
         / np.bincount(rate_groups)[rate_groups]
     )
-    sizes = np.arange(FEWEST, len(measures_of_images) // 2 + 1)
+    inside_counts = np.arange(FEWEST, len(measures_of_images) // 2 + 1)
     cuts = []
     for name, side in SIDES:
         # A side of 1 is cut off from the largest value on, -1 from the smallest.
         values = measures_of_images[:, MEASURED.index(name)].astype(np.float64)
         ranking = np.argsort(-side * values, kind="stable")
-        ranked = values[ranking]
-        evidence_nats = _evidence_in_nats(wrong[ranking], usual_rates[ranking], sizes)
+        ranked_values = values[ranking]
+        evidence_nats = _evidence_in_nats(
+            is_wrong[ranking], usual_rates[ranking], inside_counts
+        )
         # No cut lies between equal values, nor before a NaN, which is last in the ranking.
-        evidence_nats[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
+        is_between_unequal_values = (
+            side * ranked_values[inside_counts - 1]
+            > side * ranked_values[inside_counts]
+        )
+        evidence_nats[~is_between_unequal_values] = 0
         best_index = int(evidence_nats.argmax())
         cuts.append(
             _Cut(
                 name=name,
                 side=side,
-                values=ranked,
-                size=FEWEST + best_index,
+                ranked_values=ranked_values,
+                inside_count=FEWEST + best_index,
                 evidence_nats=float(evidence_nats[best_index]),
             )
         )
     return cuts
 
 
-def _evidence_in_nats(wrong: Bools, usual_rates: Float64, sizes: Int64) -> Float64:
+def _evidence_in_nats(
+    is_wrong: Bools, usual_rates: Float64, inside_counts: Int64
+) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
-    observed = np.cumsum([wrong, ~wrong], axis=1)
+    # Of wrong images (row 0) and of right ones, both in the order of the ranking.
+    observed = np.cumsum([is_wrong, ~is_wrong], axis=1)
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)
-    observed_inside = observed[:, sizes - 1]
-    expected_inside = expected[:, sizes - 1]
+    observed_inside = observed[:, inside_counts - 1]
+    expected_inside = expected[:, inside_counts - 1]
     ratios = scipy.special.rel_entr(observed_inside, expected_inside)
     ratios += scipy.special.rel_entr(
         observed[:, -1:] - observed_inside, expected[:, -1:] - expected_inside
     )
-    # An end with fewer mistakes than usual is no slice that fails.
+    # An end of the ranking with fewer mistakes than usual is no slice that fails.
     return np.where(observed_inside[0] > expected_inside[0], ratios.sum(axis=0), 0)

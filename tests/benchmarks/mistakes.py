@@ -23,7 +23,7 @@ import kit
 from kit import samples
 from kit.images.photo import encoded
 from kit.validation.mistakes import label_errors
-from kit.validation.slices import measured, slices
+from kit.validation.slices import find_failing_slices, measured
 from tests.benchmarks import report, zoo
 from tests.benchmarks.pictures import levels, parameter, times
 
@@ -145,7 +145,7 @@ def planted_slices(name, classifier, photos, labels):
         changed, mistakes = rows.copy(), wrong.copy()
         changed[places] = [measured(photo) for photo in altered]
         mistakes[places] = failing
-        first = next(iter(slices(changed, mistakes, labels)), None)
+        first = next(iter(find_failing_slices(changed, mistakes, labels)), None)
         yield {
             "network": name,
             "kind": kind,
@@ -153,7 +153,10 @@ def planted_slices(name, classifier, photos, labels):
             "right": first is not None and first.words in words,
             "first": "" if first is None else first.summary,
         }
-    alarms = [bool(slices(rows, rng.permutation(wrong), labels)) for _ in range(100)]
+    alarms = [
+        bool(find_failing_slices(rows, rng.permutation(wrong), labels))
+        for _ in range(100)
+    ]
     yield {"network": name, "kind": "shuffled", "alarms": sum(alarms)}
 
 

@@ -16,7 +16,7 @@ from kit._bundled import DATA
 from kit.perturbation.conditions import CONDITIONS
 from kit.robustness.costs import fault_costs
 from kit.validation.mistakes import label_errors
-from kit.validation.slices import MEASURED, SIDES, measured, slices
+from kit.validation.slices import MEASURED, SIDES, find_failing_slices, measured
 from tests.networks import GREY, imported_keras, stacked
 
 COUNT = 600
@@ -117,7 +117,7 @@ def test_a_planted_slice_is_found_and_nothing_else():
     labels = rng.integers(0, 10, 600)
     noise = rows[:, MEASURED.index("noise")]
     wrong = rng.random(600) < np.where(noise > 1.2, 0.6, 0.1)
-    (found,) = slices(rows, wrong, labels)
+    (found,) = find_failing_slices(rows, wrong, labels)
     assert (found.name, found.limit) == ("noise", pytest.approx(1.2, abs=0.3))
     inside = noise > found.limit
     assert found.images == inside.sum()
@@ -128,13 +128,13 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert replace(found, name="turned").summary == rates
     pale = rows[:, MEASURED.index("saturation")] < -1.2
     both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
-    two = slices(rows, both, labels)
+    two = find_failing_slices(rows, both, labels)
     assert {one.words for one in two} == {"noisy", "pale"}
     for one in two:  # the others are all others, those of the slice before among them
         mistakes = one.images * one.wrong + (600 - one.images) * one.others
         assert mistakes == pytest.approx(both.sum())
     # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
-    (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
+    (alone,) = find_failing_slices(rows, wrong, np.zeros(600, np.int64))
     inside = noise > alone.limit
     counts = [
         [(part & outcome).sum() for part in (inside, ~inside)]
@@ -144,22 +144,26 @@ def test_a_planted_slice_is_found_and_nothing_else():
     expected = len(SIDES) * np.exp(-ratio.statistic / 2)
     assert alone.p_value == pytest.approx(expected)
     # Classes of too few images for a rate of their own share one.
-    assert slices(rows, wrong, np.arange(600) // 19) == (alone,)
+    assert find_failing_slices(rows, wrong, np.arange(600) // 19) == (alone,)
     assert all(SIDES.values())
-    assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
+    assert not any(
+        find_failing_slices(rows, rng.permutation(wrong), labels) for _ in range(5)
+    )
     # A class that is hard and bright is no fault of light.
     rows[:, MEASURED.index("brightness")] += 3 * (labels == 0)
     hard = rng.random(600) < np.where(labels == 0, 0.5, 0)
-    assert not slices(rows, hard, labels)
+    assert not find_failing_slices(rows, hard, labels)
     # Nor beside classes of too few images.
-    assert not slices(rows, hard, labels * np.arange(600))
+    assert not find_failing_slices(rows, hard, labels * np.arange(600))
     # Of forty images twenty may be a slice.
-    (half,) = slices(rows[:40], noise[:40] > np.median(noise[:40]), labels[:40] * 0)
+    (half,) = find_failing_slices(
+        rows[:40], noise[:40] > np.median(noise[:40]), labels[:40] * 0
+    )
     assert (half.words, half.images, half.wrong, half.others) == ("noisy", 20, 1, 0)
     # What sets its images further apart is the cause, of two that go with the same mistakes.
     noise[:] = rng.random(600) + pale
     rows[pale, MEASURED.index("saturation")] -= 9
-    assert [one.words for one in slices(rows, pale, labels)] == ["pale"]
+    assert [one.words for one in find_failing_slices(rows, pale, labels)] == ["pale"]
 
 
 @pytest.fixture
@@ -174,7 +178,7 @@ def causes():
         changed = rows.copy()
         for name, values in measures.items():
             changed[:, MEASURED.index(name)] = values
-        return slices(changed, wrong, np.zeros(200, np.int64))[0].words
+        return find_failing_slices(changed, wrong, np.zeros(200, np.int64))[0].words
 
     return failing, wrong
 
