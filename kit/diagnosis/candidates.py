@@ -174,7 +174,7 @@ class Evaluator:
     def tensors(self, photos: Photos, p: Preprocessing) -> Float32:
         """Return what `p` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
         # What is resized alike is resized once, since that takes the longest.
-        resized_by = [operation.values(p) for operation in TO_SIZE]
+        resized_by = [operation.field_values(p) for operation in TO_SIZE]
         key = (tuple(map(id, photos)), *resized_by)
         if key not in self._resized:
             if len(self._resized) >= _RESIZED_SETS_KEPT:

@@ -44,7 +44,7 @@ from kit.preprocessing.matching import (
     detail_of,
     in_each_decoding,
     is_constant_by_channel,
-    levels_apart,
+    largest_levels_off,
     match,
     unconverted_reading,
 )
@@ -185,14 +185,14 @@ def _read(
     # the other image shows whether it inverts every image instead; a tensor cannot, so there the file counts
     # even where inverting fits.
     rival = expected if caller is None else reading.pipeline
-    if levels_apart(rival, matched) > AGREEING_LEVELS:
+    if largest_levels_off(rival, matched) > AGREEING_LEVELS:
         reading = unconverted_reading(expected, same_shape) or reading
     if "tensor" in reading.unexplained:
         return _reading_of_other_photo(expected, same_shape) or reading
     if reading.unexplained:
         # Beside what is strange, no pipeline says how much is left.
         return reading
-    levels_off = levels_apart(reading.pipeline, probes)
+    levels_off = largest_levels_off(reading.pipeline, probes)
     return replace(reading, levels_off=levels_off, images_read=len(matched))
 
 
@@ -239,7 +239,7 @@ def _expected_if_rounded(
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
     # What rounding makes of another decoding is no other scaling.
     expected = expected.replace(decoding=reading.pipeline.decoding)
-    levels_off = levels_apart(expected, probes)
+    levels_off = largest_levels_off(expected, probes)
     slope, expected_slope = (
         affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)
     )
@@ -260,7 +260,7 @@ def _expected_if_rounded(
     with_colours_read = expected.replace(
         channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
     )
-    if UNEXPLAINED_RATIO * levels_apart(with_colours_read, probes) < levels_off:
+    if UNEXPLAINED_RATIO * largest_levels_off(with_colours_read, probes) < levels_off:
         return Reading(with_colours_read)
     return Reading(expected)
 
@@ -310,7 +310,7 @@ def comparison_with_code(
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
         if reading.agrees or not differences:
             subject = "what is listed above" if differences else "this preprocessing"
-            levels_off = levels_apart(reading.pipeline, [probe])
+            levels_off = largest_levels_off(reading.pipeline, [probe])
             remainder = f" to within {levels_off:.2f} levels (root mean square)"
             notes.append(
                 f"{subject} reproduces the result{remainder if levels_off >= 0.005 else ''}"
@@ -356,7 +356,7 @@ def _differences(
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = probe
     differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
-    levels_off = levels_apart(reading.pipeline, [probe])
+    levels_off = largest_levels_off(reading.pipeline, [probe])
     # Where a call failed, it is empty.
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.

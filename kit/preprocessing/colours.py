@@ -19,7 +19,7 @@ from kit.preprocessing.placing import (
     SAME_LEVELS,
     UNEXPLAINED_RATIO,
     first_as_good,
-    share_no_curves_explain,
+    share_unexplained_by_curves,
 )
 from kit.preprocessing.scaling import (
     SCALINGS,
@@ -109,7 +109,7 @@ def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
         _straight_colours(levels, values, curve.channels),
         curve,
         _mixed_colours(levels, values),
-        Colours(share_no_curves_explain(levels, values), words=_ANY_COLOURS),
+        Colours(share_unexplained_by_curves(levels, values), words=_ANY_COLOURS),
     ]
     return first_as_good(ways, enough_share=SAME_LEVELS / (levels.std() + _TINY))
 

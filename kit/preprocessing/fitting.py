@@ -17,7 +17,7 @@ from kit.preprocessing.placing import (
     Window,
     first_as_good,
     pixels_apart,
-    share_no_curves_explain,
+    share_unexplained_by_curves,
 )
 from kit.preprocessing.resizing import FILTERS, FITS, Axis, Size, axes, sampled
 
@@ -99,7 +99,7 @@ def resized_part(part: Part, photo: Photo) -> Levels:
     if part.window is None or size is None:
         levels: Levels = run(TO_SIZE, pipeline, photo)
         return levels
-    rows, columns = map(Axis.through, part.window, photo.size, size)
+    rows, columns = map(Axis.from_edges, part.window, photo.size, size)
     return sampled(
         photo.pixels,
         size,
@@ -206,7 +206,7 @@ def _measured(part: Part, probe: Probe) -> Part:
     levels, values, _ = levels_and_values(
         part, probe, rows_per_compared=ROWS_PER_COMPARED
     )
-    return part._replace(unexplained_share=share_no_curves_explain(levels, values))
+    return part._replace(unexplained_share=share_unexplained_by_curves(levels, values))
 
 
 def _with_best_filter(part: Part, probe: Probe) -> Part:

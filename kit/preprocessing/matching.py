@@ -55,7 +55,7 @@ from kit.preprocessing.placing import (
     UNEXPLAINED_RATIO,
     Content,
     Placed,
-    share_no_curves_explain,
+    share_unexplained_by_curves,
 )
 from kit.preprocessing.scaling import affine, same_line
 
@@ -70,7 +70,7 @@ DETAIL_PIXELS = 1.0
 # Pixels a side over which fine grain is averaged.
 AVERAGED_PIXELS = 8
 
-_RELATIVE_WORDS = (
+_SCALED_BY_ITSELF_WORDS = (
     "scaling: the same for all images here, by the values of each image there"
 )
 _DECODING_CHANGES: tuple[Changes, ...] = (
@@ -82,7 +82,7 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     {"matte": None},
 )
 # Where one of these is unexplained, values are no line of levels that could be compared.
-_VALUE_STEPS = {"channels", "scaling", "cast"}
+_COLOUR_STEPS = {"channels", "scaling", "cast"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
 FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
@@ -115,15 +115,16 @@ class Reading:
         return self.levels_off <= AGREEING_LEVELS and not self.unexplained
 
 
-def levels_apart(pipeline: Pipeline, probes: Iterable[Probe]) -> float:
+def largest_levels_off(pipeline: Pipeline, probes: Iterable[Probe]) -> float:
     """Return the largest root mean square in levels, between a pipeline and what was made of a photo.
 
     Where a fit rounds sides, any of its roundings will do.
     """
-    return max(_probe_levels_apart(pipeline, probe) for probe in probes)
+    return max(_probe_levels_off(pipeline, probe) for probe in probes)
 
 
-def _probe_levels_apart(pipeline: Pipeline, probe: Probe) -> float:
+def _probe_levels_off(pipeline: Pipeline, probe: Probe) -> float:
+    # A result has no axis of images, unlike the tensor of a pipeline.
     tensor = run(PIPELINE, pipeline, probe.photo)[0]
     if tensor.shape != probe.result.shape:
         return inf
@@ -132,8 +133,8 @@ def _probe_levels_apart(pipeline: Pipeline, probe: Probe) -> float:
         return levels_off
     photo = probe.photo.decoded(pipeline.decoding)
     content = Content(arrange_back(probe.result, pipeline.layout))
-    _, window = content.refined(photo, window_of(pipeline, photo))
-    # The part that the result shows counts, where only the rounding of its sides is another.
+    _, window = content.best_near(photo, window_of(pipeline, photo))
+    # Other code may only have rounded the sides of the part in another way: then the part it took counts.
     if not is_same_but_for_rounding(pipeline, photo, window):
         return levels_off
     tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
@@ -158,7 +159,7 @@ def in_each_decoding(
     expected: Pipeline, photo: Photo, *, given_pixels: bool
 ) -> list[_DecodedPhoto]:
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
-    # A file without notes has nothing that could be decoded in another way.
+    # Code that was given pixels decoded nothing, and without notes there is one way to decode a file.
     may_differ = photo.notes and not given_pixels
     changes = _DECODING_CHANGES if may_differ else ({},)
     pipelines = (
@@ -184,24 +185,27 @@ class _Origin(NamedTuple):
     ordered: Ordered
 
     @property
-    def weighted_share(self) -> float:
+    def weighted_unexplained_share(self) -> float:
         """Share of the spread that is unexplained, counted as more for each order that is unusual."""
         ratio = float(UNEXPLAINED_RATIO ** len(self.ordered.orders))
         return self.placed.unexplained_share * ratio
 
 
-_BY_WEIGHTED_SHARE = attrgetter("weighted_share")
+_BY_WEIGHTED_UNEXPLAINED_SHARE = attrgetter("weighted_unexplained_share")
 
 
 def _origin_by_fits(decoded: _DecodedPhoto, ordered: Ordered) -> _Origin:
     """Find which fit shows the part of a photo that a result shows."""
     content = Content(ordered.image)
     pipeline = decoded.pipeline
+    # 0.875 is the usual fraction: 224 of 256 pixels.
     pipelines = pipeline_of_each_fit(
-        pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0)
+        pipeline,
+        content.size,
+        crop_fractions=(pipeline.crop_fraction, 0.875, 1.0),
     )
     windows = (window_of(fitted, decoded.photo) for fitted in pipelines)
-    return _Origin(content.best(decoded.photo, windows), decoded, content, ordered)
+    return _Origin(content.best_of(decoded.photo, windows), decoded, content, ordered)
 
 
 def _likeliest_origin(decodings: Sequence[_DecodedPhoto], result: Float64) -> _Origin:
@@ -213,22 +217,24 @@ def _likeliest_origin(decodings: Sequence[_DecodedPhoto], result: Float64) -> _O
         least_share = min(origin.placed.unexplained_share for origin in origins)
         if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
-    # Weighted, an unusual order may have lost to a usual one that explains less; hence the limit.
-    best = min(origins, key=_BY_WEIGHTED_SHARE)
-    refined = best.content.refined(best.decoded.photo, best.placed.window)
+    # The weighted best may be another one than ended the loop: a usual order wins against an unusual one
+    # that explains a little more. Hence the limit.
+    best = min(origins, key=_BY_WEIGHTED_UNEXPLAINED_SHARE)
+    refined = best.content.best_near(best.decoded.photo, best.placed.window)
     limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE
     if refined.unexplained_share <= limit:
         return best._replace(placed=refined)
+    # Searching all of a photo takes long: only as it should be decoded, in one unusual order at most.
     likely = [
         origin
         for origin in origins
         if origin.decoded is decodings[0] and len(origin.ordered.orders) <= 1
     ]
     origins += [
-        origin._replace(placed=origin.content.anywhere(origin.decoded.photo))
+        origin._replace(placed=origin.content.best_anywhere(origin.decoded.photo))
         for origin in Steps(likely, "Searching the photo", progress=True)
     ]
-    return min(origins, key=_BY_WEIGHTED_SHARE)
+    return min(origins, key=_BY_WEIGHTED_UNEXPLAINED_SHARE)
 
 
 def match(
@@ -241,14 +247,18 @@ def match(
     of another one, which it explains least. Unless the code was `given_pixels`, it may
     have decoded the photos otherwise.
     """
+    # Code that was given pixels decoded nothing, so that no other decoding is tried.
     first = _match_one(expected, probes[0], given_pixels=given_pixels)
-    levels_of_others = [levels_apart(first.pipeline, [probe]) for probe in probes[1:]]
+    levels_off_of_others = [
+        _probe_levels_off(first.pipeline, probe) for probe in probes[1:]
+    ]
+    # Where colours are unexplained, no pipeline makes values that could be compared with those of others.
     if (
-        _VALUE_STEPS & {*first.unexplained}
-        or max(levels_of_others, default=0) <= DECODER_LEVELS
+        _COLOUR_STEPS & {*first.unexplained}
+        or max(levels_off_of_others, default=0) <= DECODER_LEVELS
     ):
         return first
-    least_explained = probes[1 + int(np.argmax(levels_of_others))]
+    least_explained = probes[1 + int(np.argmax(levels_off_of_others))]
     second = _match_one(expected, least_explained, given_pixels=given_pixels)
     if _are_scaled_differently(first, second):
         return _with_scaling_by_each_image(expected, first)
@@ -256,7 +266,7 @@ def match(
     def levels_left(reading: Reading) -> float:
         if reading.unexplained:
             return reading.levels_off
-        return levels_apart(reading.pipeline, probes)
+        return largest_levels_off(reading.pipeline, probes)
 
     return min(first, second, key=levels_left)
 
@@ -269,8 +279,11 @@ def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading 
         # With the scaling that is expected, since one that is read could be fitted to anything.
         matched = match(expected, raw_probes, given_pixels=True).pipeline
         pipeline = with_scaling(expected, matched)
-        spreads = (photo.pixels.std() for photo, _ in raw_probes)
-        if levels_apart(pipeline, raw_probes) <= UNCONVERTED_LEFT_SHARE * min(spreads):
+        least_spread = min(photo.pixels.std() for photo, _ in raw_probes)
+        if (
+            largest_levels_off(pipeline, raw_probes)
+            <= UNCONVERTED_LEFT_SHARE * least_spread
+        ):
             return Reading(pipeline, unexplained={"decode": max(words)})
     return None
 
@@ -278,8 +291,9 @@ def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading 
 def _unconverted_probe(probe: Probe) -> tuple[Probe, str]:
     """Return a probe of the values in its file and words for them; itself and none where they are RGB."""
     photo = probe.photo
+    # Without notes nothing was converted, and the file need not be opened again.
     if photo.notes and photo.file:
-        image, _ = first_frame(photo.file, photo.name, [])
+        image, _ = first_frame(photo.file, photo.name, notes=[])
         if image.mode not in _UNCHANGED_MODES:
             values = np.atleast_3d(np.asarray(image).astype(np.uint8))
             raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
@@ -294,8 +308,10 @@ def _rises_in_steps(pipeline: Pipeline, probe: Probe, distinct_values: Float64) 
     has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(distinct_values)
     if not has_more or tensor.shape != probe.result.shape:
         return False
+    # Of the tensor, where the result has each of its values.
     lowest = scipy.ndimage.minimum(tensor, probe.result, distinct_values)
     highest = scipy.ndimage.maximum(tensor, probe.result, distinct_values)
+    # By the slope, in the unit of the tensor: steps may overlap so much, since programs round differently.
     one_level = np.abs(affine(pipeline.scaling)[0]).max()
     return bool(np.all(highest[:-1] <= lowest[1:] + one_level))
 
@@ -307,25 +323,28 @@ def _cast_reading(pipeline: Pipeline, distinct_values: Float64) -> Reading:
 
 def _are_scaled_differently(first: Reading, second: Reading) -> bool:
     """Whether two images were scaled in two ways, as far as what is unexplained lets them be told apart."""
-    # What is no line of levels cannot be compared, and counts as scaled in the same way.
-    if _VALUE_STEPS & {*first.unexplained, *second.unexplained}:
+    # Where colours are unexplained, there is no line to compare, and images count as scaled in the same way.
+    if _COLOUR_STEPS & {*first.unexplained, *second.unexplained}:
         return False
-    line, second_line = (
-        slope_and_offset(entry.pipeline.scaling, invert=entry.pipeline.invert)
-        for entry in (first, second)
+    first_line, second_line = (
+        slope_and_offset(reading.pipeline.scaling, invert=reading.pipeline.invert)
+        for reading in (first, second)
     )
     levels_off = max(first.levels_off, second.levels_off)
-    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
-    return not same_line(line, second_line, tolerance * np.abs(line[0]))
+    tolerance_levels = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
+    # By the slope, levels become the unit of the results.
+    tolerance = tolerance_levels * np.abs(first_line[0])
+    return not same_line(first_line, second_line, tolerance)
 
 
 def _with_scaling_by_each_image(expected: Pipeline, reading: Reading) -> Reading:
     """Say that each image is scaled by its own values."""
+    # No pipeline does so: this one gets the scaling that is expected, and keeps the polarity that was read.
     pipeline = reading.pipeline
     return replace(
         reading,
         pipeline=with_scaling(expected, pipeline).replace(invert=pipeline.invert),
-        unexplained={**reading.unexplained, "scaling": _RELATIVE_WORDS},
+        unexplained={**reading.unexplained, "scaling": _SCALED_BY_ITSELF_WORDS},
     )
 
 
@@ -366,6 +385,7 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     ordered = origin.ordered
     expected_so_decoded = origin.decoded.pipeline
     probe = Probe(origin.decoded.photo, ordered.image)
+    # First the fit and the filter, which can be found whatever became of the colours.
     part = fitting_part(expected_so_decoded, origin.placed.window, probe)
     levels, values, values_around = levels_and_values(part, probe)
     if not len(levels):
@@ -383,14 +403,14 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
         )
         if is_line or not colours.words:
             colours = smoothed
-    # Of the spread of the result, whatever becomes of colours.
+    # Of the spread of the result: what no order, mixture or curve of colours explains.
     least_share = min(
-        share_no_curves_explain(levels, values), colours.unexplained_share
+        share_unexplained_by_curves(levels, values), colours.unexplained_share
     )
     pipeline = part.pipeline
     unexplained = _placement_words(origin, part)
     if ordered.orders and pipeline.size != expected.size:
-        # Turned, sides that the network takes are no other size.
+        # Turned or in other rows, an image has other sides, but the network takes those that are expected.
         pipeline = expected_so_decoded
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
         return _unrelated_reading(expected, pipeline, probe)
@@ -401,6 +421,7 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
             f"{colours.step}: {expected_here} here, {colours.words} there"
         )
     if colours.line and not unexplained:
+        # Beside the photo, the values tell its fill.
         pipeline, unexplained = with_fill(
             pipeline, colours.line, colours.channels, values_around
         )
@@ -413,10 +434,11 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     """Say in which order values are or which part is shown, where no pipeline does so."""
     decoded = origin.decoded
+    # Words: how values lie in memory, how the image is turned; empty where a pipeline's layout says it.
     orders = origin.ordered.orders
     if orders:
         words = f"as it is here, {' and '.join(orders)} there"
-        # In rows as wide as the photo it is cut off, not resized.
+        # Rows as wide as the photo show that it was cut off, not resized.
         if orders[0].startswith(f"rows of {decoded.photo.size[1]} "):
             words = "resized here, cut off after as many values there"
         return {"layout": f"image: {words}"}
@@ -426,6 +448,7 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
 
 def _unrelated_reading(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
     """Say how much a result (H, W, C) is like a photo that does not explain it."""
+    # In the size of the result, to which both are compared.
     expected = expected.replace(size=nearest.size)
     # Where a buffer ends early, there is no number.
     grey = np.nan_to_num(probe.result).mean(axis=-1)
@@ -437,8 +460,10 @@ def _unrelated_reading(expected: Pipeline, nearest: Pipeline, probe: Probe) -> R
     cause = "another image, or this one turned by some degrees"
     if likeness >= LEAST_CORRELATION:
         cause = "local contrast, a vignette, something over it or a buffer that is not filled"
-    words = "content: no part, order or colours of this image that were tried explain the result"
-    words += f" (correlation {likeness:.2f} of fine detail), as with {cause}"
+    words = (
+        "content: no part, order or colours of this image that were tried explain the result"
+        f" (correlation {likeness:.2f} of fine detail), as with {cause}"
+    )
     return Reading(expected, levels_off=inf, unexplained={"tensor": words})
 
 

@@ -97,14 +97,14 @@ class Operation:
     undo: Callable[..., Any] | None = None
     line: Words | None = None
 
-    def values(self, p: "Pipeline") -> tuple[Any, ...]:
+    def field_values(self, p: "Pipeline") -> tuple[Any, ...]:
         """Return the values of the fields that it reads."""
         return tuple(getattr(p, name) for name in self.fields)
 
     def skipped(self, p: "Pipeline") -> bool:
         """Whether it is left out."""
         # As the fields `thumbnail`, `size`, `invert` and `cast` say.
-        first_value = self.values(p)[0]
+        first_value = self.field_values(p)[0]
         return first_value is None or first_value is False
 
     def described(self, p: "Pipeline") -> str:
@@ -113,20 +113,24 @@ class Operation:
         return words(p)
 
 
-def run(operations: Iterable[Operation], p: "Pipeline", x: Any) -> Any:
+def run(
+    operations: Iterable[Operation], pipeline: "Pipeline", photo_or_array: Any
+) -> Any:
     """Return what operations make of a photo, or of what those before them left behind."""
     for operation in operations:
-        if not operation.skipped(p):
-            x = operation.run(x, *operation.values(p))
-    return x
+        if not operation.skipped(pipeline):
+            photo_or_array = operation.run(
+                photo_or_array, *operation.field_values(pipeline)
+            )
+    return photo_or_array
 
 
-def run_back(p: "Pipeline", x: Array) -> Array:
-    """Return what `x` was before those operations that can be undone."""
+def run_back(pipeline: "Pipeline", tensor: Array) -> Array:
+    """Return what `tensor` was before those operations that can be undone."""
     for operation in reversed(PIPELINE):
-        if operation.undo is not None and not operation.skipped(p):
-            x = operation.undo(x, *operation.values(p))
-    return x
+        if operation.undo is not None and not operation.skipped(pipeline):
+            tensor = operation.undo(tensor, *operation.field_values(pipeline))
+    return tensor
 
 
 CHANNELS: Mapping[str, str] = {
@@ -175,30 +179,30 @@ def cast_uint8(x: Float32, _to: str = "uint8") -> Float32:
     return x.astype(np.int64).astype(np.uint8).astype(np.float32)
 
 
-def arrange(x: Array, layout: str) -> Array:
+def arrange(tensor: Array, layout: str) -> Array:
     """Return (…, H, W, C) in one of the `LAYOUTS`, C-contiguous."""
     if layout == "channels_first":
-        x = np.moveaxis(x, -1, -3)
+        tensor = np.moveaxis(tensor, -1, -3)
     elif layout == "transposed":
-        x = x.swapaxes(-3, -2)
+        tensor = tensor.swapaxes(-3, -2)
     elif layout == "reshaped":
-        *leading, height, width, channels = x.shape
-        # The numbers stay in their order and are read as if channels came first.
-        x = np.moveaxis(x.reshape(*leading, channels, height, width), -3, -1)
-    return np.ascontiguousarray(x)
+        *leading, height, width, channels = tensor.shape
+        # A wrong reshape: the numbers stay in their order and are read as if channels came first.
+        tensor = np.moveaxis(tensor.reshape(*leading, channels, height, width), -3, -1)
+    return np.ascontiguousarray(tensor)
 
 
-def arrange_back(x: Array, layout: str) -> Array:
-    """Return the (…, H, W, C) that `arrange` turned into `x`."""
+def arrange_back(tensor: Array, layout: str) -> Array:
+    """Return the (…, H, W, C) that `arrange` turned into `tensor`."""
     if layout == "channels_first":
-        return np.moveaxis(x, -3, -1)
+        return np.moveaxis(tensor, -3, -1)
     if layout == "transposed":
-        return x.swapaxes(-3, -2)
+        return tensor.swapaxes(-3, -2)
     if layout == "reshaped":
         # The original's numbers, in the order (…, H, W, C), were read as (…, C, H, W), whose channels then
         # came last.
-        return np.moveaxis(x, -1, -3).reshape(x.shape)
-    return x
+        return np.moveaxis(tensor, -1, -3).reshape(tensor.shape)
+    return tensor
 
 
 @dataclass(frozen=True, repr=False)
@@ -272,11 +276,11 @@ def decoding_changes(p: Pipeline, **changes: Any) -> Changes:
     return {"decoding": replace(p.decoding, **changes)}
 
 
-def _range_words(p: Pipeline) -> str:
-    _, offset = affine(p.scaling)
-    # Of three means, which may be others of about their size: ImageNet's, or a training's own.
+def _range_words(pipeline: Pipeline) -> str:
+    _, offset = affine(pipeline.scaling)
+    # One mean for each channel may stand for others near it: ImageNet's for those of a training's own images.
     about = "about " if offset.ndim else ""
-    return about + range_words(p.scaling)
+    return about + range_words(pipeline.scaling)
 
 
 def _scalings_tried(in_use: Pipeline) -> Iterator[Changes]:
@@ -285,9 +289,9 @@ def _scalings_tried(in_use: Pipeline) -> Iterator[Changes]:
     if half_length and in_use.scaling[:half_length] == in_use.scaling[half_length:]:
         yield {"scaling": in_use.scaling[:half_length]}
     # The one in use may be among them; whoever tries them leaves it out.
-    for scaling in SCALINGS.values():
-        if fits(scaling, in_use.channel_count):
-            yield {"scaling": scaling}
+    for named_scaling in SCALINGS.values():
+        if fits(named_scaling, in_use.channel_count):
+            yield {"scaling": named_scaling}
 
 
 def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
@@ -302,7 +306,7 @@ def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
 
 
 def _layouts_tried(in_use: Pipeline) -> Iterator[Changes]:
-    # A network that takes scrambled images does not exist; exchanged axes come with some data sets.
+    # Not "reshaped": no network takes scrambled images. Exchanged axes come with some data sets.
     # The first may be in use already, and then changes nothing.
     yield {"layout": "channels_last"}
     if (

@@ -67,7 +67,7 @@ def first_as_good(ways: Sequence[AnyWay], enough_share: float = 0.0) -> AnyWay:
     return next(way for way in ways if way.unexplained_share <= limit)
 
 
-def share_no_curves_explain(levels: Float64, values: Float64) -> float:
+def share_unexplained_by_curves(levels: Float64, values: Float64) -> float:
     """Return the share of the spread of values that the levels at the same places leave unexplained.
 
     Explained is a function of red plus one of green plus one of blue: any mixture, order or curve. Levels are
@@ -75,7 +75,7 @@ def share_no_curves_explain(levels: Float64, values: Float64) -> float:
     """
     if not len(levels):
         return 1.0
-    # For each channel a line with a bend at each knot, fitted by least squares.
+    # For each channel a curve, a line with a bend at each knot; their sum is fitted by least squares.
     bends = np.maximum(levels[:, :, None] - KNOT_LEVELS, 0).reshape(len(levels), -1)
     bends -= bends.mean(axis=0)
     centred = values - values.mean(axis=0)
@@ -100,42 +100,46 @@ class Content:
     def __init__(self, image: Float64) -> None:
         image = np.nan_to_num(image)
         self.size: Size = image.shape[:2]
+        # (2, 2): first and end of the rows, which vary across the columns, and of the columns.
         self._content_edges = np.array(
             [_edges_of_content(image, axis) for axis in (1, 0)]
         )
+        # Means of few cells are compared instead of pixels, since many windows are tried.
         self._content_cell_edges = [
             np.linspace(first, end, min(CELLS_PER_SIDE, end - first) + 1)
             for first, end in self._content_edges
         ]
         self._content_cell_means = _means_of_cells(
-            _corner_sums(image), self._content_cell_edges
+            _summed_area_table(image), self._content_cell_edges
         )
 
     def unexplained_share(self, photo: Photo, window: Window) -> float:
         """Return what is unexplained where the whole image shows this part of a photo."""
-        corner_sums, reduction_factor, margins = _mirrored_corner_sums(
+        summed_area_table, reduction_factor, margins = _mirrored_summed_area_table(
             photo, min(self.size)
         )
         scales = np.diff(window)[:, 0] / self.size
+        # Where the cells of the image lie in the photo, which is smaller in the table and has margins.
         edges_in_photo = [
-            (first + edges * scale) / reduction_factor + margin
-            for edges, first, scale, margin in zip(
+            (window_start + edges * scale) / reduction_factor + margin
+            for edges, window_start, scale, margin in zip(
                 self._content_cell_edges, window[:, 0], scales, margins, strict=True
             )
         ]
-        return share_no_curves_explain(
-            _means_of_cells(corner_sums, edges_in_photo), self._content_cell_means
+        return share_unexplained_by_curves(
+            _means_of_cells(summed_area_table, edges_in_photo), self._content_cell_means
         )
 
-    def best(self, photo: Photo, windows: Iterable[Window]) -> Placed:
+    def best_of(self, photo: Photo, windows: Iterable[Window]) -> Placed:
         """Return the best of some windows."""
         return min(self._each_placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
 
-    def refined(self, photo: Photo, window: Window) -> Placed:
+    def best_near(self, photo: Photo, window: Window) -> Placed:
         """Return the best window near another one."""
         best = Placed(self.unexplained_share(photo, window), window)
         step_share, last_step_share = _FIRST_AND_LAST_STEP
         while step_share > last_step_share:
+            # Shares of the height and of the width of the window, which its edges move either way.
             moves = step_share * np.diff(best.window) * [*_MOVES, *-_MOVES]
             nearby = (best.window + move for move in moves)
             better_placed = (
@@ -150,14 +154,14 @@ class Content:
                 best = first_better
         return best
 
-    def anywhere(self, photo: Photo) -> Placed:
+    def best_anywhere(self, photo: Photo) -> Placed:
         """Return the best window of all."""
-        shape = np.diff(self._content_edges)[:, 0]
-        content_windows = _starting_windows(np.array(photo.size), shape)
+        content_size = np.diff(self._content_edges)[:, 0]
+        content_windows = _starting_windows(np.array(photo.size), content_size)
         windows = map(self._window_of_whole_image, content_windows)
         ranked = sorted(self._each_placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
-        best = ranked[:WINDOWS_REFINED]
-        refined = (self.refined(photo, placed.window) for placed in best)
+        best_starts = ranked[:WINDOWS_REFINED]
+        refined = (self.best_near(photo, start.window) for start in best_starts)
         return min(refined, key=BY_UNEXPLAINED_SHARE)
 
     def _each_placed(self, photo: Photo, windows: Iterable[Window]) -> Iterator[Placed]:
@@ -192,38 +196,50 @@ def _edges_of_content(image: Float64, across_axis: int) -> tuple[int, int]:
     return int(varying[0]), int(varying[-1]) + 1
 
 
-def _corner_sums(image: Float64) -> Float64:
+def _summed_area_table(image: Float64) -> Float64:
     """Return the sums of all pixels above and to the left of each corner, (H + 1, W + 1, C)."""
     sums = image.cumsum(axis=0).cumsum(axis=1)
     return np.pad(sums, ((1, 0), (1, 0), (0, 0)))
 
 
-def _means_of_cells(corner_sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
+def _means_of_cells(
+    summed_area_table: Float64, cell_edges: Iterable[Float64]
+) -> Float64:
     """Return the means of the cells between edges along rows and columns, float64 (N, C)."""
+    # Edges along the rows, then along the columns; between pixels, the table is interpolated.
     rows, columns = np.meshgrid(*cell_edges, indexing="ij")
     sums_at_corners = np.stack(
         [
             scipy.ndimage.map_coordinates(
                 channel, (rows, columns), order=1, mode="nearest"
             )
-            for channel in np.moveaxis(corner_sums, -1, 0)
+            for channel in np.moveaxis(summed_area_table, -1, 0)
         ],
         axis=-1,
     )
     cell_sums = np.diff(np.diff(sums_at_corners, axis=0), axis=1)
     areas = np.diff(rows, axis=0)[:, 1:] * np.diff(columns)[1:]
-    return np.asarray((cell_sums / areas[..., None]).reshape(-1, corner_sums.shape[2]))
+    return np.asarray(
+        (cell_sums / areas[..., None]).reshape(-1, summed_area_table.shape[2])
+    )
 
 
 @lru_cache(maxsize=8)
-def _mirrored_corner_sums(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
+def _mirrored_summed_area_table(
+    photo: Photo, smaller_side: int
+) -> tuple[Float64, int, list[int]]:
     """Return sums over a photo and its mirror images, by what it was reduced, and how wide these are."""
-    # At least two pixels remain for each of the image, whose smaller side this is.
-    reduction_factor = max(1, min(photo.size) // (2 * side))
+    # At least two pixels remain for each of the image that may show a part of it, whose smaller side this is.
+    reduction_factor = max(1, min(photo.size) // (2 * smaller_side))
     pixels = np.asarray(Image.fromarray(photo.pixels).reduce(reduction_factor), float)
     margins = [int(MARGIN_SHARE * length) for length in pixels.shape[:2]]
     widths = [(margin, margin) for margin in (*margins, 0)]
-    return _corner_sums(np.pad(pixels, widths, "symmetric")), reduction_factor, margins
+    # A window may reach beyond the photo.
+    return (
+        _summed_area_table(np.pad(pixels, widths, "symmetric")),
+        reduction_factor,
+        margins,
+    )
 
 
 def _starting_windows(photo_size: Float64, proportions: Float64) -> Iterator[Window]:

@@ -24,19 +24,21 @@ class Axis:
     before: int = 0
 
     @classmethod
-    def through(cls, edges: "Edges", length: int, side: int) -> Self:
+    def from_edges(cls, edges: "Edges", source_length: int, target_length: int) -> Self:
         """Return what shows a part of a side, as far as there is one, in so many pixels."""
         low, high = edges
-        scale = (high - low) / side
-        # Pixels of the result that lie beyond the image; at least one shows it.
-        before = min(max(0, round(-low / scale)), side - 1)
-        after = min(max(0, round((high - length) / scale)), side - 1 - before)
+        scale = (high - low) / target_length
+        # Pixels of the target that lie beyond the source; at least one shows it.
+        before = min(max(0, round(-low / scale)), target_length - 1)
+        after = min(
+            max(0, round((high - source_length) / scale)), target_length - 1 - before
+        )
         return cls(
             start=0,
-            stop=length,
-            resized=length / scale,
+            stop=source_length,
+            resized=source_length / scale,
             offset=low / scale + before,
-            kept=side - before - after,
+            kept=target_length - before - after,
             before=before,
         )
 
@@ -94,11 +96,13 @@ def _bicubic_taps(axis: Axis) -> _Taps:
     below = np.floor(positions)
     # The TensorFlow kernel rounds the distance to 1/1024 and reads the weight from a double-precision table.
     distance = np.rint((positions - below) * np.float32(1024)).astype(np.float64) / 1024
-    taps = np.arange(-1, 3)[:, None]
-    indices = (below + taps).astype(np.intp)
+    tap_offsets = np.arange(-1, 3)[:, None]
+    indices = (below + tap_offsets).astype(np.intp)
     inside = (indices >= 0) & (indices < window_length)
     weights = np.where(
-        inside, _keys_cubic(np.abs(distance - taps)).astype(np.float32), np.float32(0)
+        inside,
+        _keys_cubic(np.abs(distance - tap_offsets)).astype(np.float32),
+        np.float32(0),
     )
     total = weights[0] + weights[1] + weights[2] + weights[3]
     return indices.clip(0, window_length - 1), weights * (np.float32(1) / total)
@@ -132,30 +136,31 @@ def _sample_bilinear(window: Pixels, rows: Axis, columns: Axis) -> Float32:
     (up, down), row_weights = _bilinear_taps(rows)
     (left, right), column_weights = _bilinear_taps(columns)
     # Repeated for speed, as in _sampler.
-    across = column_weights[:, None].repeat(window.shape[2], axis=1)
+    repeated_weights = column_weights[:, None].repeat(window.shape[2], axis=1)
     # np.take is twice as fast as indexing.
-    upper = window[up]
-    lower = window[down]
-    above: Float32 = upper.take(left, axis=1).astype(np.float32)
-    below: Float32 = lower.take(left, axis=1).astype(np.float32)
+    upper_rows = window[up]
+    lower_rows = window[down]
+    upper: Float32 = upper_rows.take(left, axis=1).astype(np.float32)
+    lower: Float32 = lower_rows.take(left, axis=1).astype(np.float32)
     # In this order the results are bit for bit TensorFlow's; so they are in _sampler.
-    above += (upper.take(right, axis=1) - above) * across
-    below += (lower.take(right, axis=1) - below) * across
-    above += (below - above) * row_weights[:, None, None]
-    return above
+    upper += (upper_rows.take(right, axis=1) - upper) * repeated_weights
+    lower += (lower_rows.take(right, axis=1) - lower) * repeated_weights
+    upper += (lower - upper) * row_weights[:, None, None]
+    return upper
 
 
 def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     def sample(window: Pixels, rows: Axis, columns: Axis) -> Float32:
         row_indices, row_weights = taps(rows)
         column_indices, column_weights = taps(columns)
-        lines = _weighted_sum(
+        height_resized = _weighted_sum(
             [window[index] for index in row_indices], row_weights[:, :, None, None]
         )
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
         repeated_weights = column_weights[:, :, None].repeat(window.shape[2], axis=2)
         return _weighted_sum(
-            [lines.take(index, axis=1) for index in column_indices], repeated_weights
+            [height_resized.take(index, axis=1) for index in column_indices],
+            repeated_weights,
         )
 
     return sample
@@ -181,8 +186,8 @@ def _antialiased_taps(
         indices = first + np.arange(int(2 * radius * widening) + 1)[:, None]
         inside = (indices >= 0) & (indices < window_length)
         weights = np.where(inside, kernel(np.abs(indices - positions) / widening), 0.0)
-        shares: Float32 = (weights / weights.sum(axis=0)).astype(np.float32)
-        return indices.clip(0, window_length - 1).astype(np.intp), shares
+        normalized: Float32 = (weights / weights.sum(axis=0)).astype(np.float32)
+        return indices.clip(0, window_length - 1).astype(np.intp), normalized
 
     return taps
 
@@ -206,19 +211,20 @@ def _cv_taps(
     kernel: Callable[[Float64], Float64],
     radius: int,
     *,
-    growing_area: bool = False,
+    for_area_filter: bool = False,
 ) -> _Taps:
     kept_pixels, scale, window_length = _cv_kept_pixels(axis)
     positions = ((kept_pixels + 0.5) * scale - 0.5).astype(np.float32)
-    if growing_area:
-        # Between the pixel where a target pixel begins and the next, by the share beyond the first.
+    if for_area_filter:
+        # OpenCV's, where a side grows: between the source pixel where a target pixel begins and the next, by
+        # the share of the target pixel that lies in the next.
         begins = np.floor(kept_pixels * scale)
         share = kept_pixels + 1 - (begins + 1) * (axis.resized / window_length)
         positions = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(positions)
-    taps = np.arange(1 - radius, 1 + radius)[:, None]
-    weights = kernel(np.abs((positions - below).astype(np.float64) - taps))
-    indices = (below + taps).clip(0, window_length - 1).astype(np.intp)
+    tap_offsets = np.arange(1 - radius, 1 + radius)[:, None]
+    weights = kernel(np.abs((positions - below).astype(np.float64) - tap_offsets))
+    indices = (below + tap_offsets).clip(0, window_length - 1).astype(np.intp)
     return indices, weights.astype(np.float32)
 
 
@@ -237,7 +243,7 @@ def _cv_area_taps(axis: Axis) -> _Taps:
 
 
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
-_cv_area_growing_taps = partial(_cv_linear_taps, growing_area=True)
+_cv_area_growing_taps = partial(_cv_linear_taps, for_area_filter=True)
 
 
 def _cv_linear(
@@ -253,12 +259,12 @@ def _cv_linear(
         np.rint(2048 * weights).astype(np.int32)[..., None]
         for weights in (row_weights, column_weights)
     )
-    lines = (
+    width_resized = (
         window[:, column_indices[0]] * column_shares[0]
         + window[:, column_indices[1]] * column_shares[1]
     ) >> 4
     above, below = (
-        lines[index] * share[..., None] >> 16
+        width_resized[index] * share[..., None] >> 16
         for index, share in zip(row_indices, row_shares, strict=True)
     )
     mixed: Pixels = ((above + below + 2) >> 2).astype(np.uint8)
@@ -356,8 +362,7 @@ def resize(
     """
     if fit == "pad":
         pixels = _padded(pixels, size, fill)
-    height, width, _ = pixels.shape
-    rows, columns = axes((height, width), size, fit, crop_fraction)
+    rows, columns = axes(pixels.shape[:2], size, fit, crop_fraction)
     return sampled(pixels, size, rows, columns, filter, fill, pillow)
 
 
@@ -391,6 +396,7 @@ def sampled(
         resized = SAMPLERS[filter](window, rows, columns)
     else:
         resampling = Image.Resampling[filter.upper()]
+        # A pipeline's 0 is the installed version.
         resized = _resized_by_pillow(
             pixels, rows, columns, resampling=resampling, version=pillow or PILLOW
         )
@@ -405,23 +411,24 @@ def size_words(size: Size) -> str:
 
 
 def _axis_of_fit(
-    source_size: Size, target_size: Size, fit: str, crop_fraction: float
+    source_sides: Size, target_sides: Size, fit: str, crop_fraction: float
 ) -> Axis:
     """Return what a fit does along the first of the two sides of an image and of its target."""
-    length, other_length = source_size
-    side, other_side = target_size
+    # The first is the one along this axis: the height along the rows, the width along the columns.
+    length, other_length = source_sides
+    side, other_side = target_sides
     if fit == "crop":
         window_length = min(length, other_length * side // other_side)
         window_length = max(1, int(window_length * crop_fraction + _TOLERANCE_PIXELS))
         start = (length - window_length) // 2
-        return Axis(start, start + window_length, side, offset=0, kept=side)
+        return Axis(start, start + window_length, resized=side, offset=0, kept=side)
     if "letterbox" in fit:
         inner = max(1, min(side, round(length / other_length * other_side)))
         border = (side - inner) / 2
         before = round(border) if fit == "letterbox" else int(border)
         if fit == "letterbox_corner":
             before = 0
-        return Axis(0, length, inner, offset=0, kept=inner, before=before)
+        return Axis(0, length, resized=inner, offset=0, kept=inner, before=before)
     resized = side
     if fit in {"squash_crop", "resize_crop"}:
         resized = int(side / crop_fraction + _TOLERANCE_PIXELS)
@@ -429,6 +436,7 @@ def _axis_of_fit(
         # One of the two is the shorter side, and the other is longer in proportion.
         shorter = int(other_side / crop_fraction + _TOLERANCE_PIXELS)
         resized = max(resized, int(shorter * length / other_length))
+    # Of all that is resized, the central part is kept.
     return Axis(0, length, resized, offset=round((resized - side) / 2), kept=side)
 
 
@@ -468,7 +476,8 @@ def _resized_by_pillow(
     top, bottom = rows.box
     left, right = columns.box
     image = Image.fromarray(pixels)
-    # Pillow rounds between its passes; since 13.0, the height of tall images comes first (pull request 9549).
+    # Pillow rounds between its passes; since 13.0 (pull request 9549), the height comes first where it
+    # shrinks by more than twice as many pixels as the width.
     is_tall = image.height - rows.kept > max(2 * (image.width - columns.kept), 0)
     width_first = version < 13
     installed_width_first = PILLOW < 13

@@ -18,7 +18,7 @@ from kit.preprocessing.buffers import each_order
 from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import relative_distance
 from kit.preprocessing.fitting import Probe
-from kit.preprocessing.matching import levels_apart
+from kit.preprocessing.matching import largest_levels_off
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture, scene
 
@@ -272,7 +272,7 @@ def test_levels_are_those_of_the_mean_scaling_of_the_channels():
     photo = Photo.from_array(picture((16, 16)))
     # Of 1, 1 / 2 and 1 / 4; and of several photos the largest.
     probes = [Probe(photo, pipeline.apply(photo)[0] + off) for off in (7.0, 0.0)]
-    assert levels_apart(pipeline, probes) == pytest.approx(12)
+    assert largest_levels_off(pipeline, probes) == pytest.approx(12)
 
 
 def test_a_channel_of_a_grey_photo_is_not_taken_for_a_scaling_by_each_image():

@@ -32,7 +32,7 @@ def test_what_lies_between_borders_is_found_in_a_photo():
     part = Image.fromarray(CAT.pixels[75:291, 10:226]).reduce(6)
     image = np.pad(np.asarray(part, float), ((3, 5), (2, 7), (0, 0)))
     image[-15:] = np.nan
-    found = Content(image).anywhere(CAT)
+    found = Content(image).best_anywhere(CAT)
     np.testing.assert_allclose(found.window, [[57, 321], [-2, 268]], atol=1)
 
 
