@@ -26,7 +26,7 @@ from kit.diagnosis.checks_network import (
     no_numbers,
 )
 from kit.diagnosis.class_order import check_class_order, known_orders
-from kit.diagnosis.inside import Inside, check_graph
+from kit.diagnosis.inside import Inside, check_scaling_inside
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
 from kit.explorer.why import because
@@ -238,7 +238,7 @@ def of_predictions():
 
 def of_preprocessing(used):
     for scaling in ("0..255", "-1..1"):
-        yield check_graph(Inside("Rescaling", scaling), used)
+        yield check_scaling_inside(Inside("Rescaling", scaling), used)
     for changes in (
         {"cast": "uint8"},
         {"layout": "reshaped"},

@@ -58,8 +58,8 @@ from kit.diagnosis.image_causes import (
     check_properties,
     out_of_distribution,
 )
-from kit.diagnosis.inside import check_graph, read_inside
-from kit.diagnosis.own_function import stand_in
+from kit.diagnosis.inside import check_scaling_inside, read_inside
+from kit.diagnosis.own_function import nearest_preprocessing
 from kit.diagnosis.report import (
     ALL_CORRECT,
     AS_THEY_ARE,
@@ -144,7 +144,7 @@ def diagnose(
         declared = _preprocessing_of_file(classifier)
     else:
         declared = classifier.preprocessing
-        nearest, own_difference = stand_in(classifier, opened, code)
+        nearest, own_difference = nearest_preprocessing(classifier, opened, code)
         classifier = classifier.using(nearest)
     in_use = known_preprocessing(classifier)
     _refuse_what_does_not_fit(in_use, opened, reference)
@@ -413,7 +413,7 @@ def certain_checks(
     findings = [
         *check_files(classifier, photos, labels),
         check_tensors(in_use),
-        check_graph(read_inside(layers, weights), in_use),
+        check_scaling_inside(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
         check_trained(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),

@@ -66,31 +66,31 @@ _LEAST_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
-class _Form:
+class _ComparedModel:
     """A model that is compared, with its outputs in the order of the first's classes.
 
-    The class names and `order`, the places of its own outputs, are in that order. Outputs of other code are
-    `recorded`: they are asked for once for each photo, in the order of these.
+    The class names and `output_order`, the places of its own outputs, are in that order. Outputs of other
+    code are `recorded`: they are asked for once for each photo, in the order of these.
     """
 
     name: str
-    function: Function
-    order: Indices
+    outputs_of: Function
+    output_order: Indices
     class_names: Sequence[str]
     preprocessing: Preprocessing
     recorded: bool = False
     quantised: bool = False
 
     def predict_tensors(self, tensors: Float32) -> Float32:
-        rows = np.asarray(self.function(tensors), np.float32)
-        if rows.ndim != 2 or rows.shape[1] != len(self.order):
+        rows = np.asarray(self.outputs_of(tensors), np.float32)
+        if rows.ndim != 2 or rows.shape[1] != len(self.output_order):
             raise ValueError(
-                f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]};"
+                f"Expected as many classes, received {len(self.output_order)} and {rows.shape[-1]};"
                 " give one probability for each, as np.hstack([1 - p, p]) of a sigmoid;"
                 " a function that prepares images is for kit.check"
             )
         # In the order of the first's classes.
-        return finite(rows, self.name)[:, self.order]
+        return finite(rows, self.name)[:, self.output_order]
 
     def predict(self, photo: Photo) -> Float32:
         return self.predict_tensors(self.preprocessing.apply(photo))
@@ -132,11 +132,13 @@ def compare(
     check_first(first)
     names = first.class_names
     opened = as_photos(photos)
-    first_form = _form_of_first(first)
-    second_form = _form_of_second(first_form, second, len(opened))
+    first_model = _first_as_compared(first)
+    second_model = _second_as_compared(first_model, second, len(opened))
     truth = label_indices(labels, names, opened)
     steps = Steps(opened, "Comparing", progress)
-    rows = [(first_form.predict(photo), second_form.predict(photo)) for photo in steps]
+    rows = [
+        (first_model.predict(photo), second_model.predict(photo)) for photo in steps
+    ]
     rows_before, rows_after = map(np.concatenate, zip(*rows, strict=True))
     photo_names = tuple(photo.name for photo in opened)
     before = Predictions(rows_before, names, truth, photo_names)
@@ -144,19 +146,19 @@ def compare(
     changes = _largest_changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
     search = _Search(
-        first=first_form,
-        second=second_form,
+        first=first_model,
+        second=second_model,
         photos=tuple(opened[place] for place in most_changed),
-        before=before.probabilities[most_changed],
-        after=after.probabilities[most_changed],
+        first_outputs=before.probabilities[most_changed],
+        second_outputs=after.probabilities[most_changed],
     )
     cause = search.likely_cause(changes)
-    used = first_form.preprocessing
-    other = second_form.preprocessing
+    used = first_model.preprocessing
+    other = second_model.preprocessing
     pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
     return Compared(
-        first_form.name,
-        second_form.name,
+        first_model.name,
+        second_model.name,
         photos=len(opened),
         changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
@@ -188,38 +190,38 @@ def _movers(
     )
 
 
-def _form_of_first(first: Classifier) -> _Form:
-    return _Form(
+def _first_as_compared(first: Classifier) -> _ComparedModel:
+    return _ComparedModel(
         first.name,
         partial(_calibrated, first),
-        order=np.arange(len(first.class_names)),
+        output_order=np.arange(len(first.class_names)),
         class_names=first.class_names,
         preprocessing=known_preprocessing(first),
     )
 
 
-def _form_of_second(
-    first: _Form,
+def _second_as_compared(
+    first: _ComparedModel,
     second: Classifier | Function | ArrayLike,
     photo_count: int,
-) -> _Form:
+) -> _ComparedModel:
     if isinstance(second, Classifier):
-        places_in_second = first.order.copy()
+        places_in_second = first.output_order.copy()
         if sorted(first.class_names) == sorted(second.class_names):
-            # Stable, so that classes of one name stay in their order.
+            # The n-th by name is one class in both; stable, so that classes of one name stay in their order.
             by_name = np.argsort(second.class_names, kind="stable")
             places_in_second[np.argsort(first.class_names, kind="stable")] = by_name
         return replace(
             first,
             name=second.name,
-            function=partial(_calibrated, second),
-            order=places_in_second,
+            outputs_of=partial(_calibrated, second),
+            output_order=places_in_second,
             preprocessing=second.preprocessing or first.preprocessing,
             quantised=is_quantised(second.network.about.data or b""),
         )
     if callable(second):
         name = getattr(second, "__name__", "the other form")
-        return replace(first, name=name, function=second)
+        return replace(first, name=name, outputs_of=second)
     if not isinstance(second, list | np.ndarray):
         raise TypeError(
             "Expected a classifier, a function of tensors, or outputs (photos, classes),"
@@ -234,7 +236,7 @@ def _form_of_second(
     return replace(
         first,
         name="the other form",
-        function=lambda _: next(recorded_rows),
+        outputs_of=lambda _: next(recorded_rows),
         recorded=True,
     )
 
@@ -269,11 +271,11 @@ class _Cause:
     reproduced_by: str = ""
     remaining: float = inf
 
-    def with_head(self, words: str) -> "_Cause":
+    def with_head_undone(self, head_words: str) -> "_Cause":
         """Return this and what undoes another head, if there are words for it."""
-        if not words:
+        if not head_words:
             return self
-        reproduced_by = _joined([words, self.reproduced_by])
+        reproduced_by = _joined([head_words, self.reproduced_by])
         return _Cause((_HEAD_CAUSE, *self.causes), reproduced_by, self.remaining)
 
     @property
@@ -293,218 +295,244 @@ _HEAD_CAUSE = "softmax_head"
 class _Search:
     """What is done otherwise: done to the first model, it predicts as the second does.
 
-    `before` and `after`, float32 (photos, classes), are what both put out for the photos.
+    `first_outputs` and `second_outputs`, float32 (photos, classes), are what both put out for the photos.
     """
 
-    first: _Form
-    second: _Form
+    first: _ComparedModel
+    second: _ComparedModel
     photos: tuple[Photo, ...]
-    before: Float32
-    after: Float32
+    first_outputs: Float32
+    second_outputs: Float32
 
-    def likely_cause(self, changes_of_all: Float32) -> _Cause:
+    def likely_cause(self, largest_changes: Float32) -> _Cause:
         """Look for the cause of the changes of all images on those that changed most."""
-        mean_change = float(changes_of_all.mean())
+        mean_change = float(largest_changes.mean())
         if mean_change <= ROUNDING_CHANGE:
             return _NO_CAUSE
-        sound = is_sound(mean_change, float(changes_of_all.max()))
+        seems_sound = is_sound(mean_change, float(largest_changes.max()))
         tensor = self.second.preprocessing.apply(self.photos[0])
-        if not sound and not self.second.recorded:
+        if not seems_sound and not self.second.recorded:
             random_finding = check_determinism(self.second, tensor)
             if random_finding:
                 # Nothing undoes it: all of the difference is left, a share of 1.
                 return _Cause((random_finding.cause,), remaining=1.0)
-        causes = self._causes_simplest_first(also_in_inputs=not sound)
+        # Where the second may take the first's place, it has no fault of the preprocessing to look for.
+        causes = self._causes_simplest_first(also_in_inputs=not seems_sound)
         # The one that leaves least; the simplest come first, so that the search may end early.
-        cause = _proven_cause(_mean_largest_change(self.before, self.after), causes)
+        cause = _proven_cause(
+            _mean_largest_change(self.first_outputs, self.second_outputs), causes
+        )
         is_close = SOUND_CHANGE < mean_change <= CLOSE_CHANGE
         if self.second.quantised and is_close and cause is _NO_CAUSE:
             return _Cause(("quantisation",), remaining=1.0)
         return cause
 
     def _causes_simplest_first(self, *, also_in_inputs: bool) -> Iterator[_Cause]:
-        heads_by_words = _possible_heads(self.after)
+        heads_by_words = _possible_heads_by_words(self.second_outputs)
         for words, head in heads_by_words.items():
             for cause in _causes_in_outputs(
-                self.first.class_names, self.before, head(self.after)
+                self.first.class_names, self.first_outputs, head(self.second_outputs)
             ):
-                yield cause.with_head(words)
+                yield cause.with_head_undone(words)
+        # Images of several sizes make no one batch where they are not resized.
         sizes = {photo.size for photo in self.photos}
         if not also_in_inputs or (
             self.first.preprocessing.size is None and len(sizes) > 1
         ):
             return
-        image = self.first.preprocessing.replace(layout="channels_last").apply(
+        first_image = self.first.preprocessing.replace(layout="channels_last").apply(
             self.photos[0]
         )[0]
-        # A turn that exchanges sides fits square images alone.
-        evaluators = {
-            name: Evaluator(self._turned_first(turn))
-            for name, turn in _TURNS_AND_REVERSAL.items()
-            if turn(image).shape == image.shape
+        # What exchanges sides fits square images alone.
+        first_evaluators = {
+            name: Evaluator(self._first_given_reordered(reorder))
+            for name, reorder in _REORDERINGS.items()
+            if reorder(first_image).shape == first_image.shape
         }
         # Of a single image, many faults give one class all of the probability.
         if self.second.recorded and len(self.photos) == 1:
-            if self.after.max() > SURE_PROBABILITY:
+            if self.second_outputs.max() > SURE_PROBABILITY:
                 return
-            evaluators = {"": evaluators[""]}
-        changes = tuple(self._changes(self.first.preprocessing))
+            first_evaluators = {"": first_evaluators[""]}
+        changes = tuple(self._possible_changes(self.first.preprocessing))
         for words, head in heads_by_words.items():
-            target = head(self.after)
-            # Turns alone first.
-            for tried in ((), changes):
-                for turn, evaluator in evaluators.items():
-                    cause = self._best_change(turn, evaluator, tried, target)
-                    yield cause.with_head(words)
+            second_probabilities = head(self.second_outputs)
+            # Reorderings alone first; the one without a name leaves tensors as they are.
+            for changes_tried in ((), changes):
+                for reordering, first_evaluator in first_evaluators.items():
+                    cause = self._best_change(
+                        reordering, first_evaluator, changes_tried, second_probabilities
+                    )
+                    yield cause.with_head_undone(words)
             # Of a single image, two changes would be fitted to it.
             if len(self.photos) > 1:
-                nearest = self._nearest(evaluators[""], changes, target)
+                nearest = self._changes_nearest_first(
+                    first_evaluators[""], changes, second_probabilities
+                )
                 pairs = self._pairs(nearest[:FIRST_CHANGES])
-                cause = self._best_change("", evaluators[""], pairs, target)
-                yield cause.with_head(words)
+                cause = self._best_change(
+                    "", first_evaluators[""], pairs, second_probabilities
+                )
+                yield cause.with_head_undone(words)
 
     def _best_change(
         self,
-        turn: str,
-        evaluator: Evaluator,
+        reordering: str,
+        first_evaluator: Evaluator,
         changes: Iterable[Candidate],
-        target: Floats,
+        second_probabilities: Floats,
     ) -> _Cause:
-        """Return what a turn, and that change which brings both nearest, leave of the difference."""
-        best = self._nearest(evaluator, changes, target)[0]
-        rows = evaluator.probabilities(self.photos, best.preprocessing)
+        """Return what a reordering, and that change which brings both nearest, leave of the difference."""
+        best = self._changes_nearest_first(
+            first_evaluator, changes, second_probabilities
+        )[0]
+        first_probabilities = first_evaluator.probabilities(
+            self.photos, best.preprocessing
+        )
         changed = words_of_changes(self.first.preprocessing, best.preprocessing)
         doing_the_same = (
             f"doing the same to {self.first.name} ({changed})" if changed else ""
         )
-        # Of turns that are done to the first, the name says what undoes them: what the second needs.
-        turned = f"giving it tensors {turn}" if turn else ""
+        # The first got tensors turned back, so what has to be given to the second is turned as the name says.
+        giving_it_reordered = f"giving it tensors {reordering}" if reordering else ""
         return _Cause(
-            (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
-            _joined([doing_the_same, turned]),
-            _mean_largest_change(target, rows),
+            # A turn that is not in the table is one that cameras note in Exif.
+            (best.cause, _REORDERING_CAUSES.get(reordering, "exif_orientation")),
+            _joined([doing_the_same, giving_it_reordered]),
+            _mean_largest_change(second_probabilities, first_probabilities),
         )
 
-    def _nearest(
-        self, evaluator: Evaluator, changes: Iterable[Candidate], target: Floats
+    def _changes_nearest_first(
+        self,
+        first_evaluator: Evaluator,
+        changes: Iterable[Candidate],
+        second_probabilities: Floats,
     ) -> list[Candidate]:
         """Return no change and changes, that one first which brings both nearest on a few photos."""
         used = self.first.preprocessing
         photos_searched = self.photos[:IMAGES_SEARCHED]
         unchanged = Candidate(used, step="", cause="")
         return sorted(
-            (unchanged, *evaluator.differing(photos_searched, used, changes)),
+            (unchanged, *first_evaluator.differing(photos_searched, used, changes)),
             key=lambda change: _mean_largest_change(
-                target[:IMAGES_SEARCHED],
-                evaluator.probabilities(photos_searched, change.preprocessing),
+                second_probabilities[:IMAGES_SEARCHED],
+                first_evaluator.probabilities(photos_searched, change.preprocessing),
             ),
         )
 
     def _pairs(self, changes: Iterable[Candidate]) -> Iterator[Candidate]:
         """Yield changes with another one after each."""
         for first in changes:
-            for second in self._changes(first.preprocessing):
+            for second in self._possible_changes(first.preprocessing):
                 yield replace(second, cause=_joined([first.cause, second.cause]))
 
-    def _turned_first(self, turn: Callable[[Array], Array]) -> _Form:
-        """Return the first, whose tensors are turned before it gets them."""
+    def _first_given_reordered(
+        self, reorder: Callable[[Array], Array]
+    ) -> _ComparedModel:
+        """Return the first, whose tensors are reordered before it gets them."""
         layout = self.first.preprocessing.layout
 
         def predict(tensors: Float32) -> Float32:
-            turned = np.stack([turn(image) for image in arrange_back(tensors, layout)])
-            return self.first.function(arrange(turned, layout))
+            reordered = np.stack(
+                [reorder(image) for image in arrange_back(tensors, layout)]
+            )
+            return self.first.outputs_of(arrange(reordered, layout))
 
-        return replace(self.first, function=predict)
+        return replace(self.first, outputs_of=predict)
 
-    def _changes(self, used: Preprocessing) -> Iterator[Candidate]:
+    def _possible_changes(self, right: Preprocessing) -> Iterator[Candidate]:
         """Yield what may be done in place of a preprocessing."""
         used_by_second = self.second.preprocessing
-        # As the second prepares images, where that makes tensors for the first.
-        if used_by_second.channel_count == used.channel_count:
-            as_second = used_by_second.replace(size=used.size, layout=used.layout)
+        # All that the second prepares otherwise, where the first's network takes such tensors.
+        if used_by_second.channel_count == right.channel_count:
+            as_second = used_by_second.replace(size=right.size, layout=right.layout)
             yield Candidate(
                 as_second,
                 "",
-                _joined(_causes_of_steps(as_second, used)),
+                _joined(_causes_of_differing_steps(as_second, right)),
             )
         for fault in CATALOGUE.values():
             # The second gets tensors, but what made recorded outputs got files.
             if self.second.recorded or fault.step in STEPS_OF_TENSORS:
-                yield Candidate(fault.apply(used), fault.step, fault.cause)
+                yield Candidate(fault.apply(right), fault.step, fault.cause)
         for scaling in SCALINGS.values():
-            if fits(scaling, used.channel_count):
-                yield from _scaled_otherwise(used, scaling)
+            if fits(scaling, right.channel_count):
+                yield from _scaled_otherwise(right, scaling)
 
 
-def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
+def _causes_of_differing_steps(
+    faulty: Preprocessing, right: Preprocessing
+) -> Iterator[str]:
     for operation in PIPELINE:
-        alone = used.replace(
-            **{name: getattr(fixed, name) for name in operation.fields}
+        step_put_right = faulty.replace(
+            **{name: getattr(right, name) for name in operation.fields}
         )
         for choice in operation.choices:
-            if choice.words(used) != choice.words(fixed):
-                yield explained(choice.name, alone, used).cause
+            if choice.words(faulty) != choice.words(right):
+                yield explained(choice.name, step_put_right, faulty).cause
 
 
-def _scaled_otherwise(used: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
-    """Yield what comes of a second scaling, and of tensors of which another one is expected."""
-    twice = used.replace(scaling=used.scaling + scaling)
-    yield Candidate(twice, "scaling", "double_scaling")
-    expected = used.replace(scaling=scaling)
-    cause = explained("scaling", expected, used).cause
+def _scaled_otherwise(in_use: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
+    """Yield what comes of scaling twice, and of tensors scaled as in use that are taken for scaled so."""
+    scaled_twice = in_use.replace(scaling=in_use.scaling + scaling)
+    yield Candidate(scaled_twice, "scaling", "double_scaling")
+    scaled_so = in_use.replace(scaling=scaling)
+    cause = explained("scaling", scaled_so, in_use).cause
     slope, offset = affine(scaling)
-    # (x - mean) / std, where numbers x are taken for levels * slope + offset.
+    # It takes numbers for levels * slope + offset, and makes levels of them: (x - mean) / std.
     back_to_levels = Scaling(mean=offset.tolist(), std=slope.tolist())
-    # A second that takes the first's tensors for scaled the other way makes levels of them to scale again.
-    taken_for_other = used.replace(
-        scaling=(*used.scaling, back_to_levels, *used.scaling)
+    # A second model that takes them for scaled so makes levels of them, and scales these as in use.
+    taken_for_scaled_so = in_use.replace(
+        scaling=(*in_use.scaling, back_to_levels, *in_use.scaling)
     )
-    yield Candidate(taken_for_other, "scaling", cause)
+    yield Candidate(taken_for_scaled_so, "scaling", cause)
 
 
 def _proven_cause(whole_difference: float, causes: Iterable[_Cause]) -> _Cause:
     """Return what leaves the least of the whole difference; `_NO_CAUSE` where that is too much."""
+    # Of no cause yet, so worse than any: what it leaves is infinite.
     best = _Cause()
     for cause in causes:
         best = min(best, cause, key=attrgetter("rank"))
         if best.remaining <= WHOLLY_RESTORED_SHARE * whole_difference:
             break
-    share = RESTORED_SHARE if whole_difference > SOUND_CHANGE else EXACT_SHARE
-    if best.remaining > min(SOUND_CHANGE, share * whole_difference):
+    share_allowed = RESTORED_SHARE if whole_difference > SOUND_CHANGE else EXACT_SHARE
+    if best.remaining > min(SOUND_CHANGE, share_allowed * whole_difference):
         return _NO_CAUSE
-    # From here on a share of the difference.
+    # Of a proven cause, what is left is a share of the difference.
     return replace(best, remaining=best.remaining / whole_difference)
 
 
-def _possible_heads(after: Floats) -> Mapping[str, Head]:
+def _possible_heads_by_words(outputs: Floats) -> Mapping[str, Head]:
     """Return what may turn the outputs into probabilities, by its words."""
     heads_by_words: dict[str, Head] = {}
-    in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDING_CHANGE)
-    if in_range and np.allclose(after.sum(axis=1), 1, atol=1e-2):
+    in_range = np.all(np.abs(outputs - 0.5) <= 0.5 + ROUNDING_CHANGE)
+    if in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         # No words: these are probabilities already.
         heads_by_words[""] = np.asarray
-        if _without_softmax(after).min() > -ROUNDING_CHANGE:
+        # Of a softmax of probabilities, what it was taken of is not negative.
+        if _without_softmax(outputs).min() > -ROUNDING_CHANGE:
             heads_by_words["taking one of two softmaxes out"] = _without_softmax
         return heads_by_words
-    offset = 128 if after.min() < 0 else 0
-    levels = after + offset
+    zero_point = 128 if outputs.min() < 0 else 0
+    levels = outputs + zero_point
     if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
         # As TensorFlow Lite quantises a softmax.
-        words = f"applying scale and zero point, (x + {offset}) / 256,"
-        return {words: lambda x: (x + offset) / 256}
+        words = f"applying scale and zero point, (x + {zero_point}) / 256,"
+        return {words: lambda x: (x + zero_point) / 256}
     if in_range:
         heads_by_words["a softmax in place of sigmoids"] = lambda x: probabilities(
             scipy.special.logit(x.clip(_LEAST_PROBABILITY, 1 - 1e-7)), "logits"
         )
     else:
         heads_by_words["a softmax"] = partial(probabilities, head="logits")
-    if after.min() >= -ROUNDING_CHANGE:
+    if outputs.min() >= -ROUNDING_CHANGE:
         heads_by_words["dividing by the sum"] = partial(probabilities, head="sigmoid")
     return heads_by_words
 
 
 def _without_softmax(rows: Floats) -> Floats:
-    # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
+    # Logits are known but for a constant: the one with which they are 1 together, as probabilities are.
     logs = np.log(np.maximum(rows, _LEAST_PROBABILITY))
     return np.asarray(
         logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32
@@ -512,23 +540,31 @@ def _without_softmax(rows: Floats) -> Floats:
 
 
 def _causes_in_outputs(
-    class_names: Sequence[str], before: Floats, after: Floats
+    class_names: Sequence[str],
+    first_probabilities: Floats,
+    second_probabilities: Floats,
 ) -> Iterator[_Cause]:
     """Yield what is left as it is, in usual orders, with a temperature, and in the order that fits best."""
     # The simplest first: the search ends at the first that leaves next to nothing.
-    change_as_it_is = _mean_largest_change(before, after)
+    change_as_it_is = _mean_largest_change(first_probabilities, second_probabilities)
     yield _Cause(remaining=change_as_it_is)
     for name, order in known_orders(class_names).items():
-        change_in_order = _mean_largest_change(before, after[:, np.argsort(order)])
+        # The order has the class of each output; its argsort the output of each class.
+        change_in_order = _mean_largest_change(
+            first_probabilities, second_probabilities[:, np.argsort(order)]
+        )
         yield _Cause(("class_order",), f"reading its classes {name}", change_in_order)
     # What is fitted to one image always fits it.
-    if len(before) == 1:
+    if len(first_probabilities) == 1:
         return
     # A temperature changes no predicted class.
-    if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
+    if np.array_equal(
+        first_probabilities.argmax(axis=1), second_probabilities.argmax(axis=1)
+    ):
         fitted = scipy.optimize.minimize_scalar(
             lambda log_temperature: _mean_largest_change(
-                before, tempered(after, np.exp(-log_temperature))
+                first_probabilities,
+                tempered(second_probabilities, np.exp(-log_temperature)),
             ),
             bounds=(-3, 3),
             method="bounded",
@@ -542,15 +578,19 @@ def _causes_in_outputs(
         ):
             yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
     # The order that brings outputs of the same class nearest, over all photos.
-    distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
+    distances = scipy.spatial.distance.cdist(
+        first_probabilities.T, second_probabilities.T, "sqeuclidean"
+    )
     order = scipy.optimize.linear_sum_assignment(distances)[1]
-    change_in_order = _mean_largest_change(before, after[:, order])
+    change_in_order = _mean_largest_change(
+        first_probabilities, second_probabilities[:, order]
+    )
     if change_in_order <= EXACT_SHARE * change_as_it_is:
         yield _Cause(("class_order",), "putting its classes in order", change_in_order)
 
 
 _REVERSED = "with their channels reversed"
-_TURNS_AND_REVERSAL: Mapping[str, Callable[[Array], Array]] = {
+_REORDERINGS: Mapping[str, Callable[[Array], Array]] = {
     **TURNS,
     **SCRAMBLED,
     # Where channels have means of their own, this is not what another order does that is scaled afterwards.
@@ -558,7 +598,7 @@ _TURNS_AND_REVERSAL: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
-_TURN_CAUSES = {
+_REORDERING_CAUSES = {
     "": "",
     "transposed": "channel_layout",
     **dict.fromkeys(SCRAMBLED, "channel_layout"),

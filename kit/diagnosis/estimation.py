@@ -10,8 +10,8 @@ from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import POSSIBLE_GAIN
 from kit.preprocessing.scaling import Scaling, scale, unscale
 
-DIMMEST_GAIN = 0.51
-"""Least gain of a channel by which other light may be undone: lamps hardly make levels more than twice as
+LEAST_LIGHT_FACTOR = 0.51
+"""Least factor of a channel by which other light may be undone: lamps hardly make levels more than twice as
 high. -1..1 in place of 0..1 is undone by 0.5."""
 
 AS_WELL_SHARE = 0.75
@@ -27,18 +27,18 @@ UNLISTED_SCALINGS = tuple(
 _DARK_AND_BRIGHT_QUANTILES = 0.01, 0.99
 
 
-def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
+def with_unlisted_scaling(grounds: Grounds, scores_best_first: Scores) -> Scores:
     """Put a scaling that no table has before a known one that is first, where it explains more.
 
     Any scaling that comes near explains a lot. A few are tried, and where the best predicts otherwise than
     the known one, neither is the fix.
     """
-    best_known = next(iter(ranked), None)
+    best_known = next(iter(scores_best_first), None)
     if best_known is None or best_known.candidate.step != "scaling":
-        return ranked
-    # By photos of the kit, a known one that only comes near is named without a fix anyway.
+        return scores_best_first
+    # Where photos of the kit judge, a known scaling that only comes near gets no fix anyway.
     if best_known.gain < POSSIBLE_GAIN or grounds.probes:
-        return ranked
+        return scores_best_first
     in_use = grounds.in_use
     unlisted_scores = (
         grounds.score(explained("scaling", in_use.replace(scaling=scaling), in_use))
@@ -46,57 +46,67 @@ def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
     )
     best_unlisted = max(unlisted_scores, key=lambda score: score.gain)
     if best_unlisted.gain > best_known.gain and grounds.changes_predictions(
-        best_known.preprocessing, best_unlisted.preprocessing, added_each_way=0
+        best_known.preprocessing, best_unlisted.preprocessing, pseudocount=0
     ):
         # With a variant that predicts otherwise no fix is given.
-        return [replace(best_unlisted, variants=(best_known.preprocessing,)), *ranked]
-    return ranked
+        return [
+            replace(best_unlisted, variants=(best_known.preprocessing,)),
+            *scores_best_first,
+        ]
+    return scores_best_first
 
 
 def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
     """Whether other light than in training explains images as well as another scaling or order of channels.
 
-    Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels
+    Light is a factor and an offset of each channel: those of the other scaling, as far as they leave levels
     within 0..255; or those that make all channels as bright as green on average, or where each is brightest,
     as cameras balance white.
     """
     in_use = grounds.in_use
     fixed = score.preprocessing
+    # Light looks like no other change of the preprocessing.
     if fixed != in_use.replace(scaling=fixed.scaling, channels=fixed.channels):
         return False
     plain = in_use.replace(scaling=(), cast=None, layout="channels_last")
     levels = grounds.evaluator.tensors(grounds.photos, plain)
     # (2, C): a dark and a bright level of each channel.
-    ends = np.quantile(levels, _DARK_AND_BRIGHT_QUANTILES, axis=(0, 1, 2))
-    spread = np.ptp(ends, axis=0).clip(1)
+    dark_and_bright = np.quantile(levels, _DARK_AND_BRIGHT_QUANTILES, axis=(0, 1, 2))
+    spread = np.ptp(dark_and_bright, axis=0).clip(1)
     if fixed.channels == in_use.channels:
-        # Levels of which the scaling in use makes what the other one makes of these.
-        needed = unscale(scale(ends, fixed.scaling), in_use.scaling)
-        if ((needed[1] - needed[0]) / spread <= DIMMEST_GAIN).any():
+        # Levels of which the scaling in use makes what the other scaling makes of these.
+        lit_as_needed = unscale(scale(dark_and_bright, fixed.scaling), in_use.scaling)
+        if ((lit_as_needed[1] - lit_as_needed[0]) / spread <= LEAST_LIGHT_FACTOR).any():
             return False
-        lit_ends = [needed.clip(0, 255)]
+        dark_and_bright_when_lit = [lit_as_needed.clip(0, 255)]
     else:
         means = levels.mean(axis=(0, 1, 2))
-        bright = ends[1].clip(1)
+        brightest = dark_and_bright[1].clip(1)
         # Each channel as bright as green, on average or where it is brightest.
-        lit_ends = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
+        dark_and_bright_when_lit = [
+            dark_and_bright * means[1] / means.clip(1),
+            dark_and_bright * brightest[1] / brightest,
+        ]
     return any(
-        _measured_without_light(grounds, score, ends, lit)
+        _measured_gain_of_light(grounds, score, dark_and_bright, lit)
         >= AS_WELL_SHARE * score.measured_gain
-        for lit in lit_ends
+        for lit in dark_and_bright_when_lit
     )
 
 
-def _measured_without_light(
-    grounds: Grounds, score: Score, ends: Array, lit: Array
+def _measured_gain_of_light(
+    grounds: Grounds, score: Score, dark_and_bright: Array, when_lit: Array
 ) -> float:
-    """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
-    spread = np.ptp(ends, axis=0).clip(1)
-    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN)
-    # Before the scaling in use, it takes levels from `ends` to `lit`, both (2, C).
-    light_undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
+    """Return the evidence for light that takes dark and bright levels of each channel, (2, C), to others."""
+    spread = np.ptp(dark_and_bright, axis=0).clip(1)
+    factors = (np.ptp(when_lit, axis=0) / spread).clip(LEAST_LIGHT_FACTOR)
+    # Both are (2, C): this scaling takes levels from `dark_and_bright` to `when_lit`.
+    other_light = Scaling(
+        mean=dark_and_bright[0] - when_lit[0] / factors, std=1 / factors
+    )
     in_use = grounds.in_use
-    without_light = in_use.replace(scaling=(light_undone, *in_use.scaling))
+    in_other_light = in_use.replace(scaling=(other_light, *in_use.scaling))
+    # Weighed as the same step as the candidate, so that both gains can be compared.
     return grounds.score(
-        replace(score.candidate, preprocessing=without_light)
+        replace(score.candidate, preprocessing=in_other_light)
     ).measured_gain

@@ -132,16 +132,17 @@ class Grounds:
         """Find out what there is."""
         if labels is None:
             labels = np.full(len(photos), -1)
-        probe_source = _probe_source(evaluator, in_use, photos)
-        bundled = _bundled_source(evaluator, in_use, photos)
+        probe_source = _source_of_probes(evaluator, in_use, photos)
+        bundled = _source_of_labelled_kit_images(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
         probes = probe_source.photos if probe_source else ()
-        # Labelled images tell all that predictions can, and how sure these are of a few images is chance.
+        # Beside labelled images of the kit, how sure predictions for a few images are is mere chance.
         certainty = None if bundled else Certainty(evaluator, photos, probes)
+        # Labelled photos can be sent through the pipeline without their labels, too.
         if bundled and bundled.are_photos:
             probes = bundled.photos
         sources = (
-            *_own_image_sources(evaluator, photos),
+            *_sources_of_own_images(evaluator, photos),
             probe_source,
             certainty,
             bundled,
@@ -162,7 +163,7 @@ class Grounds:
         return replace(self, in_use=in_use)
 
     @property
-    def usual_by_profile(self) -> bool:
+    def photos_are_usual_by_profile(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
         return any(
             isinstance(source, Ordinary) and source.as_usual_as_nine_in_ten(self.in_use)
@@ -207,51 +208,54 @@ class Grounds:
         return [
             candidate
             for candidate in differing
+            # Without bars, another fit makes too small a difference to be judged.
             if not (candidate.step == "fit" and self._no_bars_are_added(candidate))
         ]
 
     def _no_bars_are_added(self, candidate: Candidate) -> bool:
         """Whether neither fit adds bars to images: then they differ by as little as those that never do."""
         photos = self.photos[:FEW_IMAGES]
+        # A fit adds no bars to images for which it makes the same tensors as squashing; others never add any.
         return all(
             np.array_equal(
-                self.evaluator.tensors(photos, filled_up),
-                self.evaluator.tensors(photos, filled_up.replace(fit="squash")),
+                self.evaluator.tensors(photos, preprocessing),
+                self.evaluator.tensors(photos, preprocessing.replace(fit="squash")),
             )
-            for filled_up in (self.in_use, candidate.preprocessing)
-            if filled_up.fit in WITH_BARS
+            for preprocessing in (self.in_use, candidate.preprocessing)
+            if preprocessing.fit in WITH_BARS
         )
 
-    def usual(self, p: Preprocessing) -> bool:
+    def images_are_usual(self, preprocessing: Preprocessing) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
         judges = [
             source for source in self.sources if isinstance(source, Averages | Ordinary)
         ]
-        return not judges or any(judge.usual(p) for judge in judges)
+        # Where none can tell, they are taken for usual.
+        return not judges or any(judge.usual(preprocessing) for judge in judges)
 
     def trial(self, fixed: Preprocessing) -> Trial:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
         return self.evaluator.trial(self.photos, self.in_use, fixed)
 
     def changes_predictions(
-        self, fixed: Preprocessing, rival: Preprocessing, added_each_way: int
+        self, first: Preprocessing, second: Preprocessing, pseudocount: int
     ) -> bool:
-        """Whether another preprocessing may change more than a few predictions."""
-        # All of those whose predictions votes are made of anyway.
+        """Whether the second in place of the first may change more than a few predictions."""
+        # All photos of the kit that are predicted for the votes anyway, so that this costs little.
         kit_photos = self.bundled.photos if self.bundled else self.probes[:FEW_IMAGES]
         moved_shares = np.concatenate(
             [
-                self.evaluator.trial(photos, fixed, rival).moved_share
+                self.evaluator.trial(photos, first, second).moved_share
                 for photos in (kit_photos, self.photos)
                 if photos
             ]
         )
-        # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
-        # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
-        count = len(moved_shares) + 2 * added_each_way
-        changed_share = (moved_shares.sum() + added_each_way) / count
+        # Counted in addition as changed, and as unchanged: with 2 of each, it is near to the upper end of
+        # the interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
+        count = len(moved_shares) + 2 * pseudocount
+        changed_share = (moved_shares.sum() + pseudocount) / count
         return bool(changed_share > QUIET_SHARE) and not self.evaluator.tensors_agree(
-            self.photos, fixed, rival
+            self.photos, first, second
         )
 
     def gained_and_lost(self, fixed: Preprocessing) -> tuple[int, int]:
@@ -262,8 +266,9 @@ class Grounds:
         """Return how many labelled images are predicted correctly."""
         return int(self.labelled.correct(self.in_use).sum())
 
-    def can_clear(self) -> bool:
+    def can_rule_out_faults(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
+        # Else labels alone do: more have to be met than guessing meets.
         if self.judges_every_step:
             return True
         class_count = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
@@ -273,15 +278,18 @@ class Grounds:
         return chance_of_as_many <= CONVINCING_CHANCE
 
 
-def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
+def _sources_of_own_images(
+    evaluator: Evaluator, photos: tuple[Photo, ...]
+) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
     profile = evaluator.profile
     sources: list[Source] = []
     if profile is not None:
         sources.append(Ordinary(evaluator, photos, profile))
     if evaluator.first_layers.means is not None:
+        # What one image differs from the averages by chance, many together do less.
         chance_distance = CHANCE_DISTANCE / len(photos)
-        # What is usual, a profile tells better.
+        # Beside a profile, which tells better what is usual, averages count half and forbid nothing.
         is_only_source = profile is None
         sources.append(
             Averages(
@@ -298,22 +306,25 @@ def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[
     return sources
 
 
-def _probe_source(
+def _source_of_probes(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
     if not evaluator.has_layer_statistics or size is None or min(size) < LEAST_SIDE:
         return None
+    # Photos of the kit that, weighted, have the colours of ImageNet's.
     photos, weights = typical(without=own_images)
     if not photos:
         return None
 
-    def distance(p: Preprocessing) -> float:
-        return evaluator.distance(photos, p, weights)
+    def distance_from_training(preprocessing: Preprocessing) -> float:
+        return evaluator.distance(photos, preprocessing, weights)
 
-    best = min(_preprocessings_tried(evaluator, in_use, photos), key=distance)
-    least_distance = distance(best)
+    best = min(
+        _preprocessings_tried(evaluator, in_use, photos), key=distance_from_training
+    )
+    least_distance = distance_from_training(best)
     if least_distance > FAMILIAR_DISTANCE:
         return None
     profile = evaluator.profile
@@ -341,25 +352,26 @@ def _preprocessings_tried(
     return [in_use, *(candidate.preprocessing for candidate in differing)]
 
 
-def _bundled_source(
+def _source_of_labelled_kit_images(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Bundled | None:
-    classes = evaluator.probabilities(own_images, in_use).shape[1]
-    # Where the layers tell, probes do; see `_probe_source`.
-    if classes not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
+    class_count = evaluator.probabilities(own_images, in_use).shape[1]
+    # With statistics of the layers, photos of the kit judge without labels; see `_source_of_probes`.
+    if class_count not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
         return None
-    photos, labels = labelled_images(classes)
-    are_photos = LABELLED[classes][0] == "imagenet"
+    photos, labels = labelled_images(class_count)
+    are_photos = LABELLED[class_count][0] == "imagenet"
     bundled = Bundled(
         evaluator, photos, labels, are_photos=are_photos, originals=photos
     )
-    # Asked one after the other, since the first one is enough for most networks.
-    for p in _preprocessings_tried(evaluator, in_use, photos):
-        if bundled.correct(p).mean() >= CORRECT_SHARE:
+    # Tried one after the other, since the first one is enough for most networks.
+    for preprocessing in _preprocessings_tried(evaluator, in_use, photos):
+        if bundled.correct(preprocessing).mean() >= CORRECT_SHARE:
             if not are_photos:
                 return bundled
+            # Photos so small that a fault costs predictions, where the network still knows some.
             harder = replace(bundled, photos=reduced(photos))
-            recognised = harder.correct(p).mean() >= RECOGNISED_SHARE
+            recognised = harder.correct(preprocessing).mean() >= RECOGNISED_SHARE
             return harder if recognised else bundled
     # A network that knows these images under no preprocessing tried cannot be asked about them.
     return None

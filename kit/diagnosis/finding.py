@@ -11,7 +11,7 @@ from kit.preprocessing.pipeline import PIPELINE
 
 Photos = Sequence[Photo]
 Verdict = Literal["named", "possible", "cannot_tell", "ruled_out"]
-_SPEAKS = {True: "for", False: "against", None: "info"}
+_WORD_FOR_SUPPORT = {True: "for", False: "against", None: "info"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Finding(Result):
         if self.evidence:
             rows = [
                 (
-                    _SPEAKS[evidence.supports],
+                    _WORD_FOR_SUPPORT[evidence.supports],
                     f"{evidence.value:.3g}",
                     "" if evidence.threshold is None else f"{evidence.threshold:.3g}",
                     evidence.text,

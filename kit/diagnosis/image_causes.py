@@ -278,7 +278,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
     rival_lead_nats = np.array(
         list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
     )
-    chance = _chance_that_property_changed(
+    chance = _chance_that_property_changed_predictions(
         case.predictions[np.array(places_asked)],
         rival_lead_nats,
         undone_exactly=condition.invertible,
@@ -291,8 +291,8 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
     elif (
         chance >= NAMED_CHANCE
         and len(suspect_places) >= FREQUENT_SHARE * (~case.known_correct).sum()
-        and not _is_too_frequent(case, len(measures), len(suspect_places))
-        and not _undoing_leads_away(case, places_asked, undone_photos)
+        and not _is_too_frequent_among_correct(case, len(measures), len(suspect_places))
+        and not _undoing_leads_away_from_training(case, places_asked, undone_photos)
     ):
         verdict = "named"
     return _Trial(
@@ -369,7 +369,7 @@ def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
     )
 
 
-def _chance_that_property_changed(
+def _chance_that_property_changed_predictions(
     predictions: Predictions,
     rival_lead_nats: Float64,  # once the property is undone
     *,
@@ -402,13 +402,16 @@ def _chance_that_property_changed(
     return float(1 / (1 + np.exp(-np.median(log_odds))))
 
 
-def _is_too_frequent(case: _Case, unusual_count: int, suspect_count: int) -> bool:
+def _is_too_frequent_among_correct(
+    case: _Case, unusual_count: int, suspect_count: int
+) -> bool:
     """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
     image_count = len(case.known_correct)
     correct_count = int(case.known_correct.sum())
     if not correct_count:
         return False
-    # Odds to have the property: among those not known to be correct, and among the correct ones.
+    # Odds to have the property: among those not known to be correct, and among the correct ones; one is
+    # added to each count, so that none is 0.
     suspect_odds = (suspect_count + 1) / (
         image_count - correct_count - suspect_count + 1
     )
@@ -418,8 +421,8 @@ def _is_too_frequent(case: _Case, unusual_count: int, suspect_count: int) -> boo
     return bool(np.log(suspect_odds / correct_odds) < RARER_LOG_ODDS)
 
 
-def _undoing_leads_away(
-    case: _Case, places: Sequence[int], undone: Sequence[Photos]
+def _undoing_leads_away_from_training(
+    case: _Case, places: Sequence[int], undone_photos: Sequence[Photos]
 ) -> bool:
     """Whether images without a property lie farther from those of training, which then have it, too."""
     evaluator = Evaluator(case.classifier, case.first_layers)
@@ -428,9 +431,11 @@ def _undoing_leads_away(
     used = known_preprocessing(case.classifier)
     photos = [case.reduced_photos[place] for place in places]
     # One set of all images for each way to undo the property, of as many ways as all of them have.
-    undone_sets = zip(*undone, strict=False)
-    nearest = min(evaluator.distance(photos, used) for photos in undone_sets)
-    return nearest > evaluator.distance(photos, used)
+    undone_sets = zip(*undone_photos, strict=False)
+    nearest_distance = min(
+        evaluator.distance(undone_set, used) for undone_set in undone_sets
+    )
+    return nearest_distance > evaluator.distance(photos, used)
 
 
 SURE_CHANCE = 0.01

@@ -45,7 +45,7 @@ NARROW_SHARE = 0.3
 """Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
 standard deviation where 0..255 is expected, 0.004 for 0..1."""
 
-_BLACK_WHITE = np.array([[0], [255]])
+_BLACK_AND_WHITE = np.array([[0], [255]])
 _MOMENTS = ("mean", "variance")
 # Parts of the names of layers that leave the range as it is.
 _RANGE_KEEPING = re.compile(
@@ -75,7 +75,7 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
     for layer in layers:
         if _RANGE_KEEPING.search(layer.kind):
             continue
-        scaled = _after_layer(layer, weights.get(layer.name, ()), zero_and_one)
+        scaled = _scaled_by_layer(layer, weights.get(layer.name, ()), zero_and_one)
         if scaled is None:
             # Layers with weights, and a normalisation whose numbers are not known.
             break
@@ -86,13 +86,13 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
     )
 
 
-def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
+def check_scaling_inside(inside: Inside, in_use: Preprocessing) -> Finding | None:
     """Compare the range in use with that which the architecture implies; None where that does not tell."""
     if inside.expected is None:
         return None
     slope, offset = affine(in_use.scaling)
     # A negative factor puts black above white.
-    ends_in_use = np.sort(_BLACK_WHITE * slope + offset, axis=0)
+    ends_in_use = np.sort(_BLACK_AND_WHITE * slope + offset, axis=0)
     ends_expected = np.reshape(RANGES[inside.expected], (2, 1))
     expected_span = float(np.ptp(ends_expected))
     distance_share = float(np.abs(ends_in_use - ends_expected).max() / expected_span)
@@ -126,15 +126,16 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
     )
 
 
-def _after_layer(
-    layer: Layer, weights: tuple[Array, ...], numbers: Float64
+def _scaled_by_layer(
+    layer: Layer, weights: tuple[Array, ...], values: Float64
 ) -> Float64 | None:
-    """Return what a layer makes of numbers, float64 (2, C); None for one that does not scale."""
+    """Return what a layer makes of values, float64 (2, C); None for one that does not scale."""
     # A branch for each kind of layer that people scale with.
     if layer.kind == "Rescaling":
+        # Keras always writes a scale: a damaged file without one gets 0, after which no range is found.
         slope = flat_numbers(layer.settings.get("scale", 0.0))
         offset = flat_numbers(layer.settings.get("offset", 0.0))
-        return None if slope is None or offset is None else numbers * slope + offset
+        return None if slope is None or offset is None else values * slope + offset
     if layer.kind == "Normalization":
         # Moments that were learned from data are weights, others settings.
         moments = weights if len(weights) >= 2 else map(layer.settings.get, _MOMENTS)
@@ -142,20 +143,20 @@ def _after_layer(
         if mean is None or variance is None or layer.settings.get("invert"):
             return None
         # As Keras does it: no deviation below its epsilon.
-        return (numbers - mean) / np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
+        return (values - mean) / np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
     # Else an operation on tensors, with one constant beside the image.
     if len(layer.constants) != 1:
         return None
     (constant,) = layer.constants
     operations = {
-        "Multiply": numbers * constant,
-        "Add": numbers + constant,
-        "Subtract": numbers - constant,
-        "Divide": numbers / (constant or np.inf),
+        "Multiply": values * constant,
+        "Add": values + constant,
+        "Subtract": values - constant,
+        "Divide": values / (constant or np.inf),
     }
-    # A division may be called TrueDivide; a layer after which all is the same does not scale.
-    result = operations.get(layer.kind.removeprefix("True"))
-    return result if result is not None and np.ptp(result) else None
+    # A division may be called TrueDivide; a layer after which all values are the same does not scale.
+    scaled = operations.get(layer.kind.removeprefix("True"))
+    return scaled if scaled is not None and np.ptp(scaled) else None
 
 
 def _expected_range(zero_and_one: Float64) -> str | None:

@@ -152,7 +152,7 @@ def check(
     expected = known_preprocessing(classifier)
     decoded = [photo.decoded(expected.decoding) for photo in as_photos(photos)]
     with with_names(function, names) as prepares:
-        reading = read(expected, prepares, decoded, partial(_numbers_meant, classifier))
+        reading = read(expected, prepares, decoded, partial(_dequantised, classifier))
     return _checkup(classifier, expected, reading, decoded)
 
 
@@ -188,7 +188,7 @@ def _checkup(
     return Checkup(tuple(comparisons), changed, preprocessing)
 
 
-def stand_in(
+def nearest_preprocessing(
     classifier: Classifier, photos: Sequence[Photo], function: Code
 ) -> tuple[Preprocessing, str]:
     """Return the preprocessing that comes nearest to a function, and how the function differs, in words.
@@ -200,7 +200,7 @@ def stand_in(
         Preprocessing(), classifier.input_shape
     )
     decoded = [photo.decoded(expected.decoding) for photo in photos]
-    reading = read(expected, function, decoded, partial(_numbers_meant, classifier))
+    reading = read(expected, function, decoded, partial(_dequantised, classifier))
     nearest = cast("Preprocessing", reading.pipeline)
     failures = [called.problem for called in reading.called if called.problem]
     if failures:
@@ -221,14 +221,14 @@ def stand_in(
     return nearest, headline
 
 
-def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:
+def _dequantised(classifier: Classifier, tensor: Any) -> Array:
     """Return what a buffer of whole numbers stands for, by the scale and the zero point of the network."""
     array = numpy_of(tensor)
     engine = classifier.network.engine
     scaling = engine.scaling
     if scaling is None or array.dtype not in (np.uint8, np.int8):
         return array
-    # A byte is read as the network's type, whatever the file was opened with.
+    # A byte is read as the network's type, whatever the file was opened with; levels count from the least.
     levels = array.view(engine.dtype) - float(np.iinfo(engine.dtype).min)
     return scale(levels, (scaling,))
 

@@ -45,7 +45,7 @@ class _Faults(NamedTuple):
 
 def pair_of_changes(grounds: Grounds) -> _Faults | None:
     """Find two changes that explain nothing alone; None where no two do, or others as well."""
-    if not grounds.evaluator.has_statistics or grounds.usual(grounds.in_use):
+    if not grounds.evaluator.has_statistics or grounds.images_are_usual(grounds.in_use):
         return None
     single_scores = grounds.scores
     # Of each pair the cause of the first change, and the score of the second, which has both changes.
@@ -131,7 +131,7 @@ def search(grounds: Grounds) -> Search:
             findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
         )
     named, doubtful, fixed = _faults_or_pair(grounds)
-    finds_usual = grounds.usual(fixed)
+    fixed_looks_usual = grounds.images_are_usual(fixed)
     repaired = grounds.with_in_use(fixed)
     reported = {
         cause
@@ -142,8 +142,8 @@ def search(grounds: Grounds) -> Search:
     undecided = [
         finding.cause for finding in unreported if finding.verdict != "ruled_out"
     ]
-    can_clear = grounds.can_clear()
-    notes = [] if finds_usual else [_UNUSUAL_NOTE]
+    can_rule_out_faults = grounds.can_rule_out_faults()
+    notes = [] if fixed_looks_usual else [_UNUSUAL_NOTE]
     if named:
         # Beside a named cause, others are told in a note alone.
         unreported = []
@@ -151,13 +151,16 @@ def search(grounds: Grounds) -> Search:
             notes.append(
                 f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
             )
-    elif not grounds.judges_every_step and (doubtful or not can_clear):
+    elif not grounds.judges_every_step and (doubtful or not can_rule_out_faults):
         notes.append(_TOO_LITTLE_KNOWN_NOTE)
-    nothing_else = finds_usual and can_clear and not (doubtful or undecided)
+    nothing_else = (
+        fixed_looks_usual and can_rule_out_faults and not (doubtful or undecided)
+    )
     return Search(
         findings=(*named, *doubtful, *unreported),
         decided=bool(named) or nothing_else,
-        photos_may_be_unusual=bool(grounds.probes) and not grounds.usual_by_profile,
+        photos_may_be_unusual=bool(grounds.probes)
+        and not grounds.photos_are_usual_by_profile,
         notes=tuple(notes),
         judged_by=grounds.judged_by,
     )
@@ -329,7 +332,7 @@ def _is_forbidden(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
         score.vetoed
-        or not grounds.usual(fixed)
+        or not grounds.images_are_usual(fixed)
         or _labels_need_no_fix(grounds, fixed)
         or is_explained_by_light(grounds, score)
     )
@@ -343,7 +346,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
         *(
             rival
             for rival in _rivals(grounds, best, scores)
-            if grounds.changes_predictions(fixed, rival, added_each_way=2)
+            if grounds.changes_predictions(fixed, rival, pseudocount=2)
         ),
     ]
     if not rivals_predicting_otherwise:

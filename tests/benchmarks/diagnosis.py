@@ -195,7 +195,7 @@ def scores(evaluator, in_use, photos, labels, right, wanted):
             or bool(score.candidate.causes & wanted),
             score.candidate.cause,
             score.candidate.step,
-            grounds.usual(score.candidate.preprocessing),
+            grounds.images_are_usual(score.candidate.preprocessing),
             score.vetoed,
             [
                 [name, round(vote.gain, 3)]

@@ -64,12 +64,17 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
 ):
     grounds = grounds_of(no_batchnorm, evaluator, sixteen)
     assert kinds(grounds) == [Ordinary, Certainty]
-    assert grounds.usual(no_batchnorm.preprocessing)
-    assert not grounds.usual(no_batchnorm.preprocessing.replace(scaling="0..255"))
+    assert grounds.images_are_usual(no_batchnorm.preprocessing)
+    assert not grounds.images_are_usual(
+        no_batchnorm.preprocessing.replace(scaling="0..255")
+    )
     # One image alone may be stranger by chance than nine in ten.
     odd = grounds_of(no_batchnorm, evaluator, clothes[231:232])
-    assert odd.usual(no_batchnorm.preprocessing)
-    assert (grounds.usual_by_profile, odd.usual_by_profile) == (True, False)
+    assert odd.images_are_usual(no_batchnorm.preprocessing)
+    assert (grounds.photos_are_usual_by_profile, odd.photos_are_usual_by_profile) == (
+        True,
+        False,
+    )
     small = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     grounds = Grounds.of(small, BATCHNORM.preprocessing, sixteen)
     assert kinds(grounds) == [Averages, Certainty]
@@ -218,7 +223,9 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
 
     def convincing(count, labels):
         photos = sixteen[:count]
-        return grounds_of(no_batchnorm, bare, photos, labels[:count]).can_clear()
+        return grounds_of(
+            no_batchnorm, bare, photos, labels[:count]
+        ).can_rule_out_faults()
 
     # One of eleven classes is met by guessing in 9.1 %, two in 0.8 % of cases; two of three in 2.3 %.
     assert not convincing(1, answers)
@@ -299,7 +306,7 @@ def test_own_images_may_have_another_polarity_than_those_of_the_kit(
     vote = bundled.vote(inverted, back)
     assert (vote.gain, vote.veto) == (0, True)
     # So that nothing is clean, either.
-    assert (grounds.judges_some_step, grounds.can_clear()) == (True, False)
+    assert (grounds.judges_some_step, grounds.can_rule_out_faults()) == (True, False)
 
 
 def test_a_label_out_of_a_thousand_classes_tells_as_much_as_three_out_of_ten(

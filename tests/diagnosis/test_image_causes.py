@@ -10,7 +10,7 @@ from kit import Perturbation, Photo, samples
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.image_causes import (
     _Case,
-    _chance_that_property_changed,
+    _chance_that_property_changed_predictions,
     check_properties,
     remedy,
 )
@@ -118,7 +118,7 @@ def test_a_sure_answer_that_stands_whatever_is_undone_rules_a_property_out():
 def test_a_label_says_that_something_is_wrong_but_not_what_hardly_any_other_image_suffers_from():
     predicted = Predictions(np.array([[0.2, 0.8]]), ("a", "b"), np.zeros(1, int), ("",))
     chance = partial(
-        _chance_that_property_changed,
+        _chance_that_property_changed_predictions,
         predicted,
         np.array([1, 1, -9]),
         undone_exactly=True,

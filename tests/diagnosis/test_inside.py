@@ -9,7 +9,11 @@ from keras import layers
 
 from kit import Classifier, Preprocessing, Scaling
 from kit.classifier.architecture import layers_of, weights_in
-from kit.diagnosis.inside import assumed_preprocessing, check_graph, read_inside
+from kit.diagnosis.inside import (
+    assumed_preprocessing,
+    check_scaling_inside,
+    read_inside,
+)
 from kit.preprocessing.scaling import SCALINGS
 from tests import networks
 from tests.networks import imported_keras
@@ -31,7 +35,9 @@ def inside(model, weights=()):
 
 
 def check(model, scaling):
-    return check_graph(inside(model), Preprocessing(size=SIDE, scaling=scaling))
+    return check_scaling_inside(
+        inside(model), Preprocessing(size=SIDE, scaling=scaling)
+    )
 
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "variance": [0.0524, 0.0502, 0.0506]}
@@ -73,7 +79,7 @@ def test_families_of_keras_applications_with_their_scaling_inside_take_0_to_255(
     model = getattr(keras.applications, name)(weights=None)
     assert inside(model).expected == "0..255"
     assert (
-        check_graph(inside(model), Preprocessing.for_application(name)).verdict
+        check_scaling_inside(inside(model), Preprocessing.for_application(name)).verdict
         == "ruled_out"
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.diagnosis.own_function import Checkup, stand_in
+from kit.diagnosis.own_function import Checkup, nearest_preprocessing
 from kit.images.photo import Photo
 from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import Comparison, Difference
@@ -44,7 +44,7 @@ def test_a_function_gets_pixels_that_are_decoded_as_the_model_has_them():
     used = RIGHT.replace(decoding=kit.Decoding(exif=False))
     classifier, photo = CLASSIFIER.using(used), samples.photo("exif.jpg")
     assert kit.check(classifier, photo, same).agrees
-    assert stand_in(classifier, [photo], same) == (used, "")
+    assert nearest_preprocessing(classifier, [photo], same) == (used, "")
     assert used.compare(same, photo).equal
 
 

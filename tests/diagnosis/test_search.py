@@ -94,9 +94,7 @@ def test_a_known_scaling_stays_where_one_that_explains_more_predicts_the_same():
         in_use=used,
         probes=(),
         score=lambda candidate: Score(candidate, (Vote("a", 3.0, 3.0),)),
-        changes_predictions=lambda fixed, _, added_each_way: (
-            fixed == used or added_each_way
-        ),
+        changes_predictions=lambda fixed, _, pseudocount: fixed == used or pseudocount,
     )
     ranked = [Score(known, (Vote("a", 2.0, 2.0),))]
     assert with_unlisted_scaling(grounds, ranked) is ranked
