@@ -29,9 +29,9 @@ from kit.preprocessing import Preprocessing, faults
 from kit.robustness.heatmap import Heatmap, class_activation
 from kit.robustness.novelty import Novelty, novelty_of
 
-VARIABLE = "KIT_EXPLORER_AHEAD"
-"""Environment variable with the number of positions; a hub sets it to 0."""
-POSITIONS = 320
+PLACES_VARIABLE = "KIT_EXPLORER_AHEAD"
+"""Environment variable with the number of places; a hub sets it to 0."""
+DEFAULT_PLACES_AHEAD = 320
 REPLY_SECONDS = 0.008
 """Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
 AHEAD_BYTES = 50_000_000
@@ -46,7 +46,7 @@ class Entry:
     label: int | None = None
     added: bool = False
     thumbnail: bytes = b""
-    reference: "View | None" = None
+    untouched_view: "View | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class View:
         Index of the class that the photo is known to show, where it is known.
     features
         The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
-    occluded
+    occlusion_so_far
         What `occlusion_rows` has given so far, float32 (rows, columns).
     """
 
@@ -83,7 +83,7 @@ class View:
     reference: "View | None" = None
     label: int | None = None
     features: Float32 | None = None
-    occluded: Float32 | None = None
+    occlusion_so_far: Float32 | None = None
 
     @cached_property
     def effective_changes(self) -> Settings:
@@ -133,12 +133,13 @@ class View:
         class_name = classifier.class_names[self.heat_class]
         method = "class activation"
         cells = class_activation(classifier, self.features, self.heat_class)
-        # For want of a feature map, or for another head: then occlusion fills cells row by row.
+        # None without a feature map, or where more than pooling and dense layers follow it.
         if cells is None:
             method = "occlusion"
+            # One empty cell, until the first row has been computed.
             cells = np.zeros((1, 1), np.float32)
-            if self.occluded is not None:
-                cells = self.occluded
+            if self.occlusion_so_far is not None:
+                cells = self.occlusion_so_far
         return Heatmap(class_name, method, cells, self.input_image)
 
     def with_heat_map(self, picture: Pixels) -> Pixels:
@@ -158,10 +159,10 @@ class View:
         classifier = self.bench.classifier
         names = classifier.class_names
         return Predictions(
-            # Not the view's, which come from Keras where the network is still being compiled.
+            # Not `self.probabilities`: those come from Keras where the network was still being compiled.
             probabilities=classifier.predict_tensors(self.tensor),
             class_names=names,
-            labels=label_indices([self.label], names, [self]),
+            labels=label_indices([self.label], names, images=[self.photo]),
             photos=(self.original.name,),
         )
 
@@ -179,14 +180,14 @@ class Bench:
     ----------
     classifier, novelty
         The model, and what tells images of none of its classes; None where nothing does.
-    usual_preprocessing, fixed
+    usual_preprocessing, fixed_preprocessing
         The preprocessing where nobody has chosen another, and what the last diagnosis found to be right.
     """
 
     classifier: Classifier
     usual_preprocessing: Preprocessing
     novelty: Novelty | None = None
-    fixed: Preprocessing | None = None
+    fixed_preprocessing: Preprocessing | None = None
 
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
@@ -200,11 +201,11 @@ class Bench:
     ) -> Settings:
         """Complete settings; TypeError or ValueError for those that there are not, here or anywhere."""
         completed = complete_settings(settings, photos, current)
-        if completed["fix"] and self.fixed is None:
+        if completed["fix"] and self.fixed_preprocessing is None:
             raise ValueError(
                 "Expected fix as False until a diagnosis has found one, received True"
             )
-        # None shows no map, -1 one of the predicted class.
+        # None stands for no heat map, -1 for that of whichever class is predicted.
         if completed["where"] not in (None, -1):
             names = self.classifier.class_names
             completed["where"] = class_index(completed["where"], names)
@@ -212,29 +213,32 @@ class Bench:
 
     def faultless_preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
-        return (settings["fix"] and self.fixed) or self.usual_preprocessing
+        return (
+            settings["fix"] and self.fixed_preprocessing
+        ) or self.usual_preprocessing
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe, with the chosen faults in the order of the steps."""
+        # The usual one, or that of a diagnosis where the settings have its fix on.
         preprocessing = self.faultless_preprocessing(settings)
         for step in faults.STEPS:
             if settings[step]:
                 preprocessing = faults.CATALOGUE[settings[step]].apply(preprocessing)
         return preprocessing
 
-    def view(self, entry: Entry, settings: Settings) -> View:
+    def view_beside_untouched(self, entry: Entry, settings: Settings) -> View:
         """Return the view of a photo, compared with its untouched one."""
-        if not entry.reference:
-            entry.reference = self.look(entry, neutral(settings["photo"]))
-        neutral_settings = entry.reference.settings
+        if not entry.untouched_view:
+            entry.untouched_view = self.compute_view(entry, neutral(settings["photo"]))
+        neutral_settings = entry.untouched_view.settings
         if settings == neutral_settings:
-            return entry.reference
+            return entry.untouched_view
         # The untouched photo with a heat map is compared with nothing but itself.
         if settings == neutral_settings | {"where": settings["where"]}:
-            return self.look(entry, settings)
-        return self.look(entry, settings, entry.reference)
+            return self.compute_view(entry, settings)
+        return self.compute_view(entry, settings, entry.untouched_view)
 
-    def look(
+    def compute_view(
         self, entry: Entry, settings: Settings, reference: View | None = None
     ) -> View:
         """Take one photo along the whole path: decode, perturb, preprocess, predict."""
@@ -250,6 +254,7 @@ class Bench:
             predicted_rows = self.classifier.predict_tensors(tensor, early=True)
         else:
             predicted_rows, features = self.classifier.inside(tensor)
+        # A ValueError for NaN or infinite numbers, which no bar can show.
         [probabilities] = finite(predicted_rows, self.classifier.name)
         return View(
             bench=self,
@@ -267,15 +272,16 @@ class Bench:
         )
 
 
-def positions_ahead(positions: int | None) -> int:
-    """Return at how many positions of a slider views are computed ahead; None takes those of the environment.
+def places_ahead(places: int | None) -> int:
+    """Return at how many places of a slider views are computed ahead; None takes those of the environment.
 
     TypeError or ValueError for no whole number of 0 to 10,000, from here or from there.
     """
-    if positions is not None:
-        return whole("ahead", positions, 0, 10_000)
-    text = os.environ.get(VARIABLE, str(POSITIONS)).strip()
-    return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
+    if places is not None:
+        return whole("ahead", places, 0, 10_000)
+    text = os.environ.get(PLACES_VARIABLE, str(DEFAULT_PLACES_AHEAD)).strip()
+    # Any other text is left as it is: `whole` refuses it, and its message shows it.
+    return whole(PLACES_VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 
 def cores_are_busy() -> bool:

@@ -15,14 +15,14 @@ from kit.classifier.network import trial_tensors
 from kit.explorer import page
 from kit.explorer.bench import Bench
 
-LARGEST = 40_000_000
+LARGEST_NETWORK_BYTES = 40_000_000
 """Bytes of a network that a page takes."""
 LARGEST_DIFFERENCE = 1e-3
 """Largest difference in a probability that shorter weights and rounding may make."""
-NUDGE = np.float32(1 + 1e-5)
+NUDGE_FACTOR = np.float32(1 + 1e-5)
 """Factor that moves a tensor a little more than the rounding of another processor does."""
-KEPT_BYTES = 4096
-"""Bytes below which constants stay as they are."""
+LEAST_ROUNDED_BYTES = 4096
+"""Bytes below which weights stay as they are."""
 ROUNDED_BITS = 12
 """Of the 23 bits of a weight's fraction, those that are rounded to zeros, which gzip makes small."""
 
@@ -31,24 +31,26 @@ class PageError(ValueError):
     """Why a page cannot run a network."""
 
 
-def _checked_network(bench: Bench) -> bytes:
+def _network_that_pages_run(bench: Bench) -> bytes:
     """Return the network; PageError for one that a page does not run as the kit does."""
     compiled = bench.classifier.network.compiled
-    data = compiled.data
-    if data is None:
+    network = compiled.data
+    if network is None:
         raise PageError("Keras runs this network")
-    if not is_lite(data):
+    if not is_lite(network):
         advice = "convert it to .tflite for a page with the model"
         raise PageError(f"ONNX Runtime runs this network ({advice})")
-    if len(data) > LARGEST:
-        raise PageError(f"this network has more than {LARGEST / 1e6:.0f} MB")
+    if len(network) > LARGEST_NETWORK_BYTES:
+        raise PageError(
+            f"this network has more than {LARGEST_NETWORK_BYTES / 1e6:.0f} MB"
+        )
     if None in compiled.input_shape or bench.usual_preprocessing.size is None:
         raise PageError("this network takes images of any size")
     if bench.novelty:
         raise PageError("this model tells images of none of its classes")
     if bench.usual_preprocessing.filter not in page.FILTERS:
         raise PageError(f"pages do not resize by {bench.usual_preprocessing.filter}")
-    return data
+    return network
 
 
 def compact(
@@ -60,23 +62,27 @@ def compact(
     probability by more than `LARGEST_DIFFERENCE`, for `tensors_to_check` or trial ones. PageError says why a
     page cannot run it.
     """
-    data, place_of_heat_map_weights, constants = _for_one_image(_checked_network(bench))
+    exact_network, place_of_heat_map_weights, weight_arrays = _network_for_one_image(
+        _network_that_pages_run(bench)
+    )
     compiled = bench.classifier.network.compiled
     trial_inputs = trial_tensors(compiled.input_shape, bench.usual_preprocessing)
     batch = np.concatenate([*trial_inputs, *tensors_to_check])
-    expected_rows = bench.classifier.predict_tensors(batch)
+    expected_probabilities = bench.classifier.predict_tensors(batch)
 
-    # On tensors that differ as much as another processor rounds.
+    # The tensors differ from those of `batch` by a little more than another processor's rounding changes.
     def predicts_nearly_the_same(network: bytes) -> bool:
-        rows = LiteEngine(network, threads=1).predict(batch * NUDGE)
-        difference = np.abs(probabilities(rows, compiled.head) - expected_rows).max()
-        return bool(difference <= LARGEST_DIFFERENCE)
+        outputs = LiteEngine(network, threads=1).predict(batch * NUDGE_FACTOR)
+        differences = np.abs(
+            probabilities(outputs, compiled.head) - expected_probabilities
+        )
+        return bool(differences.max() <= LARGEST_DIFFERENCE)
 
-    network = data if exact_weights else rounded(data, constants)
+    network = exact_network if exact_weights else rounded(exact_network, weight_arrays)
     if not predicts_nearly_the_same(network):
-        network = data
-        # Such as a network that rounds to 8 bits between its layers.
-        if not predicts_nearly_the_same(data):
+        network = exact_network
+        # Such as one that rounds to 8 bits between its layers: another processor would predict otherwise.
+        if not predicts_nearly_the_same(exact_network):
             raise PageError("rounding alone changes what this network predicts")
     # Rounded weights repeat only by chance, where a reference back costs more than the bytes themselves.
     packer = zlib.compressobj(
@@ -88,15 +94,16 @@ def compact(
     ) + packer.flush(), place_of_heat_map_weights
 
 
-def _for_one_image(
+def _network_for_one_image(
     network: bytes,
 ) -> tuple[bytes, dict[str, Any] | None, list[Float32]]:
     """Return a network for one image whose second output is its last feature map.
 
-    Beside it, where its last layer is, and its constants.
+    Beside it, where its last layer is, and its weights.
     """
     litert = litert_schema()
     dense_weights = None
+    # Heat maps need the feature map as a second output and the weights of the dense layer after it.
     # A network without a feature map raises a ValueError; its page has no heat map.
     with suppress(ValueError):
         network, dense_layers = with_feature_map(network)
@@ -111,37 +118,44 @@ def _for_one_image(
             tensor.shapeSignature = np.abs(tensor.shapeSignature)
     if graph.tensors[graph.inputs[0]].type != litert.TensorType.FLOAT32:
         raise PageError("this network takes whole numbers")
-    constants = []
+    weight_arrays = []
     for tensor in graph.tensors:
         raw = model.buffers[tensor.buffer].data
         if tensor.type == litert.TensorType.FLOAT32 and raw is not None:
-            constants.append(raw.view("<f4").reshape(tensor.shape))
+            weight_arrays.append(raw.view("<f4").reshape(tensor.shape))
     builder = litert.flatbuffers.Builder(len(network) + (1 << 16))
     builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
-    data = bytes(builder.Output())
-    if dense_weights is None or dense_weights.tobytes() not in data:
-        return data, None, constants
+    network_for_one_image = bytes(builder.Output())
+    if dense_weights is None or dense_weights.tobytes() not in network_for_one_image:
+        return network_for_one_image, None, weight_arrays
     place_of_heat_map_weights = {
         # The page reads them out of the network, at this place.
-        "start": data.index(dense_weights.tobytes()),
+        "start": network_for_one_image.index(dense_weights.tobytes()),  # in bytes
         "count": dense_weights.size,
         "rows": len(dense_weights),
+        # Of the feature map: height, width and channels.
         "shape": graph.tensors[graph.outputs[1]].shape[1:].tolist(),
     }
-    return data, place_of_heat_map_weights, constants
+    return network_for_one_image, place_of_heat_map_weights, weight_arrays
 
 
-def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
-    """Return a network whose larger constants, of several rows, end in zeros."""
-    half = np.uint32(1 << (ROUNDED_BITS - 1))
-    for values in constants:
+def rounded(network: bytes, weight_arrays: Iterable[Float32]) -> bytes:
+    """Return a network whose larger weights, of several rows, end in zeros."""
+    half_of_step = np.uint32(1 << (ROUNDED_BITS - 1))
+    for weights in weight_arrays:
         # Small ones, and those of one row (biases, filters of depthwise layers), stay as they are.
-        if values.nbytes < KEPT_BYTES or values.ndim < 2 or len(values) == 1:
+        if (
+            weights.nbytes < LEAST_ROUNDED_BYTES
+            or weights.ndim < 2
+            or len(weights) == 1
+        ):
             continue
-        # To the nearest number that ends in zeros, which gzip makes small.
-        bits = values.view(np.uint32) + half >> ROUNDED_BITS << ROUNDED_BITS
-        data = data.replace(values.tobytes(), bits.tobytes())
-    return data
+        # To the nearest number whose last bits are zeros, which gzip makes small.
+        bits = weights.view(np.uint32) + half_of_step
+        rounded_bits = (bits >> ROUNDED_BITS) << ROUNDED_BITS
+        # The network holds these bytes as they are, and keeps its length.
+        network = network.replace(weights.tobytes(), rounded_bits.tobytes())
+    return network
 
 
 def grouped_by_byte_of_number(network: bytes) -> bytes:

@@ -29,12 +29,12 @@ from kit.explorer.bench import (
     View,
     computed_in_time,
     cores_are_busy,
-    positions_ahead,
+    places_ahead,
 )
 from kit.explorer.export import Contents
 from kit.explorer.panel import panel
 from kit.explorer.protocol import BecauseReply, ExplainedReply, request_fields
-from kit.explorer.replies import Replies, saved_note
+from kit.explorer.replies import Replies, notebook_note
 from kit.explorer.settings import Settings, effective_changes, neutral
 from kit.explorer.shelf import CAMERA, Shelf, Uploads
 from kit.explorer.texts import prediction_text
@@ -110,33 +110,33 @@ class Explorer(anywidget.AnyWidget):
         pictures = at_least_one(each_picture(photos))
         class_of_photo = class_indices(labels, classifier.class_names, pictures)
         self._lock = threading.RLock()
-        self._ahead = positions_ahead(ahead)
-        self._flips = bool(flips)
-        self._cases = Path(cases)
+        self._places_ahead = places_ahead(ahead)
+        self._offers_flips = bool(flips)
+        self._case_folder = Path(cases)
         self._bench = Bench.of(classifier)
         self._shelf = Shelf()
         self._uploads = Uploads()
         self._replies = Replies(self)
-        self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
-        self._newest_question: BecauseReply | None = None
+        self._diagnosis_thread = futures.ThreadPoolExecutor(1, "explorer-why")
+        self._newest_because_reply: BecauseReply | None = None
         self.diagnosis: Diagnosis | None = None
-        self._diagnosed_state: Settings = {}
+        self._state_of_diagnosis: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
-        instance("tries", tries or {}, Mapping, "a dictionary of settings by name")
-        self._tries = {
-            name: self._checked(settings) for name, settings in (tries or {}).items()
-        }
+        tries = instance(
+            "tries", tries or {}, Mapping, "a dictionary of settings by name"
+        )
+        self._tries = {name: self._checked(state) for name, state in tries.items()}
         names = [settings["photo"] for settings in self._tries.values()]
         # The first photo of the tries; without tries the first of all.
         self._view = self._view_of(neutral([*names, *self._shelf][0]))
         super().__init__(settings=self._view.settings)
-        late = classifier.network.late
-        was_compiled = late.done()
+        compilation = classifier.network.late
+        # Asked first, or a panel made just before the compilation ends would keep its older notes.
+        was_compiled = compilation.done()
         self._refresh_panel()
         if not was_compiled:
-            # Whether it runs in LiteRT is known only then.
-            late.add_done_callback(self._on_compiled)
+            compilation.add_done_callback(self._on_compiled)
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -204,7 +204,7 @@ class Explorer(anywidget.AnyWidget):
         index = class_index(label, self.classifier.class_names)
         photo = load_image(source, name=name)
         with self._lock:
-            # Added, it can be removed again.
+            # Unlike the photos that an explorer begins with, one that was added can be removed again.
             unique_name = self._shelf.add(photo, index, added=True)
             self._refresh_panel()
             self._show(unique_name)
@@ -213,10 +213,11 @@ class Explorer(anywidget.AnyWidget):
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
             self._shelf.remove(name)
-            if self._diagnosed_state.get("photo") == name:
+            if self._state_of_diagnosis.get("photo") == name:
                 self.diagnosis = None
             self._refresh_panel()
             if self.settings["photo"] == name:
+                # One is always left, since the photos that an explorer begins with cannot be removed.
                 self._show(next(iter(self._shelf)))
 
     def export(
@@ -266,7 +267,7 @@ class Explorer(anywidget.AnyWidget):
         where it takes more than 300 kB.
         """
         # Part of the widget's state, which a notebook saves if it is told to.
-        self._kept = export.kept_parts(
+        self._kept = export.notebook_parts(
             self._contents([self.settings["photo"]]), progress
         )
 
@@ -282,41 +283,44 @@ class Explorer(anywidget.AnyWidget):
 
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
-        # The repr tells the state of now, which a saved notebook would show when it is another.
+        # Without the settings that a repr has: a saved notebook would show these when they have changed.
         data["text/plain"] = "kit.Explorer"
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        # Where no widget is shown: GitHub, nbviewer, a page without a network.
+        # For where no widget is shown: GitHub, nbviewer, a page without a network. `_take_keep` renews it.
         self._note_id = f"kit-{self.model_id}"
         self._awaits_first_page = True
-        display(saved_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
+        display(notebook_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
         # ipykernel 7.4 hands the page's next message to the shell that sent last. After a cell has shown or
-        # moved the explorer that is the main one, and the page would wait for every cell still to run.
+        # moved the explorer that is the main shell, and the page would wait for every cell still to run.
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
     def _refresh_panel(self) -> None:
-        # Assigned as a whole, since that sends it to the page.
+        # A new dictionary each time, since assigning it is what sends it to the page.
         self._panel = {
             **panel(
                 self._bench,
                 self._shelf,
                 self._tries,
-                ahead=self._ahead,
-                flips=self._flips,
+                places_ahead=self._places_ahead,
+                offers_flips=self._offers_flips,
             )
         }
 
-    def _on_compiled(self, late: futures.Future[Any]) -> None:
+    def _on_compiled(self, compilation: futures.Future[Any]) -> None:
         with self._lock:
-            if error := late.exception():
+            if error := compilation.exception():
                 self._report_error(error)
             else:
+                # Its notes say what runs the network, which is known only now.
                 self._refresh_panel()
 
     def _view_of(self, settings: Settings) -> View:
-        return self._bench.view(self._shelf[settings["photo"]], settings)
+        return self._bench.view_beside_untouched(
+            self._shelf[settings["photo"]], settings
+        )
 
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
@@ -340,11 +344,11 @@ class Explorer(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._report_error(error)
             else:
-                self._replies.view(self._view)
+                self._replies.send_view(self._view)
 
     def _report_error(self, error: BaseException, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
-        self._replies.text("error", self.error, request)
+        self._replies.send_text("error", self.error, request)
 
     def _on_message(
         self, _widget: object, content: Any, buffers: list[memoryview]
@@ -352,6 +356,7 @@ class Explorer(anywidget.AnyWidget):
         with self._lock:
             try:
                 instance("a message", content, dict, "an object")
+                # The number of the request, which each reply repeats, so that the page knows what it is for.
                 self._replies.request = printable(str(content.get("request", "")))[:100]
                 kind, fields = request_fields(content, buffers)
                 getattr(self, f"_take_{kind}")(**fields)
@@ -365,9 +370,9 @@ class Explorer(anywidget.AnyWidget):
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
         sent_photo = self._replies.sent_photo
-        # A page that holds none yet may have one on its way.
+        # `held` is the name of the photo whose pixels the page has; None where they may be on their way.
         if sent_photo and held not in (None, sent_photo[0]):
-            # The page has another photo, `held`, since a newer answer overtook the one that was sent.
+            # A newer answer overtook the one with the pixels, so they have to be sent again.
             self._replies.sent_photo = None
         settings_before = self.settings
         self.settings = settings
@@ -382,31 +387,34 @@ class Explorer(anywidget.AnyWidget):
         if self._awaits_first_page:
             self._awaits_first_page = False
             # Told so, the first page after its cell was run scrolls itself into view.
-            self._replies.text("fresh", "")
+            self._replies.send_text("fresh", "")
 
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
         if self._note_id:
-            update_display(saved_note(self._view), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
+            update_display(
+                notebook_note(self._view), raw=True, display_id=self._note_id
+            )  # type: ignore[no-untyped-call]
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
         view = self._view
-        if view.occluded is None:
-            self._occlusion_rows = occlusion_rows(
+        # A view without any row is a new one, so its map begins.
+        if view.occlusion_so_far is None:
+            self._growing_heat_maps = occlusion_rows(
                 self.classifier, view.tensor, view.heat_class
             )
-        cells_so_far = next(self._occlusion_rows, None)
-        if cells_so_far is not None:
-            self._view = replace(view, occluded=cells_so_far)
-        # Until no row is left to come.
-        self._replies.where(self._view, rows_to_come=cells_so_far is not None)
+        # The same map each time, with one more row filled; None once all are.
+        map_so_far = next(self._growing_heat_maps, None)
+        if map_so_far is not None:
+            self._view = replace(view, occlusion_so_far=map_so_far)
+        self._replies.send_heat_map(self._view, rows_to_come=map_so_far is not None)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
         entry = self._shelf[photo]
         entry.label = class_index(label or None, self.classifier.class_names)
-        entry.reference = None  # it has the label, too
+        entry.untouched_view = None  # it was made with the old label
         self._refresh_panel()
         self._update()
 
@@ -416,24 +424,27 @@ class Explorer(anywidget.AnyWidget):
             self._checked({**settings, "photo": labelled_name})
             for labelled_name in photos
         ]
+        # A generator, which computes each view only when it is asked for.
         views = (
-            self._bench.look(self._shelf[state["photo"]], state) for state in states
+            self._bench.compute_view(self._shelf[state["photo"]], state)
+            for state in states
         )
-        self._replies.correctness(computed_in_time(views), settings)
+        self._replies.send_correctness(computed_in_time(views), settings)
 
     def _take_noise(self, seed: int, count: int) -> None:
-        self._replies.noise(seed, count)
+        self._replies.send_noise(seed, count)
 
     def _take_frame(
         self, settings: Settings, height: int, width: int, buffer: memoryview
     ) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
-        # Checked with a photo that is there, before the last frame is given up.
+        # Wrong settings raise before the frame replaces the last one. There may be no photo of the camera
+        # yet, so they are checked with the one that is shown.
         self._checked({**settings, "photo": self.settings["photo"]})
         self._shelf.take_frame(buffer, height, width)
         # The page has its own frames, so that none is sent back.
         self._replies.sent_photo = (CAMERA, self._bench.usual_preprocessing.decoding)
-        self._take_settings({**settings, "photo": CAMERA}, None)
+        self._take_settings({**settings, "photo": CAMERA}, held=None)
 
     def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""
@@ -446,8 +457,10 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         if cores_are_busy():
             return  # the page asks again after seconds
-        states = [self._checked({**settings, key: place}) for place in places]
-        self._replies.ahead(computed_in_time(map(self._view_of, states)))
+        states = [
+            self._checked({**settings, key: slider_value}) for slider_value in places
+        ]
+        self._replies.send_ahead(computed_in_time(map(self._view_of, states)))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
@@ -459,7 +472,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        self.settings = settings  # those that the page shows may be newer
+        # Newer than those before: of predictions ahead, the page sends the settings only later.
+        self.settings = settings
         view = self.view
         changes, image_buffers = why.because(view, self._view_of)
         because_reply: BecauseReply = {
@@ -468,28 +482,31 @@ class Explorer(anywidget.AnyWidget):
             "changes": changes,
         }
         self.send(because_reply, image_buffers)
-        # A diagnosis that may still be running ends, since it is asked no more.
-        self._newest_question = because_reply
-        self._thread.submit(self._explain, view, because_reply, image_buffers)
+        # By this a diagnosis for an older question, which may still be running, sees that it has to end.
+        self._newest_because_reply = because_reply
+        self._diagnosis_thread.submit(
+            self._explain_in_thread, view, because_reply, image_buffers
+        )
 
-    def _explain(
+    def _explain_in_thread(
         self,
         view: View,
         because_reply: BecauseReply,
         image_buffers: list[bytes],
     ) -> None:
-        def progress(text: str) -> None:
-            if self._newest_question is not because_reply:
+        # A diagnosis calls this at each of its steps; an error from it is the one way to end one.
+        def report_or_cancel(text: str) -> None:
+            if self._newest_because_reply is not because_reply:
                 raise futures.CancelledError
-            self._replies.text("asking", text, because_reply["request"])
+            self._replies.send_text("asking", text, because_reply["request"])
 
         try:
-            diagnosis = why.diagnose_view(view, progress)
+            diagnosis = why.diagnose_view(view, report_or_cancel)
             answer_from_changes = because_reply["changes"], image_buffers
             explanation, final_buffers = why.explanation(
                 diagnosis, view, answer_from_changes
             )
-            progress("")  # raises where it was stopped meanwhile
+            report_or_cancel("")  # raises where it was stopped meanwhile
         except futures.CancelledError:
             ended: BecauseReply = {**because_reply, "stopped": "Stopped."}
             self.send(ended, image_buffers)
@@ -506,26 +523,32 @@ class Explorer(anywidget.AnyWidget):
             if view.settings["photo"] not in self._shelf:
                 return
             self.diagnosis = diagnosis
-            self._diagnosed_state = _diagnosed_state(view)
+            self._state_of_diagnosis = _state_for_diagnosis(view)
             best = diagnosis.best
-            # While the fix is on, another one would change what the settings mean.
+            # The setting "fix" turns this preprocessing on; while it is on, it must not become another one.
             if best and best.fix.preprocessing and not self.settings["fix"]:
-                self._bench = replace(self._bench, fixed=best.fix.preprocessing)
+                self._bench = replace(
+                    self._bench, fixed_preprocessing=best.fix.preprocessing
+                )
 
     def _take_stop(self) -> None:
-        self._newest_question = None
+        self._newest_because_reply = None
 
     def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
-        self.settings = settings  # those that the page shows may be newer
+        # Newer than those before: of predictions ahead, the page sends the settings only later.
+        self.settings = settings
         view = self.view
-        best = None
+        best_finding = None
         # A diagnosis of another state says nothing of this one.
-        if self.diagnosis and self._diagnosed_state == _diagnosed_state(view):
-            best = self.diagnosis.best
-        self._replies.text("pinned", why.pinned(self._cases, view, best))
+        if self.diagnosis and self._state_of_diagnosis == _state_for_diagnosis(view):
+            best_finding = self.diagnosis.best
+        # `why.pinned` writes a case for `kit.check_cases`, and says where it is.
+        self._replies.send_text(
+            "pinned", why.pinned(self._case_folder, view, best_finding)
+        )
 
 
-def _diagnosed_state(view: View) -> Settings:
+def _state_for_diagnosis(view: View) -> Settings:
     """Return what a diagnosis of a view depends on."""
     return view.settings | {"where": None, "label": view.label}

@@ -18,9 +18,9 @@ from kit._bundled import __version__
 from kit._reporting import Progress, Steps, say
 from kit.classifier.classifier import is_prepared_as_in_training
 from kit.explorer import page, why
-from kit.explorer.bench import POSITIONS, Bench, Entry, View
+from kit.explorer.bench import DEFAULT_PLACES_AHEAD, Bench, Entry, View
 from kit.explorer.compact import PageError, compact
-from kit.explorer.panel import chips, panel
+from kit.explorer.panel import panel, steps_of_path
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     OF_PAGES,
@@ -40,11 +40,11 @@ from kit.preprocessing.resizing import PILLOW
 from kit.regression.cases import make_folder_of, write_file
 from kit.robustness.heatmap import COLD, COVER, HOT
 
-COARSE = {"brightness": 0.1, "noise": 5.0}
+TABLE_STEPS = {"brightness": 0.1, "noise": 5.0}
 """Steps of the sliders of a page with a table."""
-NOT_OFFERED = {"alpha_dropped", "depth_clipped"}
+FAULTS_NOT_ON_PAGES = {"alpha_dropped", "depth_clipped"}
 """Faults of reading a file that a browser, which reads it by itself, cannot repeat."""
-KEPT_KB = 300
+LARGEST_KEPT_KB = 300
 """Most that a saved notebook keeps of an explorer, in kB."""
 
 
@@ -85,7 +85,9 @@ class Contents:
 def page_can_show(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
     changed = effective_changes(settings)
-    return changed.keys() <= OF_PAGES and NOT_OFFERED.isdisjoint(changed.values())
+    return changed.keys() <= OF_PAGES and FAULTS_NOT_ON_PAGES.isdisjoint(
+        changed.values()
+    )
 
 
 def write(
@@ -103,10 +105,10 @@ def write(
     make_folder_of(path)
     reason_for_table = ""
     try:
-        page_parts = network_parts(contents, exact_weights=exact_weights)
+        page_parts = parts_with_network(contents, exact_weights=exact_weights)
     except PageError as error:
         reason_for_table = str(error)
-        page_parts = table_parts(contents, progress)
+        page_parts = parts_with_table(contents, progress)
     html = document(
         contents.bench, page_parts, reason_for_table, **title_and_text
     ).encode()
@@ -120,19 +122,19 @@ def write(
     return path
 
 
-def kept_parts(contents: Contents, progress: Progress) -> list[str]:
+def notebook_parts(contents: Contents, progress: Progress) -> list[str]:
     """Return what a saved notebook keeps: see `Explorer.keep`."""
-    page_parts = table_parts(contents, progress)
-    # Texts in base64, for the state of the widget: a character is a byte.
+    page_parts = parts_with_table(contents, progress)
+    # The notebook saves these texts with the widget's state. They are base 64: a character is a byte.
     kilobytes = sum(map(len, page_parts)) // 1000
-    if kilobytes > KEPT_KB:
+    if kilobytes > LARGEST_KEPT_KB:
         raise ValueError(
-            f"Expected at most {KEPT_KB} kB to keep, received {kilobytes} kB; use export instead"
+            f"Expected at most {LARGEST_KEPT_KB} kB to keep, received {kilobytes} kB; use export instead"
         )
     return page_parts
 
 
-def network_parts(contents: Contents, *, exact_weights: bool) -> list[str]:
+def parts_with_network(contents: Contents, *, exact_weights: bool) -> list[str]:
     """Return a page's panel, its worker's script, the runtime, the network and the photos.
 
     PageError says why a page cannot run the network.
@@ -146,42 +148,46 @@ def network_parts(contents: Contents, *, exact_weights: bool) -> list[str]:
     network_file, place_of_heat_map_weights = compact(
         contents.bench, tensors_to_check, exact_weights=exact_weights
     )
-    worker = gzip.decompress(page.vendored("litert.js"))
-    worker += page.joined(page.WORKER).encode()
+    # The worker predicts in a thread of its own, with the runtime. Files of `vendored` are gzip already.
+    worker_script = gzip.decompress(page.vendored("litert.js"))
+    worker_script += page.joined(page.WORKER).encode()
     runtime = page.vendored("litert.wasm")
     binaries = [
-        gzip.compress(worker, mtime=0),
+        gzip.compress(worker_script, mtime=0),
         runtime,
         network_file,
         *map(_file_without_metadata, shelf.values()),
     ]
     # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
-    return [page.packed(_panel(contents) | {"map": place_of_heat_map_weights}), *texts]
+    return [
+        page.packed_json(_panel_of_page(contents) | {"map": place_of_heat_map_weights}),
+        *texts,
+    ]
 
 
-def table_parts(contents: Contents, progress: Progress) -> list[str]:
+def parts_with_table(contents: Contents, progress: Progress) -> list[str]:
     """Return a page's panel, for each photo a table of predictions, and the photos."""
     shelf = contents.shelf
     at_least_one(shelf)  # a ValueError where there is none
     tables = [
-        page.packed(
+        page.packed_json(
             _prediction_rows(
                 contents, name, f"Photo {number} of {len(shelf)}", progress
             )
         )
         for number, name in enumerate(shelf, 1)
     ]
-    page_panel = _panel(contents)
+    page_panel = _panel_of_page(contents)
     for slider in page_panel["sliders"]:
         # Only states that the table has can be shown.
-        slider |= {"step": COARSE[slider["key"]], "snaps": True}
+        slider |= {"step": TABLE_STEPS[slider["key"]], "snaps": True}
     photo_files = [
         b64encode(_file_without_metadata(entry)).decode() for entry in shelf.values()
     ]
     # A map for each state would make the page several times as large.
     return [
-        page.packed(page_panel | {"table": True, "map": None}),
+        page.packed_json(page_panel | {"table": True, "map": None}),
         *tables,
         *photo_files,
     ]
@@ -191,10 +197,16 @@ def _file_without_metadata(entry: Entry) -> bytes:
     return without_metadata(entry.photo).file or b""
 
 
-def _panel(contents: Contents) -> dict[str, Any]:
+def _panel_of_page(contents: Contents) -> dict[str, Any]:
     """Return what a page without a kernel is told once."""
     classifier = contents.bench.classifier
-    live_panel = panel(contents.bench, contents.shelf, contents.tries, ahead=POSITIONS)
+    # What the page of a running kernel has; below stand changes to it, then what a page computes with.
+    live_panel = panel(
+        contents.bench,
+        contents.shelf,
+        contents.tries,
+        places_ahead=DEFAULT_PLACES_AHEAD,
+    )
     labels = {
         name: classifier.class_names[entry.label]
         for name, entry in contents.shelf.items()
@@ -205,20 +217,21 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "alone": True,
         "head": classifier.network.compiled.head,
         "labels": labels,
-        "path": chips(
+        "path": steps_of_path(
             contents.bench.usual_preprocessing,
             live_panel["usual"],
-            left_out=NOT_OFFERED,
+            faults_left_out=FAULTS_NOT_ON_PAGES,
         ),
         "seeds": _generator_states(
             {0, *(settings["seed"] for settings in contents.states)}
         ),
         "shape": classifier.network.compiled.input_shape,
+        # Of the perturbations that a page computes by itself.
         "sliders": [row for row in live_panel["sliders"] if row["key"] in OF_PAGES],
         "start": contents.start | {"where": None},
         "temperature": classifier.temperature,
         "words": WORDS | why.WORDS,
-        "fall": why.FALL,
+        "fall": why.FALL,  # of a probability, from which on *Why?* takes it for spoilt
         "asInTraining": is_prepared_as_in_training(classifier),
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
         **_steps_and_choices(contents.bench.usual_preprocessing),
@@ -239,7 +252,8 @@ def _generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
 
 def _steps_and_choices(usual_preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
-    steps = plain_steps(usual_preprocessing)
+    usual_fields = fields_for_page(usual_preprocessing)
+    # "" is the choice of a step without a fault.
     choices_of_step: dict[str, dict[str, Any]] = {
         step: {"": {"chip": chip}}
         for step, chip in step_chips(usual_preprocessing, usual_preprocessing).items()
@@ -248,35 +262,39 @@ def _steps_and_choices(usual_preprocessing: Preprocessing) -> dict[str, Any]:
         faulty = fault.apply(usual_preprocessing)
         choices_of_step[fault.step][fault.name] = {
             "chip": step_chips(faulty, usual_preprocessing)[fault.step],
+            # For *Why?*: how this differs from the usual preprocessing.
             "sentence": " ".join(contrasts(faulty, usual_preprocessing).values()),
-            "changes": differing(plain_steps(faulty), steps),
+            "changes": differing(fields_for_page(faulty), usual_fields),
         }
-    return {"steps": steps, "choices": choices_of_step}
+    return {"steps": usual_fields, "choices": choices_of_step}
 
 
-def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
+def fields_for_page(preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the fields of a preprocessing and of its decoding; a filter that pages have not is another."""
     fields = asdict(preprocessing)
     return {
         **fields,
         **fields["decoding"],
-        # A page without this filter predicts from a table; it only draws the model input by another one.
+        # With a filter that pages lack, predictions come from a table; bilinear only draws the model input.
         "filter": fields["filter"] if fields["filter"] in page.FILTERS else "bilinear",
+        # Versions of Pillow, by which resizing differs: for the model input, and for the step "Size before".
         "pillow": fields["pillow"] or PILLOW,
-        "shrinks": PILLOW,  # what the step "Size before" uses
+        "shrinks": PILLOW,
     }
 
 
 def table_settings(contents: Contents, photo: str) -> list[Settings]:
     """Return the settings that are computed for a photo; the first is untouched."""
-    sliders = {
+    values_of_slider = {
         name: np.arange(0, PARAMETERS[name].high + step / 2, step).round(6).tolist()
-        for name, step in COARSE.items()
+        for name, step in TABLE_STEPS.items()
     }
-    # The untouched photo, brightness with noise, each choice of a chip alone, and each slider from each try.
+    # The untouched photo, each brightness with each noise, each fault alone, and each value of a slider
+    # in place of that of the page's first state or of a button.
     changes_of_states: list[Settings] = [{}]
     changes_of_states += [
-        dict(zip(sliders, pair, strict=True)) for pair in product(*sliders.values())
+        dict(zip(values_of_slider, values, strict=True))
+        for values in product(*values_of_slider.values())
     ]
     changes_of_states += [
         {fault.step: fault.name}
@@ -287,9 +305,10 @@ def table_settings(contents: Contents, photo: str) -> list[Settings]:
             changes_of_states.append(settings)
             changes_of_states += [
                 settings | {name: value}
-                for name, values in sliders.items()
+                for name, values in values_of_slider.items()
                 for value in values
             ]
+    # A page with a table has no heat maps.
     return [neutral(photo) | change | {"where": None} for change in changes_of_states]
 
 
@@ -303,15 +322,16 @@ def _prediction_rows(
     bench = contents.bench
     entry = contents.shelf[photo_name]
     untouched_state, *changed_states = table_settings(contents, photo_name)
-    untouched = bench.look(entry, untouched_state)
+    untouched_view = bench.compute_view(entry, untouched_state)
 
-    views = [untouched]
+    views = [untouched_view]
     views += [
-        bench.look(entry, settings, untouched)
+        bench.compute_view(entry, settings, untouched_view)
         for settings in Steps(changed_states, progress_title, progress)
     ]
+    # Only classes with a bar are kept; -1 is the bar of all others together.
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
-    # The first, untouched, is shown beside every one of them.
+    # The untouched one, which the page shows beside each of them, has the classes of all.
     classes_of_views[0] = set().union(*classes_of_views)
     return [
         _prediction_row(view, sorted(classes))

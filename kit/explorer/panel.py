@@ -16,25 +16,29 @@ CAMERA_MS = 45
 """Least time between two frames, so that a camera leaves room for others: almost three frames of a screen."""
 
 
-def chips(
+def steps_of_path(
     usual_preprocessing: Preprocessing,
     words_without_fault: str,
-    left_out: Collection[str] = (),
+    faults_left_out: Collection[str] = (),
 ) -> list[Step]:
     """Describe the chips in the order in which the steps run; those that can be changed have options.
 
-    `words_without_fault` stand for a step that is as usual; `left_out` are faults that are no options.
+    `words_without_fault` stand for a step that is as usual; `faults_left_out` are faults that are no options.
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
-        if step == "thumbnail":  # the first after the file is read
-            path.append({"key": "photograph", "label": "Photo"})
-            path.append({"key": "perturbation", "label": "Perturbation"})
+        # The steps before this one read the file; then come the photo and its perturbation.
+        if step == "thumbnail":
+            path += [
+                {"key": "photograph", "label": "Photo"},
+                {"key": "perturbation", "label": "Perturbation"},
+            ]
         options = [
             [fault.name, fault.title]
             for fault in faults.alternatives(usual_preprocessing, step)
-            if fault.name not in left_out
+            if fault.name not in faults_left_out
         ]
+        # A step in which this preprocessing can have no fault has no chip.
         if options:
             options = [["", words_without_fault], *options]
             path.append({"key": step, "label": label, "options": options})
@@ -69,10 +73,10 @@ def panel(
     shelf: Shelf,
     tries: Mapping[str, Settings],
     *,
-    ahead: int,
-    flips: bool = True,
+    places_ahead: int,
+    offers_flips: bool = True,
 ) -> Panel:
-    """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
+    """Return the panel of an explorer, which looks ahead to `places_ahead` places of a slider."""
     classifier = bench.classifier
     panel_notes = list(classifier.early_notes)
     if not classifier.preprocessing:
@@ -85,14 +89,16 @@ def panel(
         "classes": classifier.class_names,
         "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
         "sliders": sliders(),
-        "path": chips(bench.usual_preprocessing, usual_preparation(classifier)),
+        "path": steps_of_path(bench.usual_preprocessing, usual_preparation(classifier)),
         "usual": usual_preparation(classifier),
         "neutral": neutral(next(iter(shelf), "")),
         "notes": panel_notes,
         "caption": caption(classifier),
+        # Whether calibrated probabilities differ, so that they get bars of their own.
         "tempered": classifier.temperature != 1,
         "uploadBytes": UPLOAD_BYTES,
-        "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
-        "flips": flips,
+        # While nobody moves, the page asks for the predictions at so many values of these sliders.
+        "ahead": {"keys": MAIN, "places": places_ahead, "bytes": AHEAD_BYTES},
+        "flips": offers_flips,
         "tries": list(tries.items()),
     }

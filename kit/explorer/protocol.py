@@ -41,15 +41,16 @@ def request_fields(
     object is None where it is missing.
     """
     kind = known("kind of a message", content.get("kind"), REQUESTS)
-    sent = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
+    # Bytes come beside a message, and are checked as one more of its fields.
+    received = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
     fields = {
         name: instance(
             f"{name} of a message {kind!r}",
-            sent.get(name),
-            expected,
-            expected.__name__,
+            received.get(name),
+            expected_type,
+            expected_type.__name__,
         )
-        for name, expected in REQUESTS[kind].items()
+        for name, expected_type in REQUESTS[kind].items()
     }
     return kind, fields
 

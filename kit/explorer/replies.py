@@ -44,29 +44,31 @@ IDLE_WORDS = {**step_words(Preprocessing()), "filter": "", "fit": ""}
 """In words, steps that do nothing; resizing always does something."""
 NOTE_SIDE = 200
 """Longest side of the two images of a saved notebook, in pixels."""
-_BLOCKS = 25
-"""Characters of its longest bar."""
+_LONGEST_BAR = 25
+"""Characters of the longest bar there."""
 LIVE = "Run all cells up to this one to make the explorer live."
 
 
-def padded(buffer: bytes) -> bytes:
+def padded_to_go_at_once(buffer: bytes) -> bytes:
     """Return bytes that no websocket holds back."""
     return buffer.ljust(REPLY_BYTES, b"\0")
 
 
-def chips_of_path(view: View) -> dict[str, Chip]:
+def chips_by_step(view: View) -> dict[str, Chip]:
     """Return what stands in each chip."""
     height, width = view.source.size
     perturbation_labels = [
         PARAMETERS[key].label for key in view.effective_changes if key in PARAMETERS
     ]
-    steps = step_chips(view.preprocessing, view.bench.usual_preprocessing)
-    received_range = steps["scaling"]["value"]
+    chips_of_steps = step_chips(view.preprocessing, view.bench.usual_preprocessing)
+    # The model input is described by the range of numbers that the network gets, such as 0..1.
+    received_range = chips_of_steps["scaling"]["value"]
     expected_range = range_words(view.faultless_preprocessing.scaling)
     if received_range != expected_range:
         received_range = WORDS["expected"].format(
             gets=received_range, expects=expected_range
         )
+    # The other chips, from the file to the prediction, belong to no step of the preprocessing.
     value_of_chip = {
         "file": ", ".join(view.source.notes),
         "photograph": f"{width} × {height}",
@@ -79,7 +81,7 @@ def chips_of_path(view: View) -> dict[str, Chip]:
         for key, value in value_of_chip.items()
     }
     chips["perturbation"]["changed"] = bool(perturbation_labels)
-    return chips | steps
+    return chips | chips_of_steps
 
 
 def step_chips(
@@ -100,26 +102,27 @@ def step_chips(
     return chips
 
 
-def heat_message(view: View) -> tuple[Heat | None, bytes]:
+def heat_map_message(view: View) -> tuple[Heat | None, bytes]:
     """Return the heat map of a view as the page shows it, and its places: RGBA, laid over the pixels."""
-    heat = view.heat
-    if heat is None:
+    heat_map = view.heat
+    if heat_map is None:
         return None, b""
-    rows, columns = heat.cells.shape
+    rows, columns = heat_map.cells.shape
     # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
     message: Heat = {
         "height": rows,
         "width": columns,
-        "waits": heat.method == "occlusion",
-        "name": heat.class_name,
-        "about": WORDS["map"].format(name=heat.class_name),
+        "waits": heat_map.method == "occlusion",
+        "name": heat_map.class_name,
+        "about": WORDS["map"].format(name=heat_map.class_name),
     }
-    return message, heat.rgba.tobytes()
+    # A pixel for each cell: the page enlarges them to the model input.
+    return message, heat_map.rgba.tobytes()
 
 
 def view_message(view: View) -> tuple[Shown, bytes]:
     """Return a view's texts and bars, and the pixels that the network sees, then the places of a heat map."""
-    heat, heat_bytes = heat_message(view)
+    heat_map, heat_map_bytes = heat_map_message(view)
     model_input = view.input_image
     height, width = view.source.size
     answer = answer_of(view)
@@ -128,13 +131,13 @@ def view_message(view: View) -> tuple[Shown, bytes]:
         "bars": bars(view),
         "answer": answer,
         "verdict": verdict(answer),
-        "path": chips_of_path(view),
+        "path": chips_by_step(view),
         "code": as_code(view),
         "about": ", ".join((f"{width} × {height} pixels", *view.source.notes)),
         "input": {"height": model_input.shape[0], "width": model_input.shape[1]},
-        "where": heat,
+        "where": heat_map,
     }
-    return message, model_input.tobytes() + heat_bytes
+    return message, model_input.tobytes() + heat_map_bytes
 
 
 @dataclass(eq=False)
@@ -145,39 +148,46 @@ class Replies:
     request: str = ""  # of the message that is being answered
     sent_photo: tuple[str, Decoding] | None = None  # its name, and how it was decoded
 
-    def view(self, view: View) -> None:
+    def send_view(self, view: View) -> None:
         """Answer with a view."""
         message, input_bytes = view_message(view)
-        pixels, source = self._preview(view)
-        buffers = [padded(input_bytes)]
+        pixels, source = self._pixels_to_preview(view)
+        buffers = [padded_to_go_at_once(input_bytes)]
         if pixels is not None:
             buffers.append(pixels.tobytes())
         self._send("view", *buffers, **message, source=source)
 
-    def ahead(self, views: Iterable[View]) -> None:
+    def send_ahead(self, views: Iterable[View]) -> None:
         """Answer for settings that nobody has chosen yet."""
         messages, input_bytes = zip(*map(view_message, views), strict=True)
-        self._send("ahead", padded(b"".join(input_bytes)), views=list(messages))
+        self._send(
+            "ahead", padded_to_go_at_once(b"".join(input_bytes)), views=list(messages)
+        )
 
-    def where(self, view: View, *, rows_to_come: bool) -> None:
+    def send_heat_map(self, view: View, *, rows_to_come: bool) -> None:
         """Answer with a heat map that has grown by a row, and may grow by more."""
-        heat, heat_bytes = heat_message(view)
-        if heat:
-            heat["waits"] = rows_to_come
-        self._send("where", padded(heat_bytes), settings=view.settings, where=heat)
+        heat_map, heat_map_bytes = heat_map_message(view)
+        if heat_map:
+            heat_map["waits"] = rows_to_come
+        self._send(
+            "where",
+            padded_to_go_at_once(heat_map_bytes),
+            settings=view.settings,
+            where=heat_map,
+        )
 
-    def correctness(self, views: Iterable[View], settings: Settings) -> None:
+    def send_correctness(self, views: Iterable[View], settings: Settings) -> None:
         """Say of labelled photos whether their prediction is correct, and nothing else."""
         marks = {view.settings["photo"]: answer_of(view)["state"] for view in views}
-        self._send("judged", padded(b""), settings=settings, marks=marks)
+        self._send("judged", padded_to_go_at_once(b""), settings=settings, marks=marks)
 
-    def noise(self, seed: int, count: int) -> None:
+    def send_noise(self, seed: int, count: int) -> None:
         """Answer with the beginning of the noise field of a seed."""
         # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
         field = noise_field(seed, min(count, 3 * LIVE_PIXELS))
         self._send("noise", field.tobytes(), seed=seed)
 
-    def text(self, kind: str, text: str, request: str = "") -> None:
+    def send_text(self, kind: str, text: str, request: str = "") -> None:
         """Answer with a line, also a message that came before."""
         self._send(kind, request=request or self.request, text=text)
 
@@ -186,14 +196,15 @@ class Replies:
         content = {"kind": kind, "request": self.request} | fields
         self.widget.send(content, list(buffers))
 
-    def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
+    def _pixels_to_preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
+        # The fix is left out, since it changes no pixel of the preview.
         page_can_make_changes = view.effective_changes.keys() - {"fix"} <= OF_PAGES
         page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
         # `source` is the photo before the perturbation, `photo` after it.
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
-        # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
+        # Of a photo larger than LIVE_PIXELS every second, third and so on: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))
         pixels = np.ascontiguousarray(pixels[::step, ::step])
         source: PreviewSource = {
@@ -201,50 +212,52 @@ class Replies:
             "width": pixels.shape[1],
             "live": page_perturbs,
         }
-        # None where they are perturbed here, so that they are sent each time.
-        photo_key = (
+        # None where the kernel perturbs the pixels: then they are sent each time.
+        photo_to_send = (
             (view.settings["photo"], view.source.decoding) if page_perturbs else None
         )
         # The page has the pixels of this very photo.
-        if page_perturbs and photo_key == self.sent_photo:
+        if page_perturbs and photo_to_send == self.sent_photo:
             return None, source
-        self.sent_photo = photo_key
+        self.sent_photo = photo_to_send
         return pixels, source
 
 
-def saved_note(view: View) -> dict[str, Any]:
+def notebook_note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
-    changes = [
+    words_of_changes = [
         change_words(key, view.settings)
         for key in view.effective_changes
         if key != "seed"
     ]
-    state = ", ".join([view.settings["photo"], *changes])
-    heat, _ = heat_message(view)
+    photo_and_changes = ", ".join([view.settings["photo"], *words_of_changes])
+    heat_map, _ = heat_map_message(view)
     html = (
         f"<p><strong>{escape(verdict(answer_of(view)))}</strong><br>"
-        f"{escape(f'{view.bench.classifier.name}: {state}')}</p>"
+        f"{escape(f'{view.bench.classifier.name}: {photo_and_changes}')}</p>"
     )
-    if heat:
-        html += f"<p>{escape(heat['about'])}</p>"
+    if heat_map:
+        html += f"<p>{escape(heat_map['about'])}</p>"
     html += tag(small_jpeg(view.photo.pixels, NOTE_SIDE), "The photo", "jpeg") + " "
     html += tag(
         small_jpeg(view.with_heat_map(view.input_image), NOTE_SIDE),
         "Model input",
         "jpeg",
     )
-    html += f"<table>{''.join(map(_row, bars(view)))}</table><p>{LIVE}</p>"
+    html += f"<table>{''.join(map(_row_of_note, bars(view)))}</table><p>{LIVE}</p>"
+    # By MIME type, as IPython's display takes it.
     return {
         "text/plain": LIVE,
         "text/html": f'<style>{page_file("note.css")}</style><div class="kit-note">{html}</div>',
     }
 
 
-def _row(bar: Bar) -> str:
+def _row_of_note(bar: Bar) -> str:
     """Return a row with its bar as text, which stays where a notebook is not trusted and has no styles."""
     mark = "✓ " if bar["expected"] else ""
+    # The row of all other classes together has the index -1.
     block_character = "░" if bar["index"] < 0 else "█"
     return (
         f"<tr><th>{mark}{escape(bar['name'])}</th><td>{bar['text']}</td>"
-        f"<td>{block_character * round(_BLOCKS * bar['value'])}</td></tr>"
+        f"<td>{block_character * round(_LONGEST_BAR * bar['value'])}</td></tr>"
     )

@@ -354,7 +354,7 @@ def _only_undoes_choices(view: View, fixed: Preprocessing) -> bool:
 def _view_with(view: View, fixed: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
     # As if `fixed` were the usual one, so that nothing is left to undo or to fix.
-    return replace(view.bench, usual_preprocessing=fixed).look(
+    return replace(view.bench, usual_preprocessing=fixed).compute_view(
         Entry(view.original, view.label),
         view.settings | FAULTLESS | {"fix": False},
         view.untouched,
@@ -369,7 +369,7 @@ def pinned(folder: Path, view: View, best: Finding | None) -> str:
         )
     bench = view.bench
     fix = None if best is None else best.fix.preprocessing
-    if view.settings["fix"] and view.preprocessing == bench.fixed:
+    if view.settings["fix"] and view.preprocessing == bench.fixed_preprocessing:
         fix = view.preprocessing
     # A fix is expected of the classifier from now on, not kept in the case.
     case_path = pin(

@@ -52,8 +52,8 @@ def table(explorer, tmp_path_factory):
     """A page with a table, with few places, which take as long to compute as they are many."""
     lines = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compact, "LARGEST", 0)
-        patch.setattr(export, "COARSE", FEW)
+        patch.setattr(compact, "LARGEST_NETWORK_BYTES", 0)
+        patch.setattr(export, "TABLE_STEPS", FEW)
         path = explorer.export(
             tmp_path_factory.mktemp("table") / "page.html", progress=lines.append
         )
@@ -262,10 +262,10 @@ def test_labels_and_flips_work_on_a_phone(written, opened):
     assert bar.evaluate("(bar) => getComputedStyle(bar).printColorAdjust") == "exact"
 
 
-@pytest.mark.parametrize("largest", [0, compact.LARGEST])
+@pytest.mark.parametrize("largest", [0, compact.LARGEST_NETWORK_BYTES])
 def test_names_with_markup_stay_text(fashion, tmp_path, opened, monkeypatch, largest):
-    monkeypatch.setattr(compact, "LARGEST", largest)
-    monkeypatch.setattr(export, "COARSE", {"brightness": 1.0, "noise": 100.0})
+    monkeypatch.setattr(compact, "LARGEST_NETWORK_BYTES", largest)
+    monkeypatch.setattr(export, "TABLE_STEPS", {"brightness": 1.0, "noise": 100.0})
     names = ["<b>same</b>"] * len(fashion.class_names)
     classifier = kit.Classifier.load(fashion.source.path, class_names=names)
     classifier.name = MARKUP
@@ -292,7 +292,7 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path, monkeyp
     def stop(_line):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compact, "LARGEST", 0)
+    monkeypatch.setattr(compact, "LARGEST_NETWORK_BYTES", 0)
     (tmp_path / "page.html").write_text("before")
     with pytest.raises(KeyboardInterrupt):
         explorer.export(tmp_path / "page.html", progress=stop)

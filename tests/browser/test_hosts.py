@@ -154,7 +154,7 @@ def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(
 ):
     few = (
         "from kit.explorer import export\n"
-        'export.COARSE = {"brightness": 0.5, "noise": 50}\n'
+        'export.TABLE_STEPS = {"brightness": 0.5, "noise": 50}\n'
     )
     written(
         tmp_path / "book.ipynb",

@@ -26,12 +26,14 @@ class Look:
         self.untouched = cache(self.untouched)
 
     def untouched(self, name):
-        return self.bench.look(self._known[name], neutral(name))
+        return self.bench.compute_view(self._known[name], neutral(name))
 
     def at(self, settings):
         """View for complete settings."""
         name = settings["photo"]
-        return self.bench.look(self._known[name], settings, self.untouched(name))
+        return self.bench.compute_view(
+            self._known[name], settings, self.untouched(name)
+        )
 
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""

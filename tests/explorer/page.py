@@ -26,7 +26,7 @@ def ask(explorer, buffers=(), **content):
 
 def searched(explorer):
     """Wait until the last "Why?" is answered or stopped."""
-    explorer._thread.submit(int).result()
+    explorer._diagnosis_thread.submit(int).result()
 
 
 def panel(explorer):

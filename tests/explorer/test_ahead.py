@@ -2,27 +2,32 @@
 
 import pytest
 
-from kit.explorer.bench import POSITIONS, VARIABLE, computed_in_time, positions_ahead
+from kit.explorer.bench import (
+    DEFAULT_PLACES_AHEAD,
+    PLACES_VARIABLE,
+    computed_in_time,
+    places_ahead,
+)
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
 
 
 def test_the_environment_says_how_many_places_where_the_caller_does_not(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    assert (positions_ahead(None), positions_ahead(5)) == (POSITIONS, 5)
+    monkeypatch.delenv(PLACES_VARIABLE, raising=False)
+    assert (places_ahead(None), places_ahead(5)) == (DEFAULT_PLACES_AHEAD, 5)
     for given, places in (("0", 0), (" 12 ", 12), ("10000", 10_000)):
-        monkeypatch.setenv(VARIABLE, given)
-        assert (positions_ahead(None), positions_ahead(5)) == (places, 5)
-        assert positions_ahead(0) == 0
+        monkeypatch.setenv(PLACES_VARIABLE, given)
+        assert (places_ahead(None), places_ahead(5)) == (places, 5)
+        assert places_ahead(0) == 0
 
 
 @pytest.mark.parametrize("given", ["", "many", "-1", "1.5", "²", "10001"])
 def test_nonsense_is_refused_with_the_name_of_where_it_stands(
     classifier, photos, monkeypatch, given
 ):
-    monkeypatch.setenv(VARIABLE, given)
+    monkeypatch.setenv(PLACES_VARIABLE, given)
     with pytest.raises(
-        (TypeError, ValueError), match=f"Expected {VARIABLE} as a .*{given}"
+        (TypeError, ValueError), match=f"Expected {PLACES_VARIABLE} as a .*{given}"
     ):
         Explorer(classifier, photos[:1])
     for wrong in (-1, 1.5, "far"):

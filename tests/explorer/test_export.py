@@ -46,11 +46,11 @@ def test_pages_are_held_to_each_step_of_a_preprocessing():
             (key for key, _ in record.CHANGES.values()),
             "CHANGES and PROBABILITIES of tests/page/record.py",
         ),
-        (export.COARSE, "COARSE of kit/explorer/export.py"),
+        (export.TABLE_STEPS, "TABLE_STEPS of kit/explorer/export.py"),
     ],
 )
 def test_pages_are_held_to_each_of_their_sliders(bench, keys, place):
-    panel = export._panel(contents_of(bench))
+    panel = export._panel_of_page(contents_of(bench))
     sliders = {row["key"] for row in panel["sliders"]}
     assert sliders - {*keys} == set(), f"a row of {place}"
 
@@ -106,7 +106,9 @@ def contents_of(bench, **changes):
 def test_a_page_knows_the_labels_of_all_photos_the_first_class_too(bench):
     shelf = Shelf()
     names = [shelf.add(kit.samples.photo("cat.jpg"), label) for label in (0, 3, None)]
-    told = export._panel(Contents(bench, shelf, {}, neutral(names[0])))["labels"]
+    told = export._panel_of_page(Contents(bench, shelf, {}, neutral(names[0])))[
+        "labels"
+    ]
     classes = bench.classifier.class_names
     assert told == {names[0]: classes[0], names[1]: classes[3]}
 
@@ -120,11 +122,13 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     wanted = bench.classifier.predict_tensors(batch)
     shelf = Shelf()
     contents = Contents(bench, shelf, {}, neutral(shelf.add(clothes[0])))
-    packed = b64decode(export.network_parts(contents, exact_weights=True)[3])
+    packed = b64decode(export.parts_with_network(contents, exact_weights=True)[3])
     planes = np.frombuffer(gzip.decompress(packed), np.uint8)
     whole = LiteEngine(planes.reshape(4, -1).T.tobytes())
     np.testing.assert_array_equal(whole.predict(batch[:1]), wanted[:1])
-    data, _, constants = compact._for_one_image(bench.classifier.network.compiled.data)
+    data, _, constants = compact._network_for_one_image(
+        bench.classifier.network.compiled.data
+    )
     short = compact.rounded(data, constants)
     np.testing.assert_allclose(LiteEngine(short).predict(batch), wanted, atol=1e-3)
     # Between 1 and 2, the 11 bits that are left of 23 tell steps of 2 ** -11 apart.
@@ -135,13 +139,13 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     assert smallest < 0.65 * len(gzip.compress(data))
     monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
     monkeypatch.setattr(compact, "trial_tensors", lambda *_: [])
-    rough = export.network_parts(contents, exact_weights=False)[3]
-    assert rough == export.network_parts(contents, exact_weights=True)[3]
+    rough = export.parts_with_network(contents, exact_weights=False)[3]
+    assert rough == export.parts_with_network(contents, exact_weights=True)[3]
 
 
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch):
     compiled = bench.classifier.network.compiled.data
-    data, head, _ = compact._for_one_image(compiled)
+    data, head, _ = compact._network_for_one_image(compiled)
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
     [layer] = bench.classifier.network.engine_and_dense_layers[1]
     np.testing.assert_array_equal(stored.reshape(head["rows"], -1), layer.weights)
@@ -149,7 +153,7 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
     # Of two dense layers a page has no gradient.
     network, layers = compact.with_feature_map(compiled)
     monkeypatch.setattr(compact, "with_feature_map", lambda _: (network, 2 * layers))
-    assert compact._for_one_image(compiled)[1] is None
+    assert compact._network_for_one_image(compiled)[1] is None
 
 
 @pytest.mark.parametrize(
@@ -181,9 +185,9 @@ def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
 @pytest.mark.parametrize(
     ("limit", "value", "reason"),
     [
-        ("LARGEST", -1_000_000, "this network has more than -1 MB"),
-        ("LARGEST", 99_999, "this network has more than 0 MB"),
-        ("NUDGE", 0.5, "rounding alone changes what this network predicts"),
+        ("LARGEST_NETWORK_BYTES", -1_000_000, "this network has more than -1 MB"),
+        ("LARGEST_NETWORK_BYTES", 99_999, "this network has more than 0 MB"),
+        ("NUDGE_FACTOR", 0.5, "rounding alone changes what this network predicts"),
     ],
 )
 def test_a_network_beyond_a_limit_of_pages_is_refused(
@@ -212,7 +216,7 @@ def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(
 def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of_all(
     monkeypatch,
 ):
-    monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
+    monkeypatch.setattr(export, "TABLE_STEPS", {"brightness": 1.5, "noise": 50.0})
     bench = Bench.of(kit.samples.classifier("efficientnet_lite0").tempered(2))
     first, *others = export._prediction_rows(
         contents_of(bench), "cat.jpg", "", progress=False
@@ -224,7 +228,7 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert len(each) > 20
     before = first["classes"][np.argmax(first["row"])]
     assert all(before in state["classes"] for state in others)
-    assert export._panel(contents_of(bench))["temperature"] == 2
+    assert export._panel_of_page(contents_of(bench))["temperature"] == 2
     # A temperature of 2 halves what the logarithms of two probabilities differ by.
     most, calibrated = (np.sort(first[key])[-2:] for key in ("row", "calibrated"))
     assert np.ptp(np.log(calibrated)) == pytest.approx(np.ptp(np.log(most)) / 2, 1e-3)
@@ -235,7 +239,7 @@ def test_a_page_begins_without_a_map_and_has_no_seeds_but_0_and_those_of_its_sta
 ):
     contents = contents_of(bench, seed=5, where=-1)
     tries = {"noisy": contents.start | {"seed": 7}}
-    panel = export._panel(replace(contents, tries=tries))
+    panel = export._panel_of_page(replace(contents, tries=tries))
     assert (panel["seeds"].keys(), panel["start"]["where"]) == ({0, 5, 7}, None)
 
 
@@ -261,7 +265,7 @@ def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(be
 def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     fashion, clothes, espresso, monkeypatch
 ):
-    monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
+    monkeypatch.setattr(export, "TABLE_STEPS", {"brightness": 1.5, "noise": 50.0})
     start, rest = espresso.file[:2], espresso.file[2:]
     told = kit.load_image(start + b"\xff\xfe\0\x09at home" + rest, name=espresso.name)
     explorer = kit.Explorer(fashion, [clothes[0], told])
@@ -271,7 +275,7 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     assert lines[0].startswith("Photo 1 of 1: 1 of ")
     _, _, file = explorer._kept
     assert b64decode(file) == espresso.file  # without what is said beside the pixels
-    monkeypatch.setattr(export, "KEPT_KB", 0)
+    monkeypatch.setattr(export, "LARGEST_KEPT_KB", 0)
     size = sum(map(len, explorer._kept)) // 1000
     with pytest.raises(
         ValueError,

@@ -20,7 +20,7 @@ from kit._bundled import DATA
 from kit.explorer import replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.protocol import REQUESTS
-from kit.explorer.replies import LIVE_PIXELS, chips_of_path
+from kit.explorer.replies import LIVE_PIXELS, chips_by_step
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 from kit.perturbation import noise_field
@@ -175,7 +175,7 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
 def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
     look, changed, marked, perturbed
 ):
-    path = chips_of_path(look(**changed))
+    path = chips_by_step(look(**changed))
     seen = [key for key, chip in path.items() if not chip["hidden"]]
     assert {key for key in seen if path[key]["changed"]} == marked
     assert path["perturbation"]["value"] == perturbed

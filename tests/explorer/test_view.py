@@ -10,7 +10,7 @@ from kit import faults, load_image
 from kit.explorer import texts
 from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import chips_of_path
+from kit.explorer.replies import chips_by_step
 from kit.explorer.settings import (
     change_words,
     complete_settings,
@@ -72,14 +72,14 @@ def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
 ):
     right = classifier.preprocessing
     wrong = right.replace(scaling="0..1")
-    bench = Bench(classifier, wrong, fixed=right)
+    bench = Bench(classifier, wrong, fixed_preprocessing=right)
     settings = neutral("cat.jpg")
     assert bench.preprocessing(settings) == wrong
     assert bench.preprocessing(settings | {"fix": True}) == right
     swapped = settings | {"fix": True, "channels": "channels_swapped"}
     assert bench.preprocessing(swapped) == right.replace(channels="bgr")
-    fixed = bench.look(Entry(look().source), swapped)
-    chips = chips_of_path(fixed)
+    fixed = bench.compute_view(Entry(look().source), swapped)
+    chips = chips_by_step(fixed)
     assert (chips["tensor"]["value"], chips["scaling"]["changed"]) == ("−1..1", True)
 
 
@@ -105,7 +105,7 @@ def test_a_share_that_rounds_to_none_or_to_all_of_it_is_marked(look):
 def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
     assert texts.bars(look())[0]["calibratedText"] == texts.bars(look())[0]["text"]
     tempered = classifier.tempered(2.0)
-    shown = replace(look.bench, classifier=tempered).look(
+    shown = replace(look.bench, classifier=tempered).compute_view(
         Entry(look().source), look().settings
     )
     by_hand = np.sqrt(look().probabilities)  # a temperature of 2 halves the logits
@@ -122,7 +122,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     digit = load_image(outliers("digits")[0], name="digit")
     knowing = novelty.attached()
     views = [
-        Bench.of(classifier).look(Entry(photo), neutral(photo.name))
+        Bench.of(classifier).compute_view(Entry(photo), neutral(photo.name))
         for photo, classifier in (
             (digit, knowing),
             (clothes[1038], knowing),

@@ -153,7 +153,7 @@ def pipelines():
         *(
             fault.apply(square)
             for name, fault in kit.preprocessing.faults.CATALOGUE.items()
-            if name not in export.NOT_OFFERED
+            if name not in export.FAULTS_NOT_ON_PAGES
         ),
     ]
 
@@ -161,14 +161,14 @@ def pipelines():
 def prepared():
     """Digests of tensors, with what a network sees in them, and of noise fields."""
     photos = {size: Photo.from_array(grain(*size)) for size in SIZES}
-    base = export.plain_steps(pipelines()[0]) | {"shrinks": 13}
+    base = export.fields_for_page(pipelines()[0]) | {"shrinks": 13}
     cases = []
     for size, steps in product(SIZES, pipelines()):
         tensor = steps.apply(photos[size])
         # A scrambled tensor cannot be told from one that is not, and is looked at as it is.
         layout = "channels_last" if steps.layout == "reshaped" else steps.layout
         seen = steps.replace(layout=layout).image(tensor)
-        plain = export.plain_steps(steps) | {"shrinks": 13}
+        plain = export.fields_for_page(steps) | {"shrinks": 13}
         changes = {name: value for name, value in plain.items() if value != base[name]}
         digest = sha256(np.ascontiguousarray(tensor).tobytes() + seen.tobytes())
         cases.append([size, changes, digest.hexdigest()[:12]])
@@ -237,7 +237,7 @@ def said():
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
         view = replace(
-            bench.look(Entry(cat), settings),
+            bench.compute_view(Entry(cat), settings),
             probabilities=row,
             reference=None if settings == start else look(start),
             label=label,
@@ -264,7 +264,7 @@ def said():
             }
         )
     contents = export.Contents(bench, shelf, {}, start)
-    panel = export._panel(contents) | {"photos": []}
+    panel = export._panel_of_page(contents) | {"photos": []}
     lines = ",\n".join(map(json.dumps, states))
     return f'{{"panel": {json.dumps(panel)},\n"states": [\n{lines}\n]}}\n'
 

@@ -47,7 +47,7 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 def joined(modules: Sequence[str] = MODULES) -> str:
     """Return modules as one, without what ties them to each other."""
-    # A widget takes one module, which imports nothing and exports only its default.
+    # A widget takes one module, which imports nothing and has only its `export default`.
     module_texts = [page_file(f"{name}.js") for name in modules]
     return "\n".join(
         _EXPORT.sub("", _IMPORT.sub("", module_text)) for module_text in module_texts
@@ -64,9 +64,12 @@ def vendored(name: str) -> bytes:
     return (_HERE / "vendor" / f"{name}.gz").read_bytes()
 
 
-def packed(value: Any) -> str:
+def packed_json(value: Any) -> str:
     """Return JSON, gzip and in base 64, which holds nothing that HTML would read."""
+    # JSON has no bytes, such as those of a thumbnail; they become texts in base 64.
     text = json.dumps(
-        value, separators=(",", ":"), default=lambda file: b64encode(file).decode()
+        value,
+        separators=(",", ":"),
+        default=lambda content: b64encode(content).decode(),
     )
     return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
