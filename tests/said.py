@@ -29,7 +29,7 @@ from kit.diagnosis.class_order import check_class_order, known_orders
 from kit.diagnosis.inside import Inside, check_scaling_inside
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
-from kit.explorer.why import because
+from kit.explorer.why import explain_changes
 from kit.perturbation import PARAMETERS
 from kit.perturbation.conditions import ALTERATIONS, CONDITIONS, IMAGE_CAUSES, measures
 from kit.preprocessing.trace import StepRecord
@@ -262,7 +262,7 @@ def changes():
     lines = []
     for name, settings in ASKED:
         shown.settings = {"photo": name, **settings}
-        answer, _ = because(shown.view, shown._view_of)
+        answer, _ = explain_changes(shown.view, shown._view_of)
         lines.append(json.dumps(brief(answer), ensure_ascii=False))
     return "\n".join(lines)
 

@@ -475,7 +475,7 @@ class Explorer(anywidget.AnyWidget):
         # Newer than those before: of predictions ahead, the page sends the settings only later.
         self.settings = settings
         view = self.view
-        changes, image_buffers = why.because(view, self._view_of)
+        changes, image_buffers = why.explain_changes(view, self._view_of)
         because_reply: BecauseReply = {
             "kind": "because",
             "request": self._replies.request,
@@ -503,7 +503,7 @@ class Explorer(anywidget.AnyWidget):
         try:
             diagnosis = why.diagnose_view(view, report_or_cancel)
             answer_from_changes = because_reply["changes"], image_buffers
-            explanation, final_buffers = why.explanation(
+            final_answer, final_buffers = why.final_answer(
                 diagnosis, view, answer_from_changes
             )
             report_or_cancel("")  # raises where it was stopped meanwhile
@@ -514,7 +514,7 @@ class Explorer(anywidget.AnyWidget):
             self._report_error(error, because_reply["request"])
         else:
             self._keep_diagnosis(diagnosis, view)
-            reply: ExplainedReply = {**because_reply, **explanation}
+            reply: ExplainedReply = {**because_reply, **final_answer}
             self.send(reply, final_buffers)
 
     def _keep_diagnosis(self, diagnosis: Diagnosis, view: View) -> None:
@@ -543,9 +543,9 @@ class Explorer(anywidget.AnyWidget):
         # A diagnosis of another state says nothing of this one.
         if self.diagnosis and self._state_of_diagnosis == _state_for_diagnosis(view):
             best_finding = self.diagnosis.best
-        # `why.pinned` writes a case for `kit.check_cases`, and says where it is.
+        # `why.pin_view` writes a case for `kit.check_cases`, and says where it is.
         self._replies.send_text(
-            "pinned", why.pinned(self._case_folder, view, best_finding)
+            "pinned", why.pin_view(self._case_folder, view, best_finding)
         )
 
 

@@ -32,15 +32,16 @@ def differing(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str,
 
 def effective_changes(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
+    # Where a heat map is asked for (the setting "where"), the prediction stays the same.
     untouched = neutral(settings["photo"]) | {"where": settings["where"]}
     changed = differing(settings, untouched)
-    perturbations = changed.keys() & PARAMETERS
-    # A parameter that only steers another one, such as an angle, does nothing without that one;
-    # without any perturbation at work, nothing is drawn from the seed.
+    changed_parameters = changed.keys() & PARAMETERS
+    # A parameter `of` another one, as the angle of a blur, does nothing while that one is neutral.
     without_effect = {
-        name for name in perturbations if PARAMETERS[name].of not in {"", *changed}
+        name for name in changed_parameters if PARAMETERS[name].of not in {"", *changed}
     }
-    if perturbations == without_effect:
+    # Without any perturbation, nothing is drawn from the seed, which is no parameter itself.
+    if changed_parameters == without_effect:
         without_effect.add("seed")
     return {key: value for key, value in changed.items() if key not in without_effect}
 
@@ -58,7 +59,8 @@ def change_words(key: str, settings: Settings) -> str:
     return f"{label} {settings[key]:g}"
 
 
-@lru_cache(maxsize=8)  # of a drag all have the same
+# While somebody drags a slider, view after view has the same preprocessing.
+@lru_cache(maxsize=8)
 def step_words(preprocessing: Preprocessing) -> Mapping[str, str]:
     """Return in words how a preprocessing does each step in which there are faults."""
     return {
@@ -69,23 +71,26 @@ def step_words(preprocessing: Preprocessing) -> Mapping[str, str]:
 
 
 def complete_settings(
-    settings: Mapping[str, Any], photos: Iterable[str], current: str
+    settings: Mapping[str, Any], photo_names: Iterable[str], current_photo: str
 ) -> Settings:
     """Complete `settings`: what is missing is neutral, and a missing photo is the current one.
 
     TypeError or ValueError for an unknown key, photo or fault; the message names the nearest.
     """
-    complete = neutral(current)
+    complete = neutral(current_photo)
     instance("settings", settings, Mapping, "a dictionary")
     for key, value in settings.items():
-        # `known` raises for a name that is none, and says the nearest.
+        # `known` returns its second argument, or raises a ValueError with the nearest name.
         complete[known("setting", key, complete)] = value
-    known("photo", complete["photo"], photos)
+    known("photo", complete["photo"], photo_names)
     for step in faults.STEPS:
-        names = [x.name for x in faults.CATALOGUE.values() if x.step == step]
+        names = [
+            fault.name for fault in faults.CATALOGUE.values() if fault.step == step
+        ]
+        # An empty text stands for no fault.
         known(f"fault of the step {step!r}", complete[step], ["", *names])
     instance("fix", complete["fix"], bool, "True or False")
-    # Which checks its values, and has them in one form.
+    # `Perturbation` checks its values and brings each into one form, as 1 into 1.0.
     return complete | vars(perturbation_of(complete))
 
 

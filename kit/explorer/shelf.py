@@ -29,24 +29,25 @@ def small_jpeg(pixels: Pixels, side: int) -> bytes:
     """Return a JPEG of at most `side` pixels a side."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
-    # Small images are enlarged in whole pixels, so that none of them is invented.
-    image = ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
+    # A small image is enlarged by a whole number, so that each pixel stays a square of its own colour.
+    factor = side // max(image.size)
+    image = ImageOps.scale(image, factor, Image.Resampling.NEAREST)
     return encoded(image, "JPEG", quality=85)
 
 
 class Uploads(dict[str, bytes]):
     """What has come of files that are on their way, by their number."""
 
-    def take(self, number: str, name: str, piece: memoryview) -> None:
+    def take(self, upload_number: str, file_name: str, piece: memoryview) -> None:
         """Add a piece to a file; ValueError beyond `UPLOAD_BYTES`, after which none of it is left."""
-        file = self.pop(number, b"") + piece
-        if len(file) > UPLOAD_BYTES:
+        file_so_far = self.pop(upload_number, b"") + piece
+        if len(file_so_far) > UPLOAD_BYTES:
             raise ValueError(
-                f"Expected an image of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {name}"
+                f"Expected an image of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {file_name}"
             )
-        self[number] = file
+        self[upload_number] = file_so_far
         if len(self) > UPLOADS:
-            # The oldest one, which its page has given up.
+            # The one that has waited longest for a piece: its page has given it up.
             del self[next(iter(self))]
 
 
@@ -63,6 +64,7 @@ class Shelf(dict[str, Entry]):
         """Put a photo there, and return its name, or raise a ValueError beyond `ADDED_BYTES`."""
         if added:
             sizes = [entry.photo.size for entry in self.values() if entry.added]
+            # A byte for each of three channels; images that came with the explorer do not count.
             if 3 * sum(map(prod, sizes)) >= ADDED_BYTES:
                 raise ValueError(
                     f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
@@ -72,7 +74,8 @@ class Shelf(dict[str, Entry]):
         while name in {*self, CAMERA}:
             number += 1
             name = f"{photo.name} ({number})"
-        thumbnail = b""  # of which the page shows the name alone
+        # Of many photos, the page shows the later ones by their name alone.
+        thumbnail = b""
         if len(self) < THUMBNAILS:
             thumbnail = small_jpeg(photo.pixels, THUMBNAIL)
         self[name] = Entry(photo, label, added, thumbnail)
@@ -89,7 +92,7 @@ class Shelf(dict[str, Entry]):
     def take_frame(self, buffer: memoryview, height: int, width: int) -> None:
         """Put a frame of the camera there, uint8 RGB; ValueError for another number of bytes."""
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
-        # The label of the last one stays until somebody takes it back, as on an exported page.
+        # The label of the frame before stays until somebody takes it back.
         label = getattr(self.get(CAMERA), "label", None)
         self[CAMERA] = Entry(Photo.from_array(frame, CAMERA), label)
 
@@ -99,7 +102,7 @@ class Shelf(dict[str, Entry]):
             {
                 "name": name,
                 "added": entry.added,
-                # A mark on the thumbnail: none without one, even where the class is known.
+                # A mark on the thumbnail, so that there is none without one, even where the class is known.
                 "labelled": bool(entry.thumbnail) and entry.label is not None,
                 "thumbnail": entry.thumbnail,
             }

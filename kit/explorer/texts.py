@@ -27,11 +27,12 @@ WORDS = {
 
 def percent(probability: float) -> str:
     """Return a probability, 0..1, for people; what rounds to none or to all of it is marked."""
+    # Neither 0.0 % nor 100.0 %, which would say that nothing else is possible.
     if 0 < probability < LEAST_SHOWN:
         return "<0.1 %"
     if 1 - LEAST_SHOWN <= probability < 1:
         return ">99.9 %"
-    # Halves are rounded up, as JavaScript does.
+    # A tiny bit more, so that halves are rounded up, as JavaScript does.
     return f"{100 * float(probability) + 1e-9:.1f} %"
 
 
@@ -39,22 +40,31 @@ def bars(view: View) -> list[Bar]:
     """Return the rows of the softmax table, with lengths (0 to 1) and texts of their three bars."""
     classifier = view.bench.classifier
     names = classifier.class_names
-    untouched = view.untouched
     probabilities = view.probabilities
     [calibrated] = classifier.calibrated(probabilities[None])
-    columns = np.stack([probabilities, untouched.probabilities, calibrated])
+    # For each class the three bars of its row, (3, classes).
+    three_probabilities = np.stack(
+        [probabilities, view.untouched.probabilities, calibrated]
+    )
     row_classes = list(range(len(names)))
     if len(names) > BARS + 2:
-        needed_classes = {view.top, untouched.top}
+        needed_classes = {view.top, view.untouched.top}
         if view.label is not None:
             needed_classes.add(view.label)
-        # Then the most probable class stands first. A page with a table keeps the predictions of just these.
+        # Too many for the page, so that some have a row, the most probable first, and the others share one.
         row_classes = _classes_with_a_row(probabilities, needed_classes)
-    rows = [_bar(view, index, names[index], columns[:, index]) for index in row_classes]
+    rows = [
+        _bar(view, index, names[index], three_probabilities[:, index])
+        for index in row_classes
+    ]
     other_count = len(names) - len(row_classes)
     if other_count:
-        other_shares = np.maximum(1 - columns[:, row_classes].sum(axis=1), 0)
+        # Rounding may take the sum above 1.
+        other_shares = np.maximum(
+            1 - three_probabilities[:, row_classes].sum(axis=1), 0
+        )
         name = WORDS["others"].format(count=other_count)
+        # The page knows this row by the index -1.
         rows.append(_bar(view, -1, name, other_shares))
     return rows
 
@@ -67,24 +77,28 @@ def _classes_with_a_row(probabilities: Float32, needed_classes: set[int]) -> lis
         for index in ranking
         if index not in needed_classes and probabilities[index] >= LEAST_SHOWN
     ]
+    # One row of `BARS` is left for all other classes together.
     classes = [*needed_classes, *probable[: BARS - 1 - len(needed_classes)]]
     return sorted(classes, key=lambda index: (-probabilities[index], index))
 
 
-def _bar(view: View, index: int, name: str, three_probabilities: Float32) -> Bar:
-    """Return a bar: its probability here, for the original photo (the ghost), and calibrated."""
-    value, original, calibrated = three_probabilities.tolist()
+def _bar(
+    view: View, class_index: int, class_name: str, three_probabilities: Float32
+) -> Bar:
+    """Return a row: its probability here, for the original photo (the ghost), and calibrated."""
+    predicted, untouched, calibrated = three_probabilities.tolist()
     return {
-        "index": index,
-        "name": name,
-        "value": round(value, 6),
-        "text": percent(value),
-        "ghost": round(original, 6),
-        "ghostText": percent(original),
+        "index": class_index,
+        "name": class_name,
+        "value": round(predicted, 6),
+        "text": percent(predicted),
+        # The pale bar, which shows what the changes to the photo have moved.
+        "ghost": round(untouched, 6),
+        "ghostText": percent(untouched),
         "calibrated": round(calibrated, 6),
         "calibratedText": percent(calibrated),
-        "top": index == view.top,
-        "expected": index == view.label,
+        "top": class_index == view.top,
+        "expected": class_index == view.label,
     }
 
 
@@ -113,9 +127,11 @@ def answer_of(view: View) -> Answer:
         state = "wrong" if view.wrong else "right"
         mark = WORDS[state].format(label=label)
     note = ""
+    # The untouched view has no reference to compare it with.
     if view.reference:
         note = WORDS["original"].format(before=prediction_text(view.reference))
     share = percent(view.probabilities[view.top])
+    # An image unlike those of training gets no class as its answer; the likeliest one stands in the note.
     if view.novel:
         note = WORDS["novel"].format(name=name, share=share, note=note).strip()
         name = WORDS["none"].capitalize()
@@ -139,7 +155,7 @@ def verdict(answer: Answer) -> str:
 def usual_preparation(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
     if not classifier.preprocessing:
-        # See `assumed_preprocessing`.
+        # The explorer then takes the `assumed_preprocessing`.
         return "as assumed"
     if is_prepared_as_in_training(classifier):
         return "as in training"
@@ -158,15 +174,13 @@ def as_code(view: View) -> str:
     """Return the state as lines of Python, where ``kit``, ``classifier`` and ``explorer`` are there."""
     lines = []
     if view.effective_changes.get("fix"):
-        lines.append(
-            f"classifier = classifier.using({view.faultless_preprocessing.to_code()})"
-        )
-        lines.append(
-            "explorer = kit.Explorer(classifier, explorer.photos, explorer.labels)"
-        )
-    # Without the heat map, and without what has no effect by itself.
+        lines += [
+            f"classifier = classifier.using({view.faultless_preprocessing.to_code()})",
+            "explorer = kit.Explorer(classifier, explorer.photos, explorer.labels)",
+        ]
+    # Only what differs from the untouched photo and has an effect on its prediction.
     settings = {"photo": view.settings["photo"], **view.effective_changes}
-    settings.pop("fix", None)  # the lines above have done it
+    settings.pop("fix", None)  # the new classifier has the fix
     lines.append(f"explorer.settings = {settings!r}")
     if view.perturbation != UNPERTURBED:
         lines.append(f"perturbation = kit.{view.perturbation!r}")

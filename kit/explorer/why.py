@@ -26,7 +26,7 @@ from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.faults import STEPS
 from kit.regression.cases import pin
 
-Compute = Callable[[Settings], View]
+ViewOfSettings = Callable[[Settings], View]
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 WORDS = {
@@ -46,12 +46,12 @@ WORDS = {
     "wrong_too": "That is wrong, too: ask about the original photo next, in the notebook.",
 }
 """What is said of changes; a page without Python has it from here."""
-HARD = (
+HARD_IMAGE_ADVICE = (
     "Check its label. If many photos are predicted wrong, diagnose them together"
     " (kit.diagnose); else train on more such images."
 )
-CLEAN = "Ask about a photo whose prediction is wrong."
-LABEL = "If this prediction is wrong, label the photo, and others, too."
+OTHER_PHOTO_ADVICE = "Ask about a photo whose prediction is wrong."
+LABEL_ADVICE = "If this prediction is wrong, label the photo, and others, too."
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,101 +62,110 @@ class Change:
     ----------
     keys, words
         Settings that are undone, those that only steer them left out; and what was changed, for people.
-    without
+    view_without
         The view without it.
-    restores, gain
-        Whether the prediction `is_spoilt` no more without it; and by how much the probability of the
-        correct class, or of the one of the original photo, rises, -1..1.
+    restores_prediction, probability_gain
+        Whether the prediction `is_spoilt_by_changes` no more without it; and by how much the probability of
+        the correct class, or of the one of the original photo, rises, -1..1.
     """
 
     keys: tuple[str, ...]
     words: str
-    without: View
-    restores: bool
-    gain: float
+    view_without: View
+    restores_prediction: bool
+    probability_gain: float
 
 
-def is_spoilt(view: View) -> bool:
+def is_spoilt_by_changes(view: View) -> bool:
     """Whether the changes changed the prediction for the worse, or took much of its probability."""
     helped = view.untouched.wrong and not view.wrong
-    return not helped and _is_other_or_weaker(view, view.untouched)
+    return not helped and _predicts_other_or_weaker(view, view.untouched)
 
 
-def _is_other_or_weaker(view: View, compared: View) -> bool:
+def _predicts_other_or_weaker(view: View, baseline: View) -> bool:
     """Whether another class is predicted, or the same with much less of its probability."""
-    probability_compared = compared.probabilities[compared.top]
-    probability_here = view.probabilities[compared.top]
+    # Both are the probability of the class that is predicted for the baseline.
+    baseline_probability = baseline.probabilities[baseline.top]
+    probability_here = view.probabilities[baseline.top]
     has_fallen = (
-        probability_compared - probability_here > FALL
+        baseline_probability - probability_here > FALL
         # As in `#isWorse` of page/reasons.js.
-        or probability_here <= probability_compared / 2
+        or probability_here <= baseline_probability / 2
     )
-    return bool(has_fallen or view.predicted_class != compared.predicted_class)
+    return bool(has_fallen or view.predicted_class != baseline.predicted_class)
 
 
-def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
+def explain_changes(
+    view: View, view_of_settings: ViewOfSettings
+) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
-    changes_made = changes(view, compute)
-    # A mistake that does no harm here, or even helps (a gain below 0), does harm elsewhere; one that does
-    # nothing to this photo (a gain of 0) is no answer.
-    without_mistakes = {
+    changes_made = ranked_changes(view, view_of_settings)
+    # The faults that were chosen for steps of the preprocessing. One that helps this photo (a gain below 0)
+    # harms others, so it counts, too; one that changes nothing here (a gain of 0) explains nothing.
+    settings_without_faults = {
         key: ""
         for change in changes_made
         for key in change.keys
-        if key in STEPS and change.gain
+        if key in STEPS and change.probability_gain
     }
-    # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
+    # Code that prepares images in its own way may be wrong itself, also without the faults.
     view_as_trained = None
-    if without_mistakes and is_prepared_as_in_training(view.bench.classifier):
-        view_as_trained = compute(view.settings | without_mistakes)
-    reason = _reason("")
+    if settings_without_faults and is_prepared_as_in_training(view.bench.classifier):
+        view_as_trained = view_of_settings(view.settings | settings_without_faults)
+    reason = _reason_with_text_only("")
     image_buffers: list[bytes] = []
-    # Where the prediction stays spoilt without the mistakes, another change is to blame.
-    if view_as_trained and not (is_spoilt(view) and is_spoilt(view_as_trained)):
+    # Where the prediction stays spoilt without the faults, another change is to blame.
+    if view_as_trained and not (
+        is_spoilt_by_changes(view) and is_spoilt_by_changes(view_as_trained)
+    ):
         reason, image_buffers = _preprocessing_reason(
-            view, view_as_trained, without_mistakes
+            view, view_as_trained, settings_without_faults
         )
     elif changes_made:
         reason, image_buffers = _changes_reason(view, changes_made)
+    # What a single change did is in the headline.
     lines = [
-        _capital(_clause(change)) for change in changes_made if len(changes_made) > 1
+        _capital(_clause_on_change(change))
+        for change in changes_made
+        if len(changes_made) > 1
     ]
     message: Changes = {**reason, "lines": lines, "settings": view.settings}
     return message, image_buffers
 
 
-def _reason(headline: str, advice: str = "") -> Reason:
+def _reason_with_text_only(headline: str, advice: str = "") -> Reason:
     return {
         "headline": headline,
         "advice": advice,
         "button": "",
-        "apply": None,
-        "fixed": None,
-        "guilty": [],
-        "pictures": [],
+        "apply": None,  # settings that the button would set
+        "fixed": None,  # texts on the prediction after that
+        "guilty": [],  # chips of the page that are marked as the cause
+        "pictures": [],  # sizes of the images before and after
     }
 
 
 def _with_pictures(
-    reason: Reason, view: View, compared: View, title: str
+    reason: Reason, view: View, view_beside: View, title_beside: str
 ) -> tuple[Reason, list[bytes]]:
     """Put a view beside the one it is compared with in a reason, and return their images."""
-    # Both tensors are read back by the preprocessing that the network expects.
+    # What the network sees: it takes any tensor for one that was prepared without faults.
     images = [
-        shot.with_heat_map(compared.faultless_preprocessing.image(shot.tensor))
-        for shot in (view, compared)
+        shown.with_heat_map(view_beside.faultless_preprocessing.image(shown.tensor))
+        for shown in (view, view_beside)
     ]
     reason["pictures"] = [image.shape[:2] for image in images]
     reason["fixed"] = {
         "before": prediction_text(view),
-        "after": prediction_text(compared),
-        "mark": WORDS["now"].format(after=prediction_text(compared)),
-        "title": title,
+        "after": prediction_text(view_beside),
+        # Said once the button was pressed.
+        "mark": WORDS["now"].format(after=prediction_text(view_beside)),
+        "title": title_beside,
     }
-    if compared.wrong and view.wrong:
+    if view_beside.wrong and view.wrong:
         reason["advice"] = WORDS["wrong_too"]
-    elif compared.wrong:
-        # What would be applied makes a correct prediction wrong.
+    elif view_beside.wrong:
+        # The button would make a correct prediction wrong, so the page shows none.
         reason["apply"] = None
         reason["advice"] = WORDS["keep"]
     return reason, [image.tobytes() for image in images]
@@ -166,94 +175,109 @@ def _changes_reason(
     view: View, changes_made: Sequence[Change]
 ) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
-    reason = _reason(_effect_of_changes(view, changes_made), WORDS["harmless"])
-    if not is_spoilt(view):
+    headline = _sentence_on_changes(view, changes_made)
+    reason = _reason_with_text_only(headline, WORDS["harmless"])
+    if not is_spoilt_by_changes(view):
         return _with_pictures(reason, view, view.untouched, WORDS["title"])
-    # It matters most, even where undoing it is not enough.
-    first = changes_made[0]
-    after = first.without
-    # A step that is done otherwise than in code that may be wrong itself may be right.
+    # The first one matters most, even where undoing it is not enough.
+    change_to_undo = changes_made[0]
+    # Where the code before the change may be wrong, the changed step may be right; only a label tells.
     can_blame_steps = view.label is not None or is_prepared_as_in_training(
         view.bench.classifier
     )
+    # All perturbations share one chip of the page; each step of the preprocessing has its own.
     guilty = {
         "perturbation" if key in PARAMETERS else key
         for change in changes_made
-        if change.restores
+        if change.restores_prediction
         for key in change.keys
         if key in PARAMETERS or can_blame_steps
     }
-    undo_words = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
+    undo_words = WORDS["undo_all" if len(change_to_undo.keys) > 1 else "undo"]
     reason |= {
         "advice": "",
-        "button": undo_words.format(words=first.words),
+        "button": undo_words.format(words=change_to_undo.words),
         "guilty": sorted(guilty),
-        "apply": differing(after.settings, view.settings),
+        "apply": differing(change_to_undo.view_without.settings, view.settings),
     }
-    title = WORDS["title_without"].format(words=first.words)
-    return _with_pictures(reason, view, after, title)
+    title_beside = WORDS["title_without"].format(words=change_to_undo.words)
+    return _with_pictures(reason, view, change_to_undo.view_without, title_beside)
 
 
-def _effect_of_changes(view: View, changes_made: Sequence[Change]) -> str:
+def _sentence_on_changes(view: View, changes_made: Sequence[Change]) -> str:
     """Say in a sentence what the changes did."""
-    if not is_spoilt(view):
+    if not is_spoilt_by_changes(view):
         return WORDS["both"].format(
             prediction=prediction_text(view), original=prediction_text(view.untouched)
         )
-    restoring = [change for change in changes_made if change.restores]
-    return _capital("; ".join(map(_clause, restoring or changes_made[:1])) + ".")
+    restoring = [change for change in changes_made if change.restores_prediction]
+    # Where none restores the prediction, the first change matters most.
+    return _capital(
+        "; ".join(map(_clause_on_change, restoring or changes_made[:1])) + "."
+    )
 
 
-def _clause(change: Change) -> str:
-    after = prediction_text(change.without)
-    return WORDS["without"].format(words=change.words, after=after)
+def _clause_on_change(change: Change) -> str:
+    prediction_without = prediction_text(change.view_without)
+    return WORDS["without"].format(words=change.words, after=prediction_without)
 
 
 def _capital(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}"
 
 
-def changes(view: View, compute: Compute) -> tuple[Change, ...]:
+def ranked_changes(view: View, view_of_settings: ViewOfSettings) -> tuple[Change, ...]:
     """Undo each change by itself, and where none of them is enough, as few together as will do.
 
     Returns the one that matters most first; one with several keys comes first where no single one is enough.
     """
+    # Another seed alone is no change: the noise stays as strong.
     keys = [key for key in view.effective_changes if key != "seed"]
-    singles = sorted(
-        (_undone(view, (key,), compute) for key in keys),
-        key=lambda change: (change.restores, change.gain),
+    single_changes = sorted(
+        (_measured_change(view, (key,), view_of_settings) for key in keys),
+        key=lambda change: (change.restores_prediction, change.probability_gain),
         reverse=True,
     )
-    if not is_spoilt(view) or len(singles) < 2 or singles[0].restores:
-        return tuple(singles)
-    keys_by_effect = [key for change in singles for key in change.keys]
-    # It comes first also where not even all together restore the prediction.
-    together = _undone(view, tuple(keys_by_effect), compute)
+    if (
+        not is_spoilt_by_changes(view)
+        or len(single_changes) < 2
+        or single_changes[0].restores_prediction
+    ):
+        return tuple(single_changes)
+    # No single change is to blame alone, so undo all of them together.
+    keys_by_effect = [key for change in single_changes for key in change.keys]
+    joint_change = _measured_change(view, tuple(keys_by_effect), view_of_settings)
     # Leave out whatever is not needed, what matters least first.
     for key in reversed(keys_by_effect):
-        fewer = tuple(other for other in together.keys if other != key)
-        undoing_fewer = _undone(view, fewer, compute)
-        if undoing_fewer.restores:
-            together = undoing_fewer
-    return (together, *singles)
+        fewer_keys = tuple(other for other in joint_change.keys if other != key)
+        smaller_change = _measured_change(view, fewer_keys, view_of_settings)
+        if smaller_change.restores_prediction:
+            joint_change = smaller_change
+    # It comes first also where not even all together restore the prediction.
+    return (joint_change, *single_changes)
 
 
-def _undone(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
-    # As `#change` of page/reasons.js does. What only steers them, such as an angle, is undone, but not named.
+def _measured_change(
+    view: View, keys: tuple[str, ...], view_of_settings: ViewOfSettings
+) -> Change:
+    # As `#change` of page/reasons.js does. Parameters that only steer one of these, as an angle does a blur,
+    # are undone with it, but not named.
     steering_keys = [
         name for name, parameter in PARAMETERS.items() if parameter.of in keys
     ]
     neutral_settings = neutral(view.settings["photo"])
     undone_settings = {key: neutral_settings[key] for key in (*keys, *steering_keys)}
-    without = compute(view.settings | undone_settings)
+    view_without = view_of_settings(view.settings | undone_settings)
+    # Without a label, the class of the untouched photo counts as the right one.
     target_class = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
         words=WORDS["and"].join(change_words(key, view.settings) for key in keys),
-        without=without,
-        restores=is_spoilt(view) and not is_spoilt(without),
-        gain=float(
-            without.probabilities[target_class] - view.probabilities[target_class]
+        view_without=view_without,
+        restores_prediction=is_spoilt_by_changes(view)
+        and not is_spoilt_by_changes(view_without),
+        probability_gain=float(
+            view_without.probabilities[target_class] - view.probabilities[target_class]
         ),
     )
 
@@ -268,20 +292,21 @@ def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
     )
 
 
-def explanation(
+def final_answer(
     diagnosis: Diagnosis, view: View, answer_from_changes: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with the images of `Reason`.
 
-    `answer_from_changes` is that of `because`: what a person's own changes have done.
+    `answer_from_changes` is that of `explain_changes`: what a person's own changes have done.
     """
     reason, image_buffers = _best_reason(diagnosis, view, answer_from_changes)
-    # The code is shown by itself, as it is to be copied.
-    findings = [
+    # The page shows the code in a box of its own, so the details leave it out.
+    findings_without_code = [
         replace(finding, fix=replace(finding.fix, code=""))
         for finding in diagnosis.findings
     ]
-    details = plain(replace(diagnosis, findings=tuple(findings)).details().text())
+    shown_diagnosis = replace(diagnosis, findings=tuple(findings_without_code))
+    details = in_plain_words(shown_diagnosis.details().text())
     return {**reason, "code": diagnosis.fix_code, "details": details}, image_buffers
 
 
@@ -289,108 +314,128 @@ def _best_reason(
     diagnosis: Diagnosis, view: View, answer_from_changes: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
-    fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if fixed:
-        # Nothing is left to apply where the fix is on.
+    best = diagnosis.best
+    fixed_preprocessing = best.fix.preprocessing if best else None
+    if fixed_preprocessing:
+        # To use the fix without any chosen fault on top; nothing is left to apply where it is in use.
         settings_to_apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
-        if _only_undoes_choices(view, fixed):
-            # Then what undoing their own changes does says more than the diagnosis.
+        if _fix_only_undoes_chosen_faults(view, fixed_preprocessing):
+            # What undoing the faults did was measured, which says more than a diagnosis.
             if is_prepared_as_in_training(view.bench.classifier):
                 return answer_from_changes
-            # Its keys are the steps that differ; "" takes back the fault that is chosen there.
-            settings_to_apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
-        after = _view_with(view, fixed)
-        return _preprocessing_reason(view, after, settings_to_apply)
-    in_image = None if is_spoilt(view) else _reason_in_image(diagnosis, view)
+            # An empty setting takes back the fault that was chosen for a step.
+            differing_steps = contrasts(view.preprocessing, fixed_preprocessing)
+            settings_to_apply = dict.fromkeys(differing_steps, "")
+        fixed_view = _view_with_preprocessing(view, fixed_preprocessing)
+        return _preprocessing_reason(view, fixed_view, settings_to_apply)
+    # A prediction that the changes have spoilt is explained by them, not by the image.
+    in_image = None if is_spoilt_by_changes(view) else _reason_in_image(diagnosis, view)
     return (in_image, []) if in_image else answer_from_changes
 
 
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
-    # Of a prediction not known to be wrong, as without a label, what was changed says it all.
+    # Unless the prediction is known to be wrong, what was changed is the whole answer.
     if view.effective_changes and not view.wrong:
         return None
     best = diagnosis.best
     if best:
-        return _reason(diagnosis.headline, plain(best.fix.text))
+        return _reason_with_text_only(diagnosis.headline, in_plain_words(best.fix.text))
     for finding in diagnosis.findings:
         if view.wrong and finding.verdict == "possible":
-            return _reason(f"Perhaps: {finding.summary}", plain(finding.fix.text))
+            return _reason_with_text_only(
+                f"Perhaps: {finding.summary}", in_plain_words(finding.fix.text)
+            )
     if view.wrong and view.label is not None:
         label_name = view.bench.classifier.class_names[view.label]
-        label = f"{label_name}, {percent(view.probabilities[view.label])}"
-        return _reason(
-            f"A hard image: {prediction_text(view)}, rather than {label}.", HARD
+        label_text = f"{label_name}, {percent(view.probabilities[view.label])}"
+        return _reason_with_text_only(
+            f"A hard image: {prediction_text(view)}, rather than {label_text}.",
+            HARD_IMAGE_ADVICE,
         )
-    advice = CLEAN if diagnosis.clean or view.label is not None else LABEL
-    return _reason(diagnosis.headline, diagnosis.limits or advice)
+    # Here a photo with a label is predicted correctly.
+    advice = (
+        OTHER_PHOTO_ADVICE
+        if diagnosis.clean or view.label is not None
+        else LABEL_ADVICE
+    )
+    return _reason_with_text_only(diagnosis.headline, diagnosis.limits or advice)
 
 
 def _preprocessing_reason(
-    view: View, after: View, settings_to_apply: Settings | None
+    view: View, fixed_view: View, settings_to_apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training; the fix is put beside."""
-    sentence_of_step = contrasts(view.preprocessing, after.preprocessing)
-    advice = "" if _is_other_or_weaker(view, after) else WORDS["same_class"]
-    reason = _reason(" ".join(sentence_of_step.values()), advice)
+    sentence_of_step = contrasts(view.preprocessing, fixed_view.preprocessing)
+    # A fix that hardly moves this prediction may matter on other photos.
+    advice = "" if _predicts_other_or_weaker(view, fixed_view) else WORDS["same_class"]
+    reason = _reason_with_text_only(" ".join(sentence_of_step.values()), advice)
     reason |= {
         "button": WORDS["fix"],
         "apply": settings_to_apply,
         "guilty": list(sentence_of_step),
     }
-    return _with_pictures(reason, view, after, WORDS["title_trained"])
+    return _with_pictures(reason, view, fixed_view, WORDS["title_trained"])
 
 
-def _only_undoes_choices(view: View, fixed: Preprocessing) -> bool:
+def _fix_only_undoes_chosen_faults(
+    view: View, fixed_preprocessing: Preprocessing
+) -> bool:
     """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
-    differing_steps = contrasts(view.preprocessing, fixed)
+    differing_steps = contrasts(view.preprocessing, fixed_preprocessing)
     if is_prepared_as_in_training(view.bench.classifier):
+        # The setting of a step names the fault that was chosen for it, if any.
         return all(view.settings.get(step) for step in differing_steps)
-    # The steps may also differ by their own code, which undoing their choices leaves.
-    undone = view.settings | dict.fromkeys(differing_steps, "")
-    return view.bench.preprocessing(undone) == fixed
+    # Here the code itself may do these steps wrong, which undoing the chosen faults does not mend.
+    undone_settings = view.settings | dict.fromkeys(differing_steps, "")
+    return view.bench.preprocessing(undone_settings) == fixed_preprocessing
 
 
-def _view_with(view: View, fixed: Preprocessing) -> View:
+def _view_with_preprocessing(view: View, preprocessing: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
-    # As if `fixed` were the usual one, so that nothing is left to undo or to fix.
-    return replace(view.bench, usual_preprocessing=fixed).compute_view(
+    # No chosen fault and no fix on top of it; the perturbation stays.
+    return replace(view.bench, usual_preprocessing=preprocessing).compute_view(
         Entry(view.original, view.label),
         view.settings | FAULTLESS | {"fix": False},
-        view.untouched,
+        reference=view.untouched,
     )
 
 
-def pinned(folder: Path, view: View, best: Finding | None) -> str:
+def pin_view(folder: Path, view: View, best_finding: Finding | None) -> str:
     """Write a case of what is shown, with the fix that is on or that a diagnosis found, and say so."""
     if view.label is None:
         raise ValueError(
             "Expected a label to pin, received none; say what it shows with Label it"
         )
     bench = view.bench
-    fix = None if best is None else best.fix.preprocessing
+    fixed_preprocessing = best_finding.fix.preprocessing if best_finding else None
     if view.settings["fix"] and view.preprocessing == bench.fixed_preprocessing:
-        fix = view.preprocessing
-    # A fix is expected of the classifier from now on, not kept in the case.
+        fixed_preprocessing = view.preprocessing
+    # Where there is a fix, the case prepares the image as the classifier does when it is checked:
+    # it fails until the classifier has the fix.
     case_path = pin(
         folder,
-        bench.classifier.using(fix) if fix else bench.classifier,
+        bench.classifier.using(fixed_preprocessing)
+        if fixed_preprocessing
+        else bench.classifier,
         view.original,
         view.label,
         perturbation=view.perturbation,
-        preprocessing=None if fix else view.preprocessing,
-        fault=bench.preprocessing(view.settings | {"fix": False}) if fix else None,
-        cause="" if best is None else best.cause,
+        preprocessing=None if fixed_preprocessing else view.preprocessing,
+        fault=bench.preprocessing(view.settings | {"fix": False})
+        if fixed_preprocessing
+        else None,
+        cause=best_finding.cause if best_finding else "",
     )
     failing = ", which it is not yet" if view.wrong else ""
     label = bench.classifier.class_names[view.label]
     return f"Pinned: {case_path}, expected {label}{failing}"
 
 
-def plain(text: str) -> str:
+def in_plain_words(text: str) -> str:
     """Return a text without the names and units that only people who wrote it know."""
-    # Units of evidence, and names such as channel_order.
+    # The unit of evidence, then the underscores of names such as channel_order.
     text = re.sub(r",? in nats\b", "", text)
     return re.sub(
-        r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: name[0].replace("_", " "), text
+        r"\b[a-z]+(?:_[a-z]+)+\b", lambda match: match[0].replace("_", " "), text
     )

@@ -149,7 +149,7 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     shown.put("noise", 30)
     shown.press("Why?")
     explorer.settings = {"noise": 30}
-    answer, _ = why.because(explorer.view, explorer._view_of)
+    answer, _ = why.explain_changes(explorer.view, explorer._view_of)
     # The last digit may be another one with weights of 16 bits.
     sentence = answer["headline"].rsplit(", ", 1)[0]
     shown.root.locator(".kit-headline").get_by_text(sentence).wait_for()

@@ -29,7 +29,7 @@ from tests.explorer.page import ask as deliver_and_take, deliver, listen, search
 )
 def test_only_what_spoils_the_prediction_is_undone(look, name, harmful, harmless):
     shown = look(name, **harmful, **harmless)
-    answer, _ = why.because(shown, look.at)
+    answer, _ = why.explain_changes(shown, look.at)
     undone = shown.settings | (answer["apply"] or {})
     assert effective_changes(undone) == harmless
     assert bool(answer["guilty"]) == bool(harmful)
@@ -38,18 +38,18 @@ def test_only_what_spoils_the_prediction_is_undone(look, name, harmful, harmless
 def test_what_helps_most_comes_first(look):
     def changes(name, **settings):
         shown = look(name, **settings)
-        return shown, why.changes(shown, look.at)
+        return shown, why.ranked_changes(shown, look.at)
 
     shown, found = changes("volleyball.jpg", brightness=0.9, noise=60, seed=1)
     assert [change.keys for change in found] == [("noise",), ("brightness",)]
     # Without a label, what is predicted for the original photo counts: the same here.
-    unlabelled = why.changes(replace(shown, label=None), look.at)
-    assert unlabelled[0].gain == found[0].gain
+    unlabelled = why.ranked_changes(replace(shown, label=None), look.at)
+    assert unlabelled[0].probability_gain == found[0].probability_gain
     _, found = changes("volleyball.jpg", noise=60, brightness=0.1)
     assert [len(change.keys) for change in found] == [2, 1, 1]
     shown, (change,) = changes("cat.jpg", contrast=0.6)
-    gain = change.without.probabilities - shown.probabilities
-    assert change.gain == gain[shown.label] != gain[shown.untouched.top]
+    gain = change.view_without.probabilities - shown.probabilities
+    assert change.probability_gain == gain[shown.label] != gain[shown.untouched.top]
 
 
 def test_a_probability_that_falls_by_a_fifth_or_to_its_half_is_spoilt():
@@ -66,7 +66,7 @@ def test_a_probability_that_falls_by_a_fifth_or_to_its_half_is_spoilt():
             for share in shares
         )
         view.untouched = untouched
-        assert why.is_spoilt(view) == is_spoilt
+        assert why.is_spoilt_by_changes(view) == is_spoilt
 
 
 # -- the cause
@@ -91,8 +91,8 @@ def explained(look, classifier):
     def explained(name, **changed):
         shown = look(name, **changed)
         diagnosis = why.diagnose_view(shown, lambda text: None)
-        own = why.because(shown, look.at)
-        return shown, why.explanation(diagnosis, shown, own)[0]
+        own = why.explain_changes(shown, look.at)
+        return shown, why.final_answer(diagnosis, shown, own)[0]
 
     return explained
 
@@ -140,9 +140,13 @@ def test_an_untouched_photograph_between_two_classes_is_called_hard_with_both(
 
 
 def test_names_and_units_of_the_kits_own_are_left_out():
-    assert why.plain("lead over wrong_mean_std, in nats") == "lead over wrong mean std"
     assert (
-        why.plain("gnats and (x − 127) / 128 stay") == "gnats and (x − 127) / 128 stay"
+        why.in_plain_words("lead over wrong_mean_std, in nats")
+        == "lead over wrong mean std"
+    )
+    assert (
+        why.in_plain_words("gnats and (x − 127) / 128 stay")
+        == "gnats and (x − 127) / 128 stay"
     )
 
 
@@ -151,8 +155,8 @@ def concluded(explorer, right):
     view = explorer.view
     named = Finding("wrong_range", "named", "Seen.", fix=Fix("", "", right))
     diagnosis = Diagnosis((named,), "n", 1, preprocessing=view.preprocessing)
-    own = why.because(view, explorer._view_of)
-    return why.explanation(diagnosis, view, own)[0]
+    own = why.explain_changes(view, explorer._view_of)
+    return why.final_answer(diagnosis, view, own)[0]
 
 
 def test_what_an_image_suffers_from_is_said_and_what_it_may_only_if_it_is_wrong(
@@ -162,7 +166,7 @@ def test_what_an_image_suffers_from_is_said_and_what_it_may_only_if_it_is_wrong(
         explorer.settings = {"photo": name}
         finding = Finding("dark", verdict, "Seen.", fix=Fix("Use more_light"))
         diagnosis = Diagnosis((finding,), "n", 1)
-        because, _ = why.explanation(diagnosis, explorer.view, None)
+        because, _ = why.final_answer(diagnosis, explorer.view, None)
         return because["headline"], because["advice"]
 
     assert said("espresso.jpg", "named")[1] == "Use more light"
@@ -211,7 +215,7 @@ def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_f
 ):
     in_use = wrong.preprocessing
     wrong.settings = {"photo": "espresso.jpg", "filter": "filter_nearest"}
-    own, _ = why.because(wrong.view, wrong._view_of)
+    own, _ = why.explain_changes(wrong.view, wrong._view_of)
     assert "trained" not in own["headline"], "nobody knows that yet"
     because = concluded(wrong, in_use)
     assert because["headline"] == (
@@ -221,7 +225,7 @@ def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_f
     # Without a label, a step that is done otherwise may be right, as these channels are.
     wrong.settings = {"photo": "toucan.jpg", "channels": "channels_swapped"}
     for label, guilty in ((None, []), (wrong.view.untouched.top, ["channels"])):
-        own, _ = why.because(replace(wrong.view, label=label), wrong._view_of)
+        own, _ = why.explain_changes(replace(wrong.view, label=label), wrong._view_of)
         assert (own["apply"], own["guilty"]) == ({"channels": ""}, guilty)
 
 

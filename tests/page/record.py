@@ -20,7 +20,7 @@ from kit.explorer.bench import Bench, Entry
 from kit.explorer.replies import view_message
 from kit.explorer.settings import neutral
 from kit.explorer.shelf import Shelf
-from kit.explorer.why import because
+from kit.explorer.why import explain_changes
 from kit.images.photo import Photo
 from kit.perturbation import Perturbation
 from kit.perturbation.physics import add_field, brightness, noise_field
@@ -250,7 +250,7 @@ def said():
         changed = dict(CHANGES[name] for name in keys)
         view = look(start | changed)
         message, _ = view_message(view)
-        changes, _ = because(view, look)
+        changes, _ = explain_changes(view, look)
         states.append(
             {
                 "changes": changed,
