@@ -409,8 +409,10 @@ def pin_view(folder: Path, view: View, best_finding: Finding | None) -> str:
         )
     bench = view.bench
     fixed_preprocessing = best_finding.fix.preprocessing if best_finding else None
+    faulty_preprocessing = view.preprocessing
     if view.settings["fix"] and view.preprocessing == bench.fixed_preprocessing:
         fixed_preprocessing = view.preprocessing
+        faulty_preprocessing = bench.usual_preprocessing
     # Where there is a fix, the case prepares the image as the classifier does when it is checked:
     # it fails until the classifier has the fix.
     case_path = pin(
@@ -422,9 +424,7 @@ def pin_view(folder: Path, view: View, best_finding: Finding | None) -> str:
         view.label,
         perturbation=view.perturbation,
         preprocessing=None if fixed_preprocessing else view.preprocessing,
-        fault=bench.preprocessing(view.settings | {"fix": False})
-        if fixed_preprocessing
-        else None,
+        fault=faulty_preprocessing if fixed_preprocessing else None,
         cause=best_finding.cause if best_finding else "",
     )
     failing = ", which it is not yet" if view.wrong else ""

@@ -10,8 +10,10 @@ import pytest
 import kit
 from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
 from kit.explorer import texts, why
+from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
-from kit.explorer.settings import effective_changes
+from kit.explorer.settings import effective_changes, neutral
+from kit.regression.cases import read_case
 from tests.explorer.page import ask as deliver_and_take, deliver, listen, searched
 
 
@@ -227,6 +229,20 @@ def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_f
     for label, guilty in ((None, []), (wrong.view.untouched.top, ["channels"])):
         own, _ = why.explain_changes(replace(wrong.view, label=label), wrong._view_of)
         assert (own["apply"], own["guilty"]) == ({"channels": ""}, guilty)
+
+
+def test_the_fault_of_a_case_is_what_was_shown_on_top_of_a_fix_too(
+    classifier, espresso, tmp_path
+):
+    right = classifier.preprocessing
+    bench = Bench(classifier, right.replace(channels="bgr"), fixed=right)
+    settings = neutral("espresso.jpg") | {"fix": True, "channels": "channels_swapped"}
+    label = classifier.class_names.index("espresso")
+    shown = bench.look(Entry(espresso, label), settings)
+    named = Finding("wrong_channels", "named", "Seen.", fix=Fix("", "", right))
+    why.pin_view(tmp_path, shown, named)
+    [path] = tmp_path.glob("*.json")
+    assert read_case(path).fault == right.replace(channels="bgr")
 
 
 def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
