@@ -21,7 +21,7 @@ from kit.preprocessing.comparison import (
     compare_pipelines,
     relative_distance,
 )
-from kit.preprocessing.configs import fields_for, read_configs
+from kit.preprocessing.configs import keras_application_fields, read_configs
 from kit.preprocessing.pipeline import (
     LAYOUTS,
     PIPELINE,
@@ -226,7 +226,7 @@ class Preprocessing(Pipeline):
         ValueError
             For another name; the message gives the nearest one.
         """
-        return cls(**fields_for(name))
+        return cls(**keras_application_fields(name))
 
     @classmethod
     def from_config(cls, config: Any) -> Self:

@@ -77,11 +77,12 @@ class Recorder:
     """
 
     def __getattr__(self, name: str) -> Any:
-        # Libraries ask by such names whether it is an array of theirs; it is none.
+        # By names such as __array__, libraries ask whether it is an array of theirs; it is none.
         if name.startswith("_"):
             raise AttributeError(name)
         if name in {"shape", "input_shape"}:
             return _current_recording().input_shape
+        # Whatever else code asks of its model, such as a layer or a method, is the recorder again.
         return _INPUT_PROPERTIES.get(name, self)
 
     def __getitem__(self, name: Any) -> Any:
@@ -95,8 +96,10 @@ class Recorder:
     def __call__(self, *values: Any, **options: Any) -> Self:
         """Keep the first image, and end the code."""
         for array in _arrays_in((*values, *options.values())):
+            # What is smaller is no image but an option of the model.
             if array.dtype.kind in "buif" and array.size >= LEAST_SIDE_PIXELS**2:
                 _current_recording().arrays.append(array)
+                # So the person's code ends where its model would predict.
                 raise _Recorded
         return self
 
@@ -129,9 +132,9 @@ def recorder() -> Recorder:
 def _current_recording() -> _Recording:
     recording = _recording.get(None)
     if recording is None:
-        expected = "a recorder in a function that is checked"
         raise RuntimeError(
-            f"Expected {expected}, received a call outside; give kit.check the function"
+            "Expected a recorder in a function that is checked, received a call outside;"
+            " give kit.check the function"
         )
     return recording
 
@@ -152,32 +155,34 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     arguments = {
         name: variables.pop(name) for name in parameters if name in replacements
     }
+    # Variables of the object or class of a method, or of an object that can be called.
     owner = getattr(function, "__self__", function)
-    scope = getattr(owner, "__dict__", {})
-    if not variables.keys() <= scope.keys():
-        of_object = getattr(type(function).__call__, "__globals__", {})
-        scope = getattr(unwrap(function), "__globals__", of_object)
-    if not variables.keys() <= scope.keys():
+    namespace = getattr(owner, "__dict__", {})
+    # Else those that are global where the function, or the class of the object, was defined.
+    if not variables.keys() <= namespace.keys():
+        globals_of_call = getattr(type(function).__call__, "__globals__", {})
+        namespace = getattr(unwrap(function), "__globals__", globals_of_call)
+    if not variables.keys() <= namespace.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
-    # A function that takes no image says so when it is called.
-    others = (name for name in parameters if name not in arguments)
-    image_parameter = next(others, "image")
+    # The image is the first argument that has no value yet; a function without one fails when it is called.
+    free_parameters = (name for name in parameters if name not in arguments)
+    image_parameter = next(free_parameters, "image")
 
     @wraps(function)
-    def prepares(picture: Any) -> Any:
-        return function(**{image_parameter: picture}, **arguments)
+    def function_of_image(image: Any) -> Any:
+        return function(**{image_parameter: image}, **arguments)
 
-    previous_values = {name: scope[name] for name in variables}
-    # The dictionary of a class can only be read.
-    put = getattr(scope, "__setitem__", partial(setattr, owner))
+    previous_values = {name: namespace[name] for name in variables}
+    # A class has a namespace that can only be read: there its attributes are set.
+    set_variable = getattr(namespace, "__setitem__", partial(setattr, owner))
     for name, value in variables.items():
-        put(name, value)
+        set_variable(name, value)
     try:
-        yield prepares
+        yield function_of_image
     finally:
         for name, value in previous_values.items():
-            put(name, value)
+            set_variable(name, value)
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,7 @@ def call(
     that it returns, the one counts that fits what is expected; `numbers_meant` returns what it stands for.
     """
     expected_shape = tensor_shape(expected or Pipeline(), photo)
+    # Where it is not known what the function takes, each form is tried, until one leads to an image.
     first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
     forms = [given_as] if given_as else dict.fromkeys((first_form, *_FORMS))
     reasons_by_problem: dict[str, tuple[list[int], str]] = {}
@@ -225,16 +231,17 @@ def call(
                 function, _FORMS[form](photo, path), path, expected_shape
             )
             if not problem:
+                # Whole numbers of a quantized network stand for others.
                 return Called(numbers_meant(image), given_as=form)
             # Of several forms with the same problem, the first is named.
             reason = f"{problem} (given {form})"
             reasons_by_problem.setdefault(problem, (lines_reached, reason))
-    # The form with which it came furthest is most likely what it takes.
+    # The form with which the function reached the furthest line is most likely what it takes.
     furthest_first = sorted(
         reasons_by_problem.values(), key=itemgetter(0), reverse=True
     )
     reasons = [reason for _, reason in furthest_first]
-    # What it returned says more than what it raised, which it may do for want of what it takes.
+    # An error may only say that a form was not what it takes; what it returned says more.
     returned = [reason for reason in reasons if reason.startswith("returned")]
     words = "; ".join((returned or reasons)[:REASONS_GIVEN])
     advice = "if it predicts, give it a kit.recorder() as its model"
@@ -251,48 +258,51 @@ def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
 
 def _wants_bgr(function: Function) -> bool:
     """Whether names in a function, such as COLOR_BGR2RGB, say so, or it takes a frame of OpenCV's."""
-    names = set(_names_used(function, HELPER_DEPTH))
+    names = set(_names_used(function, helper_depth=HELPER_DEPTH))
     return {"frame", "cv2"} <= names or any(map(_FROM_BGR.search, names))
 
 
-def _names_used(function: Any, depth: int) -> Iterator[str]:
+def _names_used(function: Any, helper_depth: int) -> Iterator[str]:
     """Yield the names of a function's arguments, and those that it and helpers beside it use."""
     # What lies behind decorators, or in a functools.partial.
     function = unwrap(getattr(function, "func", function))
+    # An object that can be called has its code in its class; what is built in has none.
     if not hasattr(function, "__code__"):
         function = type(function).__call__
     code = getattr(function, "__code__", None)
     if code is None:
         return
     yield from code.co_varnames[: code.co_argcount]
+    # The global variables, functions and attributes that the code names.
     for name in code.co_names:
         yield name
         helper = function.__globals__.get(name)
-        is_beside = getattr(helper, "__module__", "") == function.__module__
-        if depth and is_beside and isinstance(helper, FunctionType):
-            yield from _names_used(helper, depth - 1)
+        is_of_same_module = getattr(helper, "__module__", "") == function.__module__
+        if helper_depth and is_of_same_module and isinstance(helper, FunctionType):
+            yield from _names_used(helper, helper_depth - 1)
 
 
 def _image_or_problem(
-    function: Function, argument: Any, path: Path, expected_shape: tuple[int, ...]
+    function: Function, given: Any, path: Path, expected_shape: tuple[int, ...]
 ) -> tuple[Array | None, str, list[int]]:
     """Return the image among what a function returns or gives to its model, or why there is none.
 
     The lines are those of `_lines_reached`, where it raised an error; of the path, which is the same at no
     two calls, an error says the name alone.
     """
-    # A `Recorder` in place of its model puts there what that is given.
+    # If a `Recorder` stands in for the model, it finds this recording and adds what the model is given.
     recording = _Recording(expected_shape)
     token = _recording.set(recording)
     arrays: list[Array] = []
     try:
-        arrays = list(_arrays_in(function(argument)))
+        arrays = list(_arrays_in(function(given)))
     except _Recorded:
-        # The recording has the image.
+        # The recorder ended the function, and the recording has the image.
         pass
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
-        # What it raises once its model was given an image, it made of the end that `_Recorded` is.
+        # Once there is an image, an error is only what the function made of being ended.
         if not recording.arrays:
+            # The folder of the path is another at each call, the message should not be.
             message = " ".join(str(error).replace(str(path), path.name).split())[:120]
             lines_reached = _lines_reached(error)
             where = f" in line {lines_reached[-1]}" if lines_reached else ""
@@ -306,9 +316,9 @@ def _image_or_problem(
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
-        # By its first word `call` tells this from what was raised.
+        # By the word "returned" `call` tells this from what was raised.
         return None, f"returned {problems[0]}", []
-    # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
+    # A tensor, not the picture that it was made of, has the expected sides, a batch axis and decimals.
     tensor = max(
         images,
         key=lambda image: (
@@ -322,10 +332,11 @@ def _image_or_problem(
 
 def _lines_reached(error: BaseException) -> list[int]:
     """Return where the file of the function that raised an error was left, the outermost call first."""
+    # Calls of this module come first, then the person's function.
     frames = [
         frame for frame in extract_tb(error.__traceback__) if frame.filename != __file__
     ]
-    # Behind calls of the kit the function itself comes first; what it calls of libraries lies in other files.
+    # Lines of the person's file are wanted; what that calls of libraries lies in other files.
     return [
         frame.lineno or 0 for frame in frames if frame.filename == frames[0].filename
     ]
@@ -337,7 +348,7 @@ def unflattened(array: Array, expected_shape: tuple[int, ...]) -> Array:
     return array.reshape(expected_shape) if is_flat else array
 
 
-_NOT_SERIES = Recorder, str, bytes, list, tuple
+_NOT_STREAMS = Recorder, str, bytes, list, tuple
 
 
 def _arrays_in(value: Any) -> Iterator[Array]:
@@ -345,11 +356,11 @@ def _arrays_in(value: Any) -> Iterator[Array]:
     if isinstance(value, Mapping):
         value = tuple(value.values())
     elif isinstance(value, Iterable) and not (
-        hasattr(value, "__array__") or isinstance(value, _NOT_SERIES)
+        hasattr(value, "__array__") or isinstance(value, _NOT_STREAMS)
     ):
-        # The first of those that a generator or a data set makes; it may make them for ever.
+        # A generator or a data set may go on for ever: only its first entry counts.
         value = tuple(islice(value, 1))
-    # A list is a tensor itself, if it has none in it.
+    # A list of arrays holds several tensors; a list of numbers, or of lists of them, is one tensor itself.
     has_tensors = isinstance(value, list) and any(hasattr(x, "shape") for x in value)
     if isinstance(value, tuple) or has_tensors:
         for entry in value:
@@ -372,12 +383,13 @@ def why_unusable(array: Array) -> str:
     shape = array.shape[1:] if is_batch_of_one else array.shape
     has_channels = len(shape) == 3 and {shape[0], shape[2]} & {1, 3}
     is_image = has_channels or len(shape) == 2
-    # Of three lengths the smallest is that of the channels.
+    # Of three lengths the smallest is that of the channels; zeros stand for sides that are missing.
     shorter_side, longer_side = sorted((0, 0, *shape))[-2:]
     if not is_image or shorter_side < LEAST_SIDE_PIXELS or longer_side > LARGEST_SIDE:
         sides = f"sides of {LEAST_SIDE_PIXELS} to {LARGEST_SIDE} pixels"
         expected = f"one image of 1 or 3 channels, first or last, and {sides}"
         return f"shape {array.shape}, which is not {expected}"
+    # A network computes in float32, where larger numbers become infinite.
     with np.errstate(over="ignore"):
         not_finite = array.size - np.isfinite(array.astype(np.float32)).sum()
     return f"{not_finite} values that are not finite in float32" if not_finite else ""
@@ -387,9 +399,11 @@ def unbatched(array: Array, expected: Pipeline) -> Float64:
     """Return a result as (H, W, C) or (C, H, W)."""
     image = array.astype(np.float64)
     if image.ndim == 3 and image.shape[0] == 1:
-        # A batch of one grey image; `why_unusable` refused larger batches.
+        # A batch of one grey image without its channel; `why_unusable` refused larger batches.
         image = image[0]
+    # A grey image without its channel is given one, where the expected layout has it.
     if image.ndim == 2:
         is_channels_first = expected.layout == "channels_first"
         return image[None] if is_channels_first else image[..., None]
+    # Of four sides, the first is a batch of one, which is dropped.
     return image.reshape(image.shape[-3:])

@@ -96,37 +96,45 @@ class Colours(NamedTuple):
     words: str = ""
 
 
-def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
+def colours_of(
+    expected: Pipeline, photo_levels: Float64, result_values: Float64
+) -> Colours:
     """Return the simplest way from levels (N, 3) to results (N, C), C being 1 or 3."""
-    # The order that is expected comes first.
+    # A curve for each order of channels that has as many as the result; the expected order comes first.
     curves = [
-        _curved_colours(in_channel_order(levels, order), values, order)
+        _curved_colours(in_channel_order(photo_levels, order), result_values, order)
         for order in dict.fromkeys((expected.channels, *CHANNELS))
-        if in_channel_order(levels[:1], order).shape[1] == values.shape[1]
+        if in_channel_order(photo_levels[:1], order).shape[1] == result_values.shape[1]
     ]
     curve = first_as_good([curves[0], min(curves, key=BY_UNEXPLAINED_SHARE)])
-    ways = [
-        _straight_colours(levels, values, curve.channels),
+    simplest_first = [
+        _straight_colours(photo_levels, result_values, curve.channels),
         curve,
-        _mixed_colours(levels, values),
-        Colours(share_unexplained_by_curves(levels, values), words=_ANY_COLOURS),
+        _mixed_colours(photo_levels, result_values),
+        Colours(
+            share_unexplained_by_curves(photo_levels, result_values), words=_ANY_COLOURS
+        ),
     ]
-    return first_as_good(ways, enough_share=SAME_LEVELS / (levels.std() + _TINY))
+    # What leaves no more than rounding does, as a share of the spread, is good enough.
+    return first_as_good(
+        simplest_first, enough_share=SAME_LEVELS / (photo_levels.std() + _TINY)
+    )
 
 
 def smoothed_colours_of(
     expected: Pipeline,
-    rough: Colours,
+    unaveraged: Colours,
     averaged_levels: Float64,
     averaged_values: Float64,
 ) -> Colours:
     """Return how colours become results where fine detail, which may be missing, is averaged."""
     smoothed = colours_of(expected, averaged_levels, averaged_values)
-    if smoothed.line is None or rough.line is None:
+    if smoothed.line is None or unaveraged.line is None:
         return smoothed
-    # A blur flattens the line, too: averaging may not make it look much closer than the pixels are to it.
+    # Averaging hides how far single pixels are off the line: a share of that counts at least,
+    # since a blur makes the slope of the line itself uncertain.
     levels_off = max(
-        smoothed.line.levels_off, rough.line.levels_off / UNEXPLAINED_RATIO
+        smoothed.line.levels_off, unaveraged.line.levels_off / UNEXPLAINED_RATIO
     )
     return smoothed._replace(line=smoothed.line._replace(levels_off=levels_off))
 
@@ -136,14 +144,14 @@ def in_channel_order(levels: Float64, channels: str) -> Float64:
     return np.asarray(order_channels(levels.astype(np.float32), channels), float)
 
 
-def _mixed_colours(levels: Float64, values: Float64) -> Colours:
+def _mixed_colours(photo_levels: Float64, result_values: Float64) -> Colours:
     """Make each channel of the results a sum of all channels."""
-    columns = np.c_[levels, np.ones(len(levels))]
+    columns = np.c_[photo_levels, np.ones(len(photo_levels))]
     # (4, C): how much of red, green and blue is in each channel of the results, and what is added.
-    factors = np.linalg.lstsq(columns, values)[0]
-    weights = factors[:3]
-    spreads = values.std(axis=0)
-    error = np.sqrt(np.mean((columns @ factors - values) ** 2))
+    weights_and_offsets = np.linalg.lstsq(columns, result_values)[0]
+    weights = weights_and_offsets[:3]
+    spreads = result_values.std(axis=0)
+    error = np.sqrt(np.mean((columns @ weights_and_offsets - result_values) ** 2))
     error_share = float(error / (np.sqrt(np.mean(spreads**2)) + _TINY))
     if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
         return Colours(error_share, words=_ANY_COLOURS)
@@ -151,71 +159,94 @@ def _mixed_colours(levels: Float64, values: Float64) -> Colours:
     is_constant = spreads <= CONSTANT_SPREAD_SHARE * spreads.max()
     main_channels = np.array([*"rgb"])[channel_shares.argmax(axis=0)]
     names = np.where(is_constant, "a constant", main_channels)
+    # Such as "grb", or "r, a constant, b".
     words = (", " if is_constant.any() else "").join(names)
     is_mixture = (channel_shares.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
-    # An order with a name is tried before: where that is not enough, others are mixed in.
+    # An order with a name, such as "bgr", was tried before, alone: if it comes out here, others are mixed in.
     if words in CHANNELS or np.any(is_mixture):
         words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(channel_shares, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
             words = "one mixture of them, such as their mean,"
-    # A grey level is in all channels.
-    line = Line(weights.sum(axis=0), factors[3], error_share * float(levels.std()))
+    # Where red, green and blue are one grey level, their weights add up to the slope of a line.
+    line = Line(
+        slope=weights.sum(axis=0),
+        offset=weights_and_offsets[3],
+        levels_off=error_share * float(photo_levels.std()),
+    )
     return Colours(error_share, line, words=words)
 
 
-def _straight_colours(levels: Float64, values: Float64, channels: str) -> Colours:
+def _straight_colours(
+    photo_levels: Float64, result_values: Float64, channels: str
+) -> Colours:
     """Make each channel of the results a line of its level."""
-    line = _fitted_line(in_channel_order(levels, channels), values)
-    share = line.levels_off / (float(levels.std()) + _TINY)
+    line = _fitted_line(in_channel_order(photo_levels, channels), result_values)
+    share = line.levels_off / (float(photo_levels.std()) + _TINY)
     return Colours(share, line, channels)
 
 
-def _fitted_line(levels: Float64, values: Float64) -> Line:
+def _fitted_line(photo_levels: Float64, result_values: Float64) -> Line:
     """Fit a line to levels and results, each (N, C)."""
-    mean_levels = levels.mean(axis=0)
-    centred = levels - mean_levels
-    slope = (centred * values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
+    mean_levels = photo_levels.mean(axis=0)
+    centred = photo_levels - mean_levels
+    slope = (centred * result_values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
+    # Not 0, as the errors are divided by it.
     slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    offset = values.mean(axis=0) - slope * mean_levels
-    errors = levels - (values - offset) / slope
-    return Line(slope, offset, float(np.sqrt(np.mean(errors**2))))
+    offset = result_values.mean(axis=0) - slope * mean_levels
+    errors_in_levels = photo_levels - (result_values - offset) / slope
+    return Line(slope, offset, float(np.sqrt(np.mean(errors_in_levels**2))))
 
 
-def _curved_colours(levels: Float64, values: Float64, channels: str) -> Colours:
+def _curved_colours(
+    photo_levels: Float64, result_values: Float64, channels: str
+) -> Colours:
     """Make each channel of the results any function of its level; both are (N, C)."""
-    values_by_level = np.take_along_axis(values, levels.argsort(axis=0), axis=0)
-    differences = np.diff(values_by_level, axis=0)
-    spread = np.std(values - values.mean(axis=0)) + _TINY
+    values_by_level = np.take_along_axis(
+        result_values, photo_levels.argsort(axis=0), axis=0
+    )
+    # On a curve, values of neighbouring levels are nearly the same; what differs is error.
+    neighbour_differences = np.diff(values_by_level, axis=0)
+    spread = np.std(result_values - result_values.mean(axis=0)) + _TINY
     # The difference of two numbers varies by the root of 2 more than each.
-    error_share = float(np.std(differences) / spread / np.sqrt(2))
+    error_share = float(np.std(neighbour_differences) / spread / np.sqrt(2))
+    # The step is that to which the words below belong: few levels and cut-off ends come from a cast.
     curve = Colours(error_share, channels=channels, step="cast")
-    count = max(len(np.unique(channel)) for channel in values.T)
+    level_count = max(len(np.unique(channel)) for channel in result_values.T)
+    most_levels = min(FEW_LEVELS, len(np.unique(photo_levels)) / UNEXPLAINED_RATIO)
     # One value alone is no image, so the others lie beside this part of it.
-    if 1 < count <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
-        return curve._replace(words=few_levels_words(count, np.unique(values)))
-    ends = values.min(), values.max()
-    is_between_ends = ~np.isin(values, ends).any(axis=1)
+    if 1 < level_count <= most_levels:
+        return curve._replace(
+            words=few_levels_words(level_count, np.unique(result_values))
+        )
+    ends = result_values.min(), result_values.max()
+    is_between_ends = ~np.isin(result_values, ends).any(axis=1)
     if is_between_ends.mean() >= LEAST_WHOLE_SHARE:
-        line = _fitted_line(levels[is_between_ends], values[is_between_ends])
-        levels_off = np.abs(levels - (values - line.offset) / line.slope)
-        names = [
+        line = _fitted_line(
+            photo_levels[is_between_ends], result_values[is_between_ends]
+        )
+        levels_off = np.abs(photo_levels - (result_values - line.offset) / line.slope)
+        # At an end that is cut off, some values would lie far beyond it on the line.
+        cut_off_ends = [
             four_digits(end)
             for end in ends
-            if levels_off[values == end].max() >= CUT_OFF_LEVELS
+            if levels_off[result_values == end].max() >= CUT_OFF_LEVELS
         ]
-        if names and line.levels_off <= ROUGH_LEVELS:
-            return curve._replace(line=line, words=f"cut off at {' and '.join(names)}")
+        if cut_off_ends and line.levels_off <= ROUGH_LEVELS:
+            return curve._replace(
+                line=line, words=f"cut off at {' and '.join(cut_off_ends)}"
+            )
     words = "a curve, such as gamma, contrast or equalisation,"
-    if np.abs(differences).max() > JUMP_SHARE * np.ptp(values):
+    if np.abs(neighbour_differences).max() > JUMP_SHARE * np.ptp(result_values):
         words = "a jump, as where bytes wrap around,"
     return curve._replace(step="scaling", words=words)
 
 
-def few_levels_words(count: int, values: Float64) -> str:
+def few_levels_words(level_count: int, distinct_values: Float64) -> str:
     """Say how many levels a channel has, and which values all of them have if they are few."""
-    words = f"only {count} levels"
-    if count <= FEW_VALUES:
-        words += f": {', '.join(map(four_digits, values))},"
+    words = f"only {level_count} levels"
+    if level_count <= FEW_VALUES:
+        # With a comma at the end, as the sentence goes on behind these words.
+        words += f": {', '.join(map(four_digits, distinct_values))},"
     return words
 
 
@@ -223,17 +254,19 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
     """Return a pipeline with channels, polarity and scaling, as expected where nothing is known."""
     line = colours.line
     channels = colours.channels or expected.channels
+    # The channels first: whether a line or a scaling fits depends on how many there are.
     pipeline = pipeline.replace(channels=channels, scaling=())
+    # Pixels that are far off a line are something else, of which it says nothing.
     if (
         line is not None
         and line.levels_off <= STRANGE_LEVELS
         and line.slope.size == pipeline.channel_count
     ):
         return pipeline.replace(**_polarity_and_scaling_of_line(expected, line))
-    return with_scaling(expected, pipeline)
+    return with_expected_scaling(expected, pipeline)
 
 
-def with_scaling(expected: Pipeline, pipeline: Pipeline) -> Pipeline:
+def with_expected_scaling(expected: Pipeline, pipeline: Pipeline) -> Pipeline:
     """Return a pipeline with the scaling and the polarity that are expected, if they fit its channels."""
     if not fits(expected.scaling, pipeline.channel_count):
         return pipeline.replace(scaling=())
@@ -246,14 +279,15 @@ def with_fill(
     """Return a pipeline that fills up as results around a photo do, and in words what no fill does."""
     if not len(values_around):
         return pipeline, {}
-    levels = (values_around - line.offset) / line.slope
-    fill_levels = np.median(levels, axis=0)
-    is_other_colour = np.abs(levels - fill_levels).max(axis=-1) > STRANGE_LEVELS
+    # The line led from levels of the photo to values of the result; here it leads back.
+    levels_around = (values_around - line.offset) / line.slope
+    fill_levels = np.median(levels_around, axis=0)
+    is_other_colour = np.abs(levels_around - fill_levels).max(axis=-1) > STRANGE_LEVELS
     if is_other_colour.mean() > STRANGE_PIXELS_SHARE:
         return pipeline, {"resize": _SEVERAL_FILLS}
-    # Red, green and blue, in whichever order results have them.
+    # Red, green and blue again, in whichever order results have them.
     fill = restore_channels(fill_levels.round().clip(0, 255), channels).astype(int)
-    # Nearer than rounding and noise tell apart, the fill that is expected stays.
+    # The expected fill stays, unless it is farther away than rounding of both and the line's noise explain.
     if np.abs(fill - pipeline.fill).max() > 1.5 + line.levels_off:
         pipeline = pipeline.replace(fill=tuple(fill.tolist()))
     return pipeline, {}
@@ -267,14 +301,16 @@ def slope_and_offset(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float
 
 def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
+    # A value of the result is slope * level + offset, for each channel.
     slope, offset, levels_off = line
     as_expected: Changes = {"invert": expected.invert, "scaling": expected.scaling}
     slope_sizes = np.abs(slope)
     if np.any(slope_sizes <= max(_TINY, CONSTANT_SPREAD_SHARE * slope_sizes.max())):
-        # A channel of one colour says nothing of it.
+        # A channel that is the same everywhere says nothing of its scaling.
         return as_expected
-    # In the unit of the results; half a level is what rounding makes.
+    # Half a level is what rounding makes; the slope turns levels into the unit of the results.
     tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
+    # Common mistakes: another usual scaling, a division left out, and two scalings in place of one.
     undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
     single_scalings = [expected.scaling, *SCALINGS.values(), undivided]
     double_scalings = [
@@ -287,21 +323,23 @@ def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     ]
     for invert in (expected.invert, not expected.invert):
         for scaling in scalings:
-            named_line = slope_and_offset(scaling, invert=invert)
-            if same_line(named_line, (slope, offset), tolerance):
+            line_of_scaling = slope_and_offset(scaling, invert=invert)
+            if same_line(line_of_scaling, (slope, offset), tolerance):
                 return {"invert": invert, "scaling": scaling}
     # Numbers fitted to so rough a line would say nothing.
     if levels_off > ROUGH_LEVELS:
         return as_expected
+    # No known scaling makes the line. If its slope is opposite to the expected one, so is the polarity.
     expected_slope, _ = slope_and_offset(expected.scaling, invert=expected.invert)
     invert = expected.invert != bool(np.all(slope * expected_slope < 0))
     if invert:
+        # From here on it is the line of levels that are inverted already.
         slope, offset = -slope, 255 * slope + offset
     level_of_zero = -offset / slope
-    # Less than half a level is what rounding makes of none.
+    # Less than half a level is no mean but rounding.
     level_of_zero = np.where(np.abs(level_of_zero) < 0.5, 0, level_of_zero)
     is_of_0_to_1 = any(scaling.divisor == 255 for scaling in expected.scaling)
-    # A mean in the unit of the one that is expected.
+    # In the unit of the scaling that is expected, so that people can compare them.
     divisor = 255.0 if is_of_0_to_1 and level_of_zero.any() else 1.0
     fitted = Scaling(
         divisor=divisor,

@@ -82,7 +82,7 @@ class StepDifference:
             return "shapes differ"
         if self.difference == 0:
             return "equal"
-        # How much is rounded off depends on the processor, so the figure stays out of notebooks.
+        # Rounding differs between processors: its figure would change the outputs stored in notebooks.
         return four_digits(self.difference) if self.differs else "equal up to rounding"
 
 
@@ -132,6 +132,7 @@ class Comparison(Result):
     def on(cls, differences: Iterable[Difference], **fields: Any) -> Self:
         """Return the comparison of differences, the one with the largest effect first."""
         largest_first = sorted(differences, key=lambda difference: -difference.effect)
+        # `main_step` counts on this order of the effects, too.
         return cls(
             differences=tuple(difference.words for difference in largest_first),
             effects=tuple((step, effect) for step, _, effect in largest_first),
@@ -162,7 +163,8 @@ class Comparison(Result):
             )
             for step in self.steps
         ]
-        return Table(("step", "difference", "here", "there"), rows, "<<<<")
+        # Each of the four columns is aligned to the left.
+        return Table(("step", "difference", "here", "there"), rows, align="<<<<")
 
     def _report(self) -> Iterator[str | Result]:
         yield from self.differences or ["No difference in the steps."]
@@ -191,13 +193,15 @@ def relative_distance(tensor: Array, changed: Array) -> float:
     return distance / (distance + float(np.std(tensor))) if distance else 0.0
 
 
-def arrays_by_step(p: "Pipeline", photo: Photo) -> dict[str, Array]:
+def arrays_by_step(pipeline: Pipeline, photo: Photo) -> dict[str, Array]:
     """Return what each operation leaves behind of a photo, by its name, read-only."""
     arrays = {}
-    x: Any = photo
+    # The first operation decodes the photo; from then on it is an array.
+    photo_or_array: Any = photo
     for operation in PIPELINE:
-        x = run((operation,), p, x)
-        view = x.view()
+        photo_or_array = run((operation,), pipeline, photo_or_array)
+        # A view, as an operation that is left out hands on the array before it.
+        view = photo_or_array.view()
         view.flags.writeable = False
         arrays[operation.name] = view
     return arrays
@@ -208,10 +212,13 @@ def compare_pipelines(
 ) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
     if photo is None:
-        words = tuple(words for _, words in differences(expected, actual, photo))
-        return Comparison(words)
+        # Without a photo, no step is run and no effect is measured.
+        return Comparison(
+            tuple(words for _, words in differences(expected, actual, photo))
+        )
     expected_arrays = arrays_by_step(expected, photo)
     actual_arrays = arrays_by_step(actual, photo)
+    # `PIPELINE` is all steps there are; one that neither side performs is not listed.
     step_differences = tuple(
         StepDifference.of(
             operation.name,
@@ -222,8 +229,9 @@ def compare_pipelines(
         if not (operation.skipped(expected) and operation.skipped(actual))
     )
     differing_steps = (step.name for step in step_differences if step.differs)
+    # The effect of a difference is how far it alone moves the final tensor.
     return Comparison.on(
-        differences_with_effects(expected, actual, photo, relative_distance),
+        differences_with_effects(expected, actual, photo, effect=relative_distance),
         first_step=next(differing_steps, None),
         steps=step_differences,
         photo=photo.name,
@@ -239,12 +247,12 @@ def differences_with_effects(
     for step, words in differences(expected, actual, photo):
         changes = {name: getattr(actual, name) for name in fields_by_step[step]}
         try:
-            with_this_step = expected.replace(**changes)
+            expected_but_this_step = expected.replace(**changes)
         except ValueError:
-            # Its order of channels alone does not go with a mean of another number of channels.
+            # One grey channel, say, cannot be scaled by three means: what cannot be run has the full effect.
             yield Difference(step, words, effect=1.0)
         else:
-            changed_tensor = run(PIPELINE, with_this_step, photo)
+            changed_tensor = run(PIPELINE, expected_but_this_step, photo)
             yield Difference(step, words, effect(tensor, changed_tensor))
 
 
@@ -265,7 +273,7 @@ def differences(
     for operation in PIPELINE:
         choices = operation.choices
         if operation.skipped(expected) or operation.skipped(actual):
-            # Where one of the two leaves the operation out, that is all there is to say.
+            # The first choice says that one side leaves the operation out; then the others do not count.
             choices = choices[:1]
         for choice in choices:
             expected_words = choice.words(expected)
@@ -275,10 +283,11 @@ def differences(
                 and same_scaling(expected.scaling, actual.scaling)
             )
             if not is_same:
-                values = (
+                both_sides = (
                     f"{expected_words} {side_names[0]}, {actual_words} {side_names[1]}"
                 )
-                yield operation.name, f"{choice.title or choice.name}: {values}"
+                yield operation.name, f"{choice.title or choice.name}: {both_sides}"
+    # No choice names the version of Pillow, on which pixels may depend, too.
     if words := pillow_words(expected, actual, photo, side_names):
         yield "resize", words
 
@@ -290,18 +299,19 @@ def pillow_words(
     side_names: tuple[str, str] = _SIDE_NAMES,
 ) -> str:
     """Say which versions of Pillow resize a photo, if they alone make other pixels of it; else empty."""
-    # Another filter is a difference of its own.
+    # `pillow` is a version. With another filter, other pixels are not the version's doing.
     if (
         photo is None
         or expected.filter != actual.filter
         or expected.pillow == actual.pillow
     ):
         return ""
-    same_but_pillow = expected.replace(pillow=actual.pillow)
+    expected_with_other_pillow = expected.replace(pillow=actual.pillow)
     if np.array_equal(
-        run(TO_SIZE, expected, photo), run(TO_SIZE, same_but_pillow, photo)
+        run(TO_SIZE, expected, photo), run(TO_SIZE, expected_with_other_pillow, photo)
     ):
         return ""
+    # A version of 0 stands for the installed one, which is `PILLOW`.
     return (
         f"resize: Pillow {expected.pillow or PILLOW} {side_names[0]},"
         f" {actual.pillow or PILLOW} {side_names[1]}"
@@ -310,17 +320,19 @@ def pillow_words(
 
 def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
     """Return a sentence for each choice, by name, in which a pipeline differs from that of training."""
-    sentences = {}
+    sentence_by_choice = {}
     for choice in CHOICES:
-        words = choice.words
-        if words(in_use) == words(fixed):
+        words_of = choice.words
+        if words_of(in_use) == words_of(fixed):
             continue
-        # Plain words may be the same for two values.
+        # Plain words read better, but may be the same for two values.
         if choice.plain and choice.plain(in_use) != choice.plain(fixed):
-            words = choice.plain
-        sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))
+            words_of = choice.plain
+        # A diagnosis that cannot tell what is right cuts the sentence off at its semicolon.
+        sentence = choice.sentence.format(
+            in_use=words_of(in_use), right=words_of(fixed)
+        )
         sentence = sentence.replace("(0, 0, 0)", "black")
-        # By the name of the setting that the explorer puts back. Where a diagnosis cannot tell what is right,
-        # it cuts the sentence off at its semicolon.
-        sentences[choice.name] = sentence.replace("(255, 255, 255)", "white")
-    return sentences
+        # By this name the explorer finds the setting that it puts back.
+        sentence_by_choice[choice.name] = sentence.replace("(255, 255, 255)", "white")
+    return sentence_by_choice

@@ -93,14 +93,18 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def fields_for(name: str) -> Fields:
+def keras_application_fields(name: str) -> Fields:
     """Return the fields of the `Preprocessing` for a family or a model of ``keras.applications``.
 
     A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
     ValueError gives the nearest one.
     """
-    models = {model: family for family in FAMILIES.values() for model in family.sides}
-    family_by_name = FAMILIES | models
+    family_by_model = {
+        model: family for family in FAMILIES.values() for model in family.sides
+    }
+    # A name may be that of a family or of a model.
+    family_by_name = FAMILIES | family_by_model
+    # Case and what is neither a letter nor a digit do not count.
     name_by_letters = {letters(known_name): known_name for known_name in family_by_name}
     spelling = letters(str(name))
     if spelling not in name_by_letters:
@@ -110,9 +114,10 @@ def fields_for(name: str) -> Fields:
         )
     known_name = name_by_letters[spelling]
     family = family_by_name[known_name]
-    # The name of a family stands for its first model.
+    # Each model has one side of its square input; the name of a family stands for its first model.
     first_side = next(iter(family.sides.values()))
     side = family.sides.get(known_name, first_side)
+    # Caffe's means are in the order blue, green, red.
     channels = "bgr" if family.scaling == "caffe" else "rgb"
     return {"size": (side, side), "channels": channels, "scaling": family.scaling}
 
@@ -133,7 +138,7 @@ _CONVERTER_SETTINGS = (
 )
 
 
-def _require(condition: object, received: str) -> None:
+def _require_expressible(condition: object, received: str) -> None:
     if not condition:
         raise ValueError(
             f"Expected what a Preprocessing has, received {printable(received)};"
@@ -157,13 +162,13 @@ def _keras_hub_fields(content: Content) -> Fields:
         "scaling": simplest((scaling,)),
         "layout": config.get("data_format", "channels_last"),
     }
-    # A converter without a size does not resize.
+    # A converter without a size does not resize, so neither filter nor fit is said.
     if fields["size"] is None:
         return fields
     method = config.get("interpolation", "bilinear")
     suffix = "_antialias" if config.get("antialias") and method != "nearest" else ""
     fit = "pad" if config.get("pad_to_aspect_ratio") else "squash"
-    # Where a converter does not say so, it crops, which comes before padding.
+    # A converter crops unless it says that it does not, and then it pads nothing.
     if config.get("crop_to_aspect_ratio", True):
         fit = "crop"
     return fields | {"filter": f"tf_{method}{suffix}", "fit": fit}
@@ -181,32 +186,35 @@ _TIMM_DEFAULTS: Content = {
 
 def _timm_fields(content: Content) -> Fields:
     settings = content.get("pretrained_cfg", content)
+    # None stands for timm's default.
     config = _TIMM_DEFAULTS | {
         key: value for key, value in settings.items() if value is not None
     }
     channels, height, width = config["input_size"]
     crop_mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
-    squashed = crop_mode == "squash"
-    _require(
-        squashed or height == width, f"input_size {height, width} with crop_mode center"
+    is_squashed = crop_mode == "squash"
+    _require_expressible(
+        is_squashed or height == width,
+        f"input_size {height, width} with crop_mode center",
     )
     return {
         "layout": "channels_first",
         "channels": {3: "rgb", 1: "gray"}[channels],
         "filter": config["interpolation"],
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
-        **_size_and_fit((height, width), config["crop_pct"], squashed=squashed),
+        **_size_and_fit((height, width), config["crop_pct"], is_squashed=is_squashed),
     }
 
 
-def _size_and_fit(size: Size, crop_fraction: float, *, squashed: bool) -> Fields:
+def _size_and_fit(size: Size, crop_fraction: float, *, is_squashed: bool) -> Fields:
+    # Sides are resized in proportion or squashed; with a fraction, the centre is then cut out.
     fit = "resize_crop"
-    if squashed:
+    if is_squashed:
         fit = "squash" if crop_fraction == 1 else "squash_crop"
     return {"size": size, "fit": fit, "crop_fraction": crop_fraction}
 
 
-_STEPS_READ = {
+_SUPPORTED_STEPS = {
     "do_resize",
     "do_center_crop",
     "do_rescale",
@@ -216,7 +224,8 @@ _STEPS_READ = {
 
 
 def _hugging_face_fields(content: Content) -> Fields:
-    processor = str(
+    # Newer files name the class of the processor by the first key, older ones by the second.
+    processor_class = str(
         content.get("image_processor_type") or content.get("feature_extractor_type")
     )
     active_steps = {
@@ -224,14 +233,17 @@ def _hugging_face_fields(content: Content) -> Fields:
         for key, value in content.items()
         if value and re.match("do_|rescale_offset", key)
     }
-    unread = sorted(active_steps - _STEPS_READ)
-    if processor.startswith("EfficientNet") and content.get("include_top") is not False:
-        unread.append("include_top, which divides by image_std twice")
-    _require(not unread, ", ".join(unread))
+    unsupported = sorted(active_steps - _SUPPORTED_STEPS)
+    if (
+        processor_class.startswith("EfficientNet")
+        and content.get("include_top") is not False
+    ):
+        unsupported.append("include_top, which divides by image_std twice")
+    _require_expressible(not unsupported, ", ".join(unsupported))
     mean = content.get("image_mean")
     std = content.get("image_std")
     is_normalized = content.get("do_normalize", mean is not None)
-    _require(
+    _require_expressible(
         not is_normalized or None not in (mean, std),
         "do_normalize without image_mean or image_std",
     )
@@ -243,6 +255,7 @@ def _hugging_face_fields(content: Content) -> Fields:
     fields: Fields = {
         "layout": "channels_first",
         "size": None,
+        # By its name, if it is a usual one.
         "scaling": simplest((scaling,)),
     }
     crop_size = (
@@ -252,18 +265,23 @@ def _hugging_face_fields(content: Content) -> Fields:
     )
     # Without resizing, the size stays None.
     if not content.get("do_resize", "size" in content):
-        _require(crop_size is None, "a crop alone, which depends on the photo")
+        _require_expressible(
+            crop_size is None, "a crop alone, which depends on the photo"
+        )
         return fields
-    resample = Image.Resampling(content.get("resample", Image.Resampling.BILINEAR))
-    size_and_fit = _size_and_fit_of_resize(content.get("size"), crop_size, processor)
-    return fields | size_and_fit | {"filter": resample.name.lower()}
+    # Pillow's number of a filter.
+    resampling = Image.Resampling(content.get("resample", Image.Resampling.BILINEAR))
+    size_and_fit = _hugging_face_size_and_fit(
+        content.get("size"), crop_size, processor_class
+    )
+    return fields | size_and_fit | {"filter": resampling.name.lower()}
 
 
-def _size_and_fit_of_resize(
-    size: Any, crop_size: Size | None, processor: str
+def _hugging_face_size_and_fit(
+    size: Any, crop_size: Size | None, processor_class: str
 ) -> Fields:
-    # A bare number is both sides, but the shorter one for CLIP; beside a crop it may be either.
-    if isinstance(size, int) and processor.startswith("CLIP"):
+    # A bare number is the shorter side for CLIP, else both; beside a crop it may be either, and is refused.
+    if isinstance(size, int) and processor_class.startswith("CLIP"):
         size = {"shortest_edge": size}
     elif isinstance(size, int) and crop_size is None:
         size = {"height": size, "width": size}
@@ -271,20 +289,26 @@ def _size_and_fit_of_resize(
         {"shortest_edge"},
         {"height", "width"},
     )
-    _require(is_known, f"size {size}")
-    squashed = "height" in size
-    # Resized to a shortest edge, a photo has room for a square of it.
+    _require_expressible(is_known, f"size {size}")
+    is_squashed = "height" in size
+    # Of a photo resized to a shortest edge, a square of it is there in any case.
     resized_height, resized_width = _height_and_width(
-        size if squashed else size["shortest_edge"]
+        size if is_squashed else size["shortest_edge"]
     )
-    _require(squashed or crop_size, "shortest_edge alone: the photo decides the size")
+    _require_expressible(
+        is_squashed or crop_size, "shortest_edge alone: the photo decides the size"
+    )
     height, width = crop_size or (resized_height, resized_width)
-    # One fraction is all that a Preprocessing has for both sides.
+    # A Preprocessing has one fraction for both sides, so what is cut out must keep the proportions.
     is_fraction = (
         height <= resized_height and height * resized_width == width * resized_height
     )
-    _require(is_fraction, f"crop_size {crop_size} of {resized_height, resized_width}")
-    return _size_and_fit((height, width), height / resized_height, squashed=squashed)
+    _require_expressible(
+        is_fraction, f"crop_size {crop_size} of {resized_height, resized_width}"
+    )
+    return _size_and_fit(
+        (height, width), height / resized_height, is_squashed=is_squashed
+    )
 
 
 def _height_and_width(size: Any) -> Size:
@@ -298,22 +322,26 @@ _KERAS_MODES = {"tf": "mobilenet", "torch": "densenet", "caffe": "resnet"}
 """Of `preprocess_input`, and a family that is scaled so."""
 
 
-def _torchvision_fields(text: str) -> Fields:
+def _torchvision_fields(printed: str) -> Fields:
     """Read what transforms of torchvision, timm or open_clip are printed as, as Hugging Face names it."""
     # The text becomes Python that is parsed, not run; what is printed with an address, such as the function
     # _convert_to_rgb, is left out.
-    lines = re.sub(r"<[^<>]*rgb[^<>]*>", "", text, flags=re.IGNORECASE).split("\n")
+    lines = re.sub(r"<[^<>]*rgb[^<>]*>", "", printed, flags=re.IGNORECASE).split("\n")
+    # Each transform is printed on a line of its own, without commas between them.
     stripped = [line.strip().rstrip(",") for line in lines if line.strip()]
     expression = ", ".join(stripped).replace("(,", "(")
-    # What the transforms do, in the words of a file of Hugging Face.
+    # What the transforms do, in the words of a file of Hugging Face; later ones overwrite earlier ones.
     content: Content = {"do_rescale": False}
     for name, options in _transforms(ast.parse(expression, mode="eval").body):
-        _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
-        _require(
+        _require_expressible(
+            name in _TRANSFORMS, f"{name}; give the transforms of an evaluation"
+        )
+        _require_expressible(
             name != "Resize" or "crop_size" not in content,
             "a crop before Resize, which depends on the photo",
         )
         content |= _TRANSFORMS[name](options)
+    # Of channels, a file of Hugging Face says nothing.
     channels = content.pop("channels", "rgb")
     return _hugging_face_fields(content) | {"channels": channels}
 
@@ -321,15 +349,19 @@ def _torchvision_fields(text: str) -> Fields:
 def _transforms(node: Any) -> Iterator[tuple[str, Options]]:
     """Yield the name and the arguments of each transform, those of a Compose one by one."""
     if isinstance(node, ast.List):
-        nested = node.elts
+        nested_nodes = node.elts
     else:
         # A call, whose name may have a module before it.
         name = ast.unparse(node.func).rpartition(".")[2]
-        nested = node.args
+        # Options are printed with their names; what is printed without one is a transform, or a list of them.
+        nested_nodes = node.args
         if name != "Compose":
-            yield name, {word.arg: _printed_value(word.value) for word in node.keywords}
-    for argument in nested:
-        yield from _transforms(argument)
+            options = {
+                keyword.arg: _printed_value(keyword.value) for keyword in node.keywords
+            }
+            yield name, options
+    for nested_node in nested_nodes:
+        yield from _transforms(nested_node)
 
 
 def _printed_value(node: ast.expr) -> Any:
@@ -341,29 +373,33 @@ def _printed_value(node: ast.expr) -> Any:
     return text.rpartition(".")[2].upper()
 
 
-def _from_torchvision_resize(options: Options) -> Content:
-    _require(not options.get("max_size"), "max_size: the photo decides the size")
+def _torchvision_resize_as_hugging_face(options: Options) -> Content:
+    _require_expressible(
+        not options.get("max_size"), "max_size: the photo decides the size"
+    )
     lengths = np.atleast_1d(options["size"]).tolist()
     edges = ("height", "width") if len(lengths) == 2 else ("shortest_edge",)
-    resample = Image.Resampling[options.get("interpolation", "BILINEAR")]
-    return {"size": dict(zip(edges, lengths, strict=True)), "resample": resample}
+    resampling = Image.Resampling[options.get("interpolation", "BILINEAR")]
+    return {"size": dict(zip(edges, lengths, strict=True)), "resample": resampling}
 
 
-def _from_torchvision_crop(options: Options) -> Content:
+def _torchvision_crop_as_hugging_face(options: Options) -> Content:
     height, width = np.resize(options["size"], 2).tolist()
     return {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
 
 
-def _from_torchvision_normalize(options: Options) -> Content:
+def _torchvision_normalize_as_hugging_face(options: Options) -> Content:
     return {"image_mean": options["mean"], "image_std": options["std"]}
 
 
-def _from_torchvision_preset(options: Options) -> Content:
-    # The transforms that come with weights of torchvision.
+def _torchvision_preset_as_hugging_face(options: Options) -> Content:
+    # The transforms that come with weights of torchvision: resized, cropped, divided by 255, normalized.
     return {
-        **_from_torchvision_resize(options | {"size": options["resize_size"]}),
-        **_from_torchvision_crop({"size": options["crop_size"]}),
-        **_from_torchvision_normalize(options),
+        **_torchvision_resize_as_hugging_face(
+            options | {"size": options["resize_size"]}
+        ),
+        **_torchvision_crop_as_hugging_face({"size": options["crop_size"]}),
+        **_torchvision_normalize_as_hugging_face(options),
         "do_rescale": True,
     }
 
@@ -371,14 +407,14 @@ def _from_torchvision_preset(options: Options) -> Content:
 _AS_TENSOR = ("ToTensor", "MaybeToTensor", "ConvertImageDtype")
 _NEUTRAL = ("ToImage", "PILToTensor", "ToPureTensor")
 _TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
-    "Resize": _from_torchvision_resize,
-    "CenterCrop": _from_torchvision_crop,
+    "Resize": _torchvision_resize_as_hugging_face,
+    "CenterCrop": _torchvision_crop_as_hugging_face,
     "Grayscale": lambda options: {
         "channels": {1: "gray", 3: "gray_rgb"}[options["num_output_channels"]]
     },
     "ToDtype": lambda options: {"do_rescale": options.get("scale", False)},
-    "Normalize": _from_torchvision_normalize,
-    "ImageClassification": _from_torchvision_preset,
+    "Normalize": _torchvision_normalize_as_hugging_face,
+    "ImageClassification": _torchvision_preset_as_hugging_face,
     **dict.fromkeys(_AS_TENSOR, lambda _: {"do_rescale": True}),
     **dict.fromkeys(_NEUTRAL, lambda _: {}),
 }
@@ -417,17 +453,19 @@ def read_configs(config: Any) -> Fields:
         a mode of Keras's `preprocess_input`. ValueError or TypeError for content that is none of these, or
         that cannot be expressed; OSError if the file cannot be read.
     """
+    # A processor of Hugging Face gives the content of its file.
     content = config.to_dict() if hasattr(config, "to_dict") else config
     if isinstance(content, str) and content in _KERAS_MODES:
-        family = _KERAS_MODES[content]
-        return fields_for(family) | {"size": None}  # a mode says nothing of it
+        # A mode is the scaling of a family, without a size.
+        return keras_application_fields(_KERAS_MODES[content]) | {"size": None}
+    # Transforms of torchvision, or the text that they are printed as.
     if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
         content = str(content)
     elif not isinstance(content, Mapping):
         try:
             json_bytes = Path(content).read_bytes()
         except (OSError, TypeError) as error:
-            # A file that cannot be read, or what is no path.
+            # A file that cannot be read, or what is no path; error 2 is that there is no such file.
             received = re.sub(r"^\[Errno 2\][^:]*:", "no file", first_line(error))
             raise type(error)(
                 f"Expected {_FORMATS}, received {received};"
@@ -438,9 +476,10 @@ def read_configs(config: Any) -> Fields:
     try:
         if isinstance(content, str):
             return _torchvision_fields(content)
-        for keys, read in _READERS.values():
+        # Each format is known by its keys, of which one is enough.
+        for keys, fields_of_format in _READERS.values():
             if any(key in content for key in keys):
-                return read(content)
+                return fields_of_format(content)
     except (
         ArithmeticError,
         AttributeError,
@@ -449,7 +488,7 @@ def read_configs(config: Any) -> Fields:
         TypeError,
         ValueError,
     ) as error:
-        # The kit's own message says what is wrong; others come from values of another kind, or none.
+        # The kit's own messages begin so and say what is wrong; others come from values it did not expect.
         if str(error).startswith("Expected"):
             raise
         received = f"one that cannot be read ({first_line(error)})"

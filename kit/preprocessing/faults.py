@@ -94,7 +94,7 @@ def _scale_twice(preprocessing: Preprocessing) -> Changes:
 
 
 def _without_mean_std(preprocessing: Preprocessing) -> Changes:
-    # The fault, done to a right preprocessing: of a scaling only its division stays, where there is one.
+    # The fault, done to a right preprocessing: of each scaling only its division stays, where there is one.
     return {
         "scaling": tuple(
             Scaling(step.divisor) for step in preprocessing.scaling if step.divisor != 1
@@ -102,16 +102,16 @@ def _without_mean_std(preprocessing: Preprocessing) -> Changes:
     }
 
 
-def _small_before(preprocessing: Preprocessing) -> Changes:
+def _shrunk_to_quarter_first(preprocessing: Preprocessing) -> Changes:
     # Where the photo decides the size, the fault does not apply.
     if preprocessing.size is None:
         return {}
     height, width = preprocessing.size
+    # Photos are shrunk to a thumbnail before they are resized.
     return {"thumbnail": (max(height // 4, 1), max(width // 4, 1))}
 
 
 _SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}
-_IMAGENET = _if_colour(scaling="imagenet")
 
 _FAULTS = tuple(
     _fault(*row)
@@ -130,7 +130,7 @@ _FAULTS = tuple(
         # A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.
         ("depth_clipped", "bit_depth", "clipped at 255", _decoding(depth="clip")),
         # The image went through a thumbnail a quarter of the network's size and was enlarged again.
-        ("small_before", "target_size", "to a quarter first", _small_before),
+        ("small_before", "target_size", "to a quarter first", _shrunk_to_quarter_first),
         # Keras's load_img resizes without a filter unless you set one.
         ("filter_nearest", "resize_filter", "nearest", _if_resized(filter="nearest")),
         # Pillow's and torchvision's filter where training used another.
@@ -218,7 +218,7 @@ _FAULTS = tuple(
             "imagenet_mean_std",
             "wrong_mean_std",
             "by ImageNet mean and standard deviation",
-            _IMAGENET,
+            _if_colour(scaling="imagenet"),
         ),
         # preprocess_input of ResNet50 or VGG16 on another network.
         (
@@ -268,7 +268,8 @@ def alternatives(preprocessing: Preprocessing, step: str = "") -> tuple[Fault, .
     """Faults of one step, a key of `STEPS`, or of all, that change `preprocessing`; none twice."""
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
+        # An empty step stands for all of them.
         if step in {"", fault.step} and fault.changes(preprocessing):
-            # Of faults that come to the same, the first of the catalogue.
+            # Of faults that come to the same, the first of the catalogue stays.
             distinct.setdefault(fault.apply(preprocessing), fault)
     return tuple(distinct.values())

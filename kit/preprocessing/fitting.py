@@ -1,6 +1,6 @@
 """The fit and the filter with which a pipeline shows a part of a photo, whatever becomes of its colours."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +29,8 @@ ROUNDED_PIXELS = 2.0
 ROUNDED_SHARE = 1 / 28
 # Likewise, where a blur or another contrast hides where they are.
 NEAR_PIXELS = 10
-# Of so many rows and columns one is looked at to compare fits and filters.
-ROWS_PER_COMPARED = 2
+# Every so many rows and columns one is looked at to compare fits and filters.
+COMPARED_PIXEL_STEP = 2
 # Sides to which images are usually shrunk beforehand.
 THUMBNAIL_SIDES = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
 
@@ -63,30 +63,32 @@ class LevelsAndValues(NamedTuple):
 
 def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     """Return the part of a decoded photo that a pipeline shows."""
-    size = pipeline.size or photo.size
-    # Filled up first or last, the same part is shown, up to rounding.
-    same_fit = pipeline.fit.replace("pad", "letterbox")
-    by_axis = axes(photo.size, size, same_fit, pipeline.crop_fraction)
-    pairs = zip(by_axis, size, strict=True)
-    # In pixels of the photo, beyond it where a fit fills up.
-    return np.array([axis.edges(side) for axis, side in pairs])
+    result_size = pipeline.size or photo.size
+    # "pad" fills up before it resizes, "letterbox" after it: both show the same part, up to rounding.
+    fit = pipeline.fit.replace("pad", "letterbox")
+    rows_and_columns = axes(photo.size, result_size, fit, pipeline.crop_fraction)
+    pairs = zip(rows_and_columns, result_size, strict=True)
+    # Of each axis the first and last edge in pixels of the photo, beyond it where a fit fills up.
+    return np.array([axis.edges(result_side) for axis, result_side in pairs])
 
 
 def is_same_but_for_rounding(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
     """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
-    size = pipeline.size or photo.size
-    limit = min(ROUNDED_PIXELS, ROUNDED_SHARE * min(size))
+    result_size = pipeline.size or photo.size
+    # A few pixels of the result, fewer in a small one.
+    limit = min(ROUNDED_PIXELS, ROUNDED_SHARE * min(result_size))
+    is_near = pixels_apart(window, window_of(pipeline, photo), result_size) <= limit
     # A squashed image shows the whole photo: there is no part whose sides could be rounded.
-    is_near = pixels_apart(window, window_of(pipeline, photo), size) <= limit
     return is_near and pipeline.fit != "squash"
 
 
 def pipeline_of_each_fit(
-    expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
+    expected: Pipeline, size: Size | None, crop_fractions: Collection[float]
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
-    # A thumbnail, polarity and cast are read afterwards, as channels, scaling and layout are.
+    # Only fits are told apart here: thumbnail, polarity and cast are found later, so they are left out.
     sized = expected.replace(size=size, thumbnail=None, invert=False, cast=None)
+    # The keys of a dictionary keep their order, and none comes twice.
     for fit in dict.fromkeys((expected.fit, *FITS)):
         for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
             yield sized.replace(fit=fit, crop_fraction=fraction)
@@ -95,14 +97,16 @@ def pipeline_of_each_fit(
 def resized_part(part: Part, photo: Photo) -> Levels:
     """Return a part of a decoded photo in the size of its pipeline."""
     pipeline = part.pipeline
-    size = pipeline.size
-    if part.window is None or size is None:
-        levels: Levels = run(TO_SIZE, pipeline, photo)
-        return levels
-    rows, columns = map(Axis.from_edges, part.window, photo.size, size)
+    result_size = pipeline.size
+    # Without a window, the part is the one that the pipeline shows.
+    if part.window is None or result_size is None:
+        image: Levels = run(TO_SIZE, pipeline, photo)
+        return image
+    # Of rows, then of columns: the edges of the window, the length of the photo, and that of the result.
+    rows, columns = map(Axis.from_edges, part.window, photo.size, result_size)
     return sampled(
         photo.pixels,
-        size,
+        result_size,
         rows,
         columns,
         filter=pipeline.filter,
@@ -112,30 +116,36 @@ def resized_part(part: Part, photo: Photo) -> Levels:
 
 
 def levels_and_values(
-    part: Part, probe: Probe, rows_per_compared: int = 1, averaged_pixels: int = 1
+    part: Part, probe: Probe, pixel_step: int = 1, averaged_pixels: int = 1
 ) -> LevelsAndValues:
     """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = probe
     window = window_of(part.pipeline, photo) if part.window is None else part.window
-    every = slice(None, None, rows_per_compared)
-    is_inside = _is_inside(window, photo.size, result.shape[:2])[every, every]
+    # Of rows and of columns alike; to compare fewer pixels is faster.
+    every = slice(None, None, pixel_step)
+    is_in_photo = _is_in_photo(window, photo.size, result.shape[:2])[every, every]
+    # The result is NaN where the buffer it came from ends too early.
     has_values = np.isfinite(result[every, every, 0])
     image = resized_part(part, photo).astype(float)
+    # Levels of the photo and values of the result, at the same pixels.
     levels, values = (
         scipy.ndimage.uniform_filter(pixels, (averaged_pixels, averaged_pixels, 1))[
             every, every
         ]
         for pixels in (image, np.nan_to_num(result))
     )
-    is_shown = is_inside & has_values
+    is_compared = is_in_photo & has_values
     return LevelsAndValues(
-        levels[is_shown], values[is_shown], values[~is_inside & has_values]
+        levels[is_compared],
+        values[is_compared],
+        values_around=values[~is_in_photo & has_values],
     )
 
 
-def _is_inside(window: Window, photo_size: Size, result_size: Size) -> Array:
+def _is_in_photo(window: Window, photo_size: Size, result_size: Size) -> Array:
     """Return which pixels of an image (H, W) lie in the photo, bool."""
     by_axis: list[Array] = []
+    # Rows, then columns.
     for (first, end), length, side in zip(window, photo_size, result_size, strict=True):
         centres = first + (end - first) * (np.arange(side) + 0.5) / side
         by_axis.append((centres > 0) & (centres < length))
@@ -145,24 +155,28 @@ def _is_inside(window: Window, photo_size: Size, result_size: Size) -> Array:
 def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     """Return the fit and the filter that show about a part of a photo, and this part if no fit does."""
     photo, result = probe
-    size = result.shape[:2]
-    is_whole = expected.size is None and photo.size == size
+    result_size = result.shape[:2]
+    is_not_resized = expected.size is None and photo.size == result_size
+    # The window may come from a crop whose fraction was given in two or three digits.
     shown_share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
     rounded_shares = round(shown_share, 2), round(shown_share, 3)
     fractions = expected.crop_fraction, 0.875, *rounded_shares
-    pipelines = [*pipeline_of_each_fit(expected, None if is_whole else size, fractions)]
-    as_expected = _measured(Part(pipelines[0]), probe)
+    size = None if is_not_resized else result_size
+    pipelines = [*pipeline_of_each_fit(expected, size, fractions)]
+    expected_pipeline = pipelines[0]
+    expected_part = _with_unexplained_share(Part(expected_pipeline), probe)
     # What is not resized has no fit and no filter.
-    if is_whole or _leaves_at_most(SAME_LEVELS, as_expected, photo):
-        return as_expected
+    if is_not_resized or _unexplained_levels(expected_part, photo) <= SAME_LEVELS:
+        return expected_part
 
-    is_cut_out = np.array_equal(np.diff(window.round())[:, 0], size)
+    # As many pixels of the photo as of the result were cut out, not resized: at whole pixels.
+    is_cut_out = np.array_equal(np.diff(window.round())[:, 0], result_size)
     if is_cut_out:
         window = window.round()
 
     def distance(pipeline: Pipeline) -> float:
         # Those that differ by rounding come in their order, the expected one first.
-        apart = pixels_apart(window, window_of(pipeline, photo), size)
+        apart = pixels_apart(window, window_of(pipeline, photo), result_size)
         return max(apart, ROUNDED_PIXELS)
 
     near_pipelines = [
@@ -170,24 +184,27 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
         for pipeline in sorted(pipelines, key=distance)
         if distance(pipeline) <= NEAR_PIXELS
     ]
+    # Candidates, the likeliest first: the expected fit, the other fits near the window, the window itself.
     parts: list[Part] = []
-    if pipelines[0] in near_pipelines:
-        parts.append(_with_best_filter(as_expected, probe))
-        if _leaves_at_most(DECODER_LEVELS, parts[0], photo):
+    if expected_pipeline in near_pipelines:
+        parts.append(_with_best_filter(expected_part, probe))
+        if _unexplained_levels(parts[0], photo) <= DECODER_LEVELS:
             return parts[0]
-    window_part = _with_best_filter(_measured(Part(pipelines[0], window), probe), probe)
-    if is_cut_out and _leaves_at_most(DECODER_LEVELS, window_part, photo):
+    window_part = _with_best_filter(
+        _with_unexplained_share(Part(expected_pipeline, window), probe), probe
+    )
+    if is_cut_out and _unexplained_levels(window_part, photo) <= DECODER_LEVELS:
         return window_part
     best_filter = window_part.pipeline.filter
     parts += [
-        _measured(Part(pipeline.replace(filter=best_filter)), probe)
+        _with_unexplained_share(Part(pipeline.replace(filter=best_filter)), probe)
         for pipeline in near_pipelines
     ]
     parts.append(window_part)
     part = _with_best_filter(first_as_good(parts), probe)
     nearest = (near_pipelines or pipelines)[0].replace(filter=part.pipeline.filter)
     is_nearest = part.window is None and part.pipeline == nearest
-    is_exact = _leaves_at_most(SAME_LEVELS, part, photo)
+    is_exact = _unexplained_levels(part, photo) <= SAME_LEVELS
     if not (is_nearest or is_exact) and is_same_but_for_rounding(
         nearest, photo, window
     ):
@@ -196,45 +213,52 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     return _with_thumbnail(part, probe)
 
 
-def _leaves_at_most(most_levels_off: float, part: Part, photo: Photo) -> bool:
-    """Whether what is unexplained is so many levels of the photo, root mean square."""
-    return part.unexplained_share * float(photo.pixels.std()) <= most_levels_off
+def _unexplained_levels(part: Part, photo: Photo) -> float:
+    """Return how many levels of the photo, root mean square, are unexplained."""
+    return part.unexplained_share * float(photo.pixels.std())
 
 
-def _measured(part: Part, probe: Probe) -> Part:
+def _with_unexplained_share(part: Part, probe: Probe) -> Part:
     """Return a part with the share that it leaves unexplained of some rows and columns."""
-    levels, values, _ = levels_and_values(
-        part, probe, rows_per_compared=ROWS_PER_COMPARED
-    )
+    levels, values, _ = levels_and_values(part, probe, pixel_step=COMPARED_PIXEL_STEP)
+    # What became of colours does not count here: any curves of red, green and blue are allowed for.
     return part._replace(unexplained_share=share_unexplained_by_curves(levels, values))
 
 
 def _with_best_filter(part: Part, probe: Probe) -> Part:
     """Return a part as another filter shows it, if that leaves no more than a decoder and much less."""
-    if _leaves_at_most(SAME_LEVELS, part, probe.photo):
+    if _unexplained_levels(part, probe.photo) <= SAME_LEVELS:
         return part
     filtered = (part.pipeline.replace(filter=name) for name in FILTERS)
-    return _with_better_pipeline(part, filtered, probe, enough_levels=DECODER_LEVELS)
+    # Another decoder of JPEG files may leave as much, whatever the filter.
+    return _with_better_pipeline(part, filtered, probe, most_levels=DECODER_LEVELS)
 
 
 def _with_thumbnail(part: Part, probe: Probe) -> Part:
     """Return a part of an image that was shrunk first, if that makes a result."""
-    is_explained = _leaves_at_most(DECODER_LEVELS, part, probe.photo)
-    if part.window is not None or is_explained:
+    # Another decoder of JPEG files may leave as much, without a thumbnail.
+    if (
+        part.window is not None
+        or _unexplained_levels(part, probe.photo) <= DECODER_LEVELS
+    ):
         return part
     shrunk = (part.pipeline.replace(thumbnail=(side, side)) for side in THUMBNAIL_SIDES)
-    enough_levels = UNEXPLAINED_RATIO * SAME_LEVELS
-    return _with_better_pipeline(part, shrunk, probe, enough_levels=enough_levels)
+    return _with_better_pipeline(
+        part, shrunk, probe, most_levels=UNEXPLAINED_RATIO * SAME_LEVELS
+    )
 
 
 def _with_better_pipeline(
-    part: Part, pipelines: Iterable[Pipeline], probe: Probe, enough_levels: float
+    part: Part, pipelines: Iterable[Pipeline], probe: Probe, most_levels: float
 ) -> Part:
     """Return a part as another pipeline shows it, if that leaves little and much less."""
-    measured = (_measured(part._replace(pipeline=entry), probe) for entry in pipelines)
-    best = min(measured, key=BY_UNEXPLAINED_SHARE)
-    if _leaves_at_most(enough_levels, best, probe.photo):
-        # The better one only if it leaves less than half as much.
+    others = (
+        _with_unexplained_share(part._replace(pipeline=pipeline), probe)
+        for pipeline in pipelines
+    )
+    best = min(others, key=BY_UNEXPLAINED_SHARE)
+    if _unexplained_levels(best, probe.photo) <= most_levels:
+        # The first of the two, unless the other leaves less than half as much unexplained.
         return first_as_good([part, best])
     return part
 
@@ -244,23 +268,25 @@ def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
     window = part.window
     if window is None or is_same_but_for_rounding(part.pipeline, photo, window):
         return ""
-    size = part.pipeline.size or photo.size
+    result_size = part.pipeline.size or photo.size
     note = ""
-    if np.array_equal(np.diff(window)[:, 0], size):
+    if np.array_equal(np.diff(window)[:, 0], result_size):
         note = ", not resized,"
-    elif pixels_apart(window, window_of(expected, photo), size) < 1:
+    # Another place of the pixels' centres moves a window by less than a pixel of the result.
+    elif pixels_apart(window, window_of(expected, photo), result_size) < 1:
         note = ", as with align_corners or without half-pixel centres,"
-    inner = window.clip(0, np.transpose([photo.size]))
+    window_in_photo = window.clip(0, np.transpose([photo.size]))
     # What lies beyond the photo is a border, in pixels of the result.
-    borders = np.abs(window - inner) / np.diff(window) * np.transpose([size])
-    widths = borders.round().ravel()
-    if widths.any():
-        window = inner
+    border_shares = np.abs(window - window_in_photo) / np.diff(window)
+    border_pixels = (border_shares * np.transpose([result_size])).round().ravel()
+    if border_pixels.any():
+        window = window_in_photo
         note = note or ", drawn smaller,"
-        numbers = ", ".join(map(four_digits, widths))
+        numbers = ", ".join(map(four_digits, border_pixels))
         note += f" with a border of {numbers} pixels above, below, left and right,"
     rows, columns = (
-        f"{first:.4g} to {end:.4g} of {side}"
-        for (first, end), side in zip(window, photo.size, strict=True)
+        f"{first:.4g} to {end:.4g} of {length}"
+        for (first, end), length in zip(window, photo.size, strict=True)
     )
+    # "here" is the pipeline that is expected, "there" the other code.
     return f"window: {fit_words(expected)} here, rows {rows} and columns {columns}{note} there"

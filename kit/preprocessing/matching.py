@@ -24,8 +24,8 @@ from kit.preprocessing.colours import (
     slope_and_offset,
     smoothed_colours_of,
     with_colours,
+    with_expected_scaling,
     with_fill,
-    with_scaling,
 )
 from kit.preprocessing.comparison import four_digits
 from kit.preprocessing.fitting import (
@@ -278,7 +278,7 @@ def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading 
     if max(words):
         # With the scaling that is expected, since one that is read could be fitted to anything.
         matched = match(expected, raw_probes, given_pixels=True).pipeline
-        pipeline = with_scaling(expected, matched)
+        pipeline = with_expected_scaling(expected, matched)
         least_spread = min(photo.pixels.std() for photo, _ in raw_probes)
         if (
             largest_levels_off(pipeline, raw_probes)
@@ -343,7 +343,9 @@ def _with_scaling_by_each_image(expected: Pipeline, reading: Reading) -> Reading
     pipeline = reading.pipeline
     return replace(
         reading,
-        pipeline=with_scaling(expected, pipeline).replace(invert=pipeline.invert),
+        pipeline=with_expected_scaling(expected, pipeline).replace(
+            invert=pipeline.invert
+        ),
         unexplained={**reading.unexplained, "scaling": _SCALED_BY_ITSELF_WORDS},
     )
 

@@ -9,7 +9,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.fitting import (
     Part,
     Probe,
-    _leaves_at_most,
+    _unexplained_levels,
     fitting_part,
     window_of,
     window_words,
@@ -24,7 +24,7 @@ def test_what_is_left_counts_in_levels_of_the_photo():
     # Levels 80 and 120 deviate by 20 from their mean, of which a tenth is 2.
     photo = Photo.from_array(np.tile(np.uint8([80, 120]), (6, 3)))
     part = Part(Preprocessing(), unexplained_share=0.1)
-    assert [_leaves_at_most(most, part, photo) for most in (1.9, 2.1)] == [False, True]
+    assert _unexplained_levels(part, photo) == pytest.approx(2)
 
 
 def test_what_lies_between_borders_is_found_in_a_photo():
