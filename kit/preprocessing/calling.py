@@ -179,7 +179,8 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
     for name, value in variables.items():
         set_variable(name, value)
     try:
-        yield function_of_image
+        # Where nothing is added, the image is given without a name, which `*args` would not take.
+        yield function_of_image if arguments else function
     finally:
         for name, value in previous_values.items():
             set_variable(name, value)

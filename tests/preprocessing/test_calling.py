@@ -140,7 +140,9 @@ def test_a_recorder_takes_the_place_of_the_model_of_an_object_or_a_class():
 
 
 def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():
-    found = kit.check(CLASSIFIER, CAT, predict, network=kit.recorder())
+    # As behind a decorator that hides the names of arguments.
+    function = lambda *paths: predict(paths[0])
+    found = kit.check(CLASSIFIER, CAT, function, network=kit.recorder())
     assert (found.main_step, network) == ("channels", None)
     without_image = kit.check(CLASSIFIER, CAT, lambda: network, network=kit.recorder())
     assert without_image.main_step == "function"
