@@ -157,8 +157,10 @@ class Content:
     def best_anywhere(self, photo: Photo) -> Placed:
         """Return the best window of all."""
         content_size = np.diff(self._content_edges)[:, 0]
-        content_windows = _starting_windows(np.array(photo.size), content_size)
-        windows = map(self._window_of_whole_image, content_windows)
+        content_windows = [*_starting_windows(np.array(photo.size), content_size)]
+        # Of windows that come twice, both would be refined, and no other.
+        different_windows = np.unique(np.round(content_windows, 6), axis=0)
+        windows = map(self._window_of_whole_image, different_windows)
         ranked = sorted(self._each_placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
         best_starts = ranked[:WINDOWS_REFINED]
         refined = (self.best_near(photo, start.window) for start in best_starts)
