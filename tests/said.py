@@ -23,7 +23,7 @@ from kit.diagnosis.checks_network import (
     check_nan,
     check_norms,
     check_trained,
-    no_numbers,
+    nonfinite_outputs_finding,
 )
 from kit.diagnosis.class_order import check_class_order, known_orders
 from kit.diagnosis.inside import Inside, check_scaling_inside
@@ -201,7 +201,9 @@ def checks():
         check_head([*layers, replace(last, kind="Softmax", name="again")], outputs),
         check_nan(weights),
         *(
-            no_numbers(np.array([[0, np.nan, 1, 1]], np.float32), weights)
+            nonfinite_outputs_finding(
+                np.array([[0, np.nan, 1, 1]], np.float32), weights
+            )
             for weights in ({}, {"last": ()})
         ),
         check_calls([*layers, random]),

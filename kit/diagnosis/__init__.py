@@ -39,7 +39,7 @@ from kit.diagnosis.checks_network import (
     check_nan,
     check_norms,
     check_trained,
-    no_numbers,
+    nonfinite_outputs_finding,
 )
 from kit.diagnosis.class_order import check_class_order, most_right_in_any_order
 from kit.diagnosis.evidence import Grounds
@@ -62,9 +62,9 @@ from kit.diagnosis.inside import check_scaling_inside, read_inside
 from kit.diagnosis.own_function import nearest_preprocessing
 from kit.diagnosis.report import (
     ALL_CORRECT,
-    AS_THEY_ARE,
-    STILL_WRONG,
+    RAW_PIXELS_NEED_NO_FIX,
     UNLABELLED,
+    WRONG_WITH_FIX,
     Diagnosis,
 )
 from kit.diagnosis.search import (
@@ -89,7 +89,7 @@ FLAT_STD = 2.0
 make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
-_UNREAD_NOTE = "layers and weights were not checked"
+_LAYERS_UNREAD_NOTE = "layers and weights were not checked"
 _FAILING_NOTE = (
     "at most half of the labelled images are predicted correctly, perhaps by chance: give more labels; else"
     " check class names, weights (a conversion may have changed them) and training images"
@@ -137,14 +137,17 @@ def diagnose(
     """
     check_first(classifier)
     opened = as_photos(photos)
-    code = tensor if preprocess is None else preprocess
-    own_difference = ""
-    # What is right by the file, or beside code of a person's own by the classifier.
-    if code is None:
-        declared = _preprocessing_of_file(classifier)
+    # A function that prepares images, or the tensors that one made of them.
+    own_code = tensor if preprocess is None else preprocess
+    own_code_difference = ""
+    # What training is said to have used: by the file; where own code is in question, by the classifier.
+    if own_code is None:
+        declared = _preprocessing_stated_by_file(classifier)
     else:
         declared = classifier.preprocessing
-        nearest, own_difference = nearest_preprocessing(classifier, opened, code)
+        nearest, own_code_difference = nearest_preprocessing(
+            classifier, opened, own_code
+        )
         classifier = classifier.using(nearest)
     in_use = known_preprocessing(classifier)
     _refuse_what_does_not_fit(in_use, opened, reference)
@@ -155,31 +158,35 @@ def diagnose(
         label_indices(labels, classifier.class_names, opened),
         Evaluator(classifier),
         reference,
-        difference=own_difference,
-        declared=declared,
+        own_code_difference=own_code_difference,
+        declared_preprocessing=declared,
     )
     shows_bar = progress is True
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         for words, stage in Steps(STAGES.items(), "Diagnosing", shows_bar):
             # Nothing else is asked of a network whose weights are not those of a training.
-            if _HOPELESS_CAUSES.isdisjoint(finding.cause for finding in case.certain):
+            if _HOPELESS_CAUSES.isdisjoint(
+                finding.cause for finding in case.certain_findings
+            ):
                 if callable(progress):
                     progress(words)
                 case = stage(case)
     return case.diagnosis()
 
 
-def _preprocessing_of_file(classifier: Classifier) -> Preprocessing | None:
+def _preprocessing_stated_by_file(classifier: Classifier) -> Preprocessing | None:
     """Return what the file itself says of its preprocessing, whatever is in use, if the model takes it."""
     source = classifier.source
+    # The model may refuse what its file says.
     with suppress(TypeError, ValueError):
         if source and source.preprocessing:
-            levels = classifier.network.engine.scaling
+            input_scaling = classifier.network.engine.scaling
             scaling = source.preprocessing.scaling
-            # Unless it is a usual one, a converter chose the steps of whole numbers by images that it saw.
-            is_measured = levels and scaling == (levels,)
-            if not is_measured:
+            # Unless it is a usual one, a converter chose the scaling of an 8-bit input by images that it saw:
+            # that is not what training used.
+            is_of_the_input_alone = input_scaling and scaling == (input_scaling,)
+            if not is_of_the_input_alone:
                 return classifier.using(source.preprocessing).preprocessing
     return None
 
@@ -213,15 +220,15 @@ class Investigation:
         Runs candidates; without the first layers of the network until the search opens them.
     reference
         Tensors (N, H, W, C) as in training, in place of what the file tells.
-    certain, searched, further
+    certain_findings, searched, further_findings
         What the checks, the search over candidates and later stages found.
-    difference
+    own_code_difference
         How a person's own function differs from the classifier's preprocessing, in words.
     doubts
         Notes that something must be wrong, of stages that found no cause.
     sensitivity
         As in `Diagnosis`.
-    declared
+    declared_preprocessing
         The classifier's preprocessing where that of a person's own function is in use; else that of its file,
         None without any.
     """
@@ -232,32 +239,36 @@ class Investigation:
     labels: Int64
     evaluator: Evaluator
     reference: Float32 | None = None
-    certain: tuple[Finding, ...] = ()
+    certain_findings: tuple[Finding, ...] = ()
     searched: Search = field(default_factory=Search)
-    further: tuple[Finding, ...] = ()
-    difference: str = ""
+    further_findings: tuple[Finding, ...] = ()
+    own_code_difference: str = ""
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
-    declared: Preprocessing | None = None
+    declared_preprocessing: Preprocessing | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        by_cause = _merged_by_cause(self.certain, self.searched.findings)
-        return ranked((*by_cause, *self.further))
+        by_cause = _merged_by_cause(self.certain_findings, self.searched.findings)
+        return ranked((*by_cause, *self.further_findings))
 
     @property
     def labels_to_search_by(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
         # As if none were known.
-        return np.full_like(self.labels, -1) if self.is_disordered else self.labels
+        return (
+            np.full_like(self.labels, -1)
+            if self.has_another_class_order
+            else self.labels
+        )
 
     @property
-    def is_disordered(self) -> bool:
+    def has_another_class_order(self) -> bool:
         """Whether another order of most classes is named."""
         is_named = any(
             finding.cause == "class_order" and finding.verdict == "named"
-            for finding in self.certain
+            for finding in self.certain_findings
         )
         return is_named and self.correct_share <= 0.5
 
@@ -281,44 +292,53 @@ class Investigation:
 
     def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
-        return replace(self, further=(*self.further, *filter(None, findings)))
+        return replace(
+            self, further_findings=(*self.further_findings, *filter(None, findings))
+        )
 
     def cautions(self, fixed: Preprocessing) -> Iterator[str]:
         """Say what speaks against a fix although its cause is named."""
         if fixed == self.in_use:
             return
-        if not self.is_disordered and self.share_correct_with(fixed) < 0.5:
-            yield STILL_WRONG
-        levels = self.classifier.network.engine.scaling
-        # Fed as they are, 8 bits mean what scale and zero point make of them.
-        if levels and not self.in_use.scaling and fixed.scaling == simplest((levels,)):
-            yield AS_THEY_ARE
+        if not self.has_another_class_order and self.share_correct_with(fixed) < 0.5:
+            yield WRONG_WITH_FIX
+        input_scaling = self.classifier.network.engine.scaling
+        # A network for 8-bit input scales levels itself, so that they may be fed to it as they are.
+        if (
+            input_scaling
+            and not self.in_use.scaling
+            and fixed.scaling == simplest((input_scaling,))
+        ):
+            yield RAW_PIXELS_NEED_NO_FIX
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
         all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
-        doubtful = self.doubts or self.difference
-        no_fault = self.searched.decided and all_ruled_out and not doubtful
-        # A report prints the first two, and its headline depends on `ALL_CORRECT` and `UNLABELLED`.
+        has_doubts = self.doubts or self.own_code_difference
+        no_fault = self.searched.decided and all_ruled_out and not has_doubts
+        # A report prints the first two, so that each is put before what matters less; its headline depends on
+        # `ALL_CORRECT` and `UNLABELLED`.
         notes = [*self.searched.notes, *self.doubts]
-        declared = self.declared or self.in_use
+        declared_preprocessing = self.declared_preprocessing or self.in_use
         declared_fix = Fix("")
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
-                # In use is what comes nearest to a function of their own.
-                as_code = "as your code prepares them, " if self.difference else ""
+                # Beside own code, the preprocessing in use is only what comes nearest to it.
+                as_code = (
+                    "as your code prepares them, " if self.own_code_difference else ""
+                )
                 notes.insert(0, f"{as_code}{ALL_CORRECT}")
             elif self.correct_share > 1 - QUIET_SHARE:
                 share_words = f"{self.correct_share:.0%} of the labelled images"
                 notes.insert(0, f"{share_words} are predicted correctly")
-            if stated := words_of_changes(self.in_use, declared):
+            if stated := words_of_changes(self.in_use, declared_preprocessing):
                 notes.insert(0, f"the model says: {stated}")
-                declared_fix = using("", declared)
+                declared_fix = using("", declared_preprocessing)
         notes[:0] = self.cautions(with_fixes(findings, self.in_use))
         source = self.classifier.source
         if source and source.network:
-            notes.append(_UNREAD_NOTE)
+            notes.append(_LAYERS_UNREAD_NOTE)
         if no_fault and (self.labels < 0).all():
             # Nothing says then whether the predictions are correct.
             notes.insert(0, UNLABELLED)
@@ -331,7 +351,7 @@ class Investigation:
             notes=tuple(notes),
             sensitivity=self.sensitivity,
             judged_by=self.searched.judged_by,
-            difference=self.difference,
+            difference=self.own_code_difference,
             declared=declared_fix,
             asked=(self.classifier, self.photos, self.labels),
         )
@@ -352,19 +372,20 @@ def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocess
     return fixed
 
 
-def _with_changed_fields(in_use: Any, variants: Sequence[Any]) -> Any:
+def _with_changed_fields(original: Any, variants: Sequence[Any]) -> Any:
     """Return a preprocessing, or its decoding, with the fields in which variants of it differ."""
     changes: dict[str, Any] = {}
-    # Of two variants that change a field, the first counts.
+    # Reversed, since what is put in last stays: of two variants that change a field, the first counts.
     for variant in reversed(variants):
-        fields = vars(variant).items()
         changes |= {
-            name: value for name, value in fields if value != getattr(in_use, name)
+            name: value
+            for name, value in vars(variant).items()
+            if value != getattr(original, name)
         }
     if "decoding" in changes:
         decodings = [variant.decoding for variant in variants]
-        changes["decoding"] = _with_changed_fields(in_use.decoding, decodings)
-    return replace(in_use, **changes)
+        changes["decoding"] = _with_changed_fields(original.decoding, decodings)
+    return replace(original, **changes)
 
 
 def with_one_fix(
@@ -373,18 +394,19 @@ def with_one_fix(
     """Let what is named about the preprocessing carry the fix of all faults."""
     return tuple(
         replace(finding, fix=fix_from(in_use, fixed))
-        if finding.verdict == "named" and finding.fix.preprocessing
+        if fixed_preprocessings([finding])
         else finding
         for finding in findings
     )
 
 
 def _merged_by_cause(
-    certain: Iterable[Finding], searched: Iterable[Finding]
+    certain_findings: Iterable[Finding], searched_findings: Iterable[Finding]
 ) -> Iterable[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause: dict[str, Finding] = {}
-    for finding in (*ranked(certain), *ranked(searched)):
+    for finding in (*ranked(certain_findings), *ranked(searched_findings)):
+        # The first one of a cause stays, but a named one from the search has the better cost and fix.
         earlier = by_cause.setdefault(finding.cause, finding)
         if earlier is not finding and finding.verdict == "named":
             evidence = earlier.evidence + finding.evidence
@@ -409,7 +431,7 @@ def certain_checks(
     )
     outputs = classifier.network.engine.predict(tensors)
     if not np.isfinite(outputs).all():
-        return (no_numbers(outputs, weights),)
+        return (nonfinite_outputs_finding(outputs, weights),)
     findings = [
         *check_files(classifier, photos, labels),
         check_tensors(in_use),
@@ -427,54 +449,65 @@ def certain_checks(
 
 def _search_preprocessing(case: Investigation) -> Investigation:
     """Search the preprocessing, and doubt what is certain where all evidence speaks against it."""
-    case = replace(case, evaluator=Evaluator(case.classifier, _first_layers(case)))
-    grounds = _grounds(case, case.in_use)
+    case = replace(
+        case, evaluator=Evaluator(case.classifier, _first_layers_to_compare(case))
+    )
+    grounds = _grounds_if_in_use(case, case.in_use)
     searched = search(grounds)
-    if case.is_disordered and not any_named(searched.findings):
-        # Red and blue exchanged look like another order where classes are told by their colours.
-        by_labels = Grounds.of(case.evaluator, case.in_use, case.photos, case.labels)
-        searched_by_labels = search(by_labels)
-        fixed = with_fixes(searched_by_labels.findings, case.in_use)
-        if any_named(searched_by_labels.findings) and case.as_right_as_any_order(fixed):
-            grounds = by_labels
-            searched = searched_by_labels
+    if case.has_another_class_order and not any_named(searched.findings):
+        # That search left the labels out. But red and blue exchanged look like another order, too, where
+        # classes are told by their colours.
+        grounds_with_labels = Grounds.of(
+            case.evaluator, case.in_use, case.photos, case.labels
+        )
+        searched_with_labels = search(grounds_with_labels)
+        fixed = with_fixes(searched_with_labels.findings, case.in_use)
+        if any_named(searched_with_labels.findings) and case.as_right_as_any_order(
+            fixed
+        ):
+            grounds = grounds_with_labels
+            searched = searched_with_labels
 
-    def doubtful(finding: Finding) -> bool:
+    def is_doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         may_be_prepared_wrongly = finding.cause == "class_order" and any_named(
             searched.findings
         )
         return may_be_prepared_wrongly or is_merely_possible(grounds, finding)
 
-    certain = tuple(
+    certain_findings = tuple(
         replace(finding, verdict="possible")
-        if finding.verdict == "named" and doubtful(finding)
+        if finding.verdict == "named" and is_doubtful(finding)
         else finding
-        for finding in case.certain
+        for finding in case.certain_findings
     )
-    case = _search_again(replace(case, searched=searched, certain=certain))
-    return _without_refuted_advice(_with_whole_fix(case))
+    case = _search_with_certain_fixed(
+        replace(case, searched=searched, certain_findings=certain_findings)
+    )
+    return _without_refuted_declaration(_with_whole_fix(case))
 
 
-def _without_refuted_advice(case: Investigation) -> Investigation:
+def _without_refuted_declaration(case: Investigation) -> Investigation:
     """Leave out what the model says, where as much speaks against it as names a cause."""
-    with suppress(ValueError):  # of images that it makes no tensors of one size of
-        if case.declared:
-            candidate = Candidate(case.declared, "", "")
-            score = _grounds(case, case.in_use).score(candidate)
+    # It may make tensors of several sizes, which cannot be judged together.
+    with suppress(ValueError):
+        if case.declared_preprocessing:
+            candidate = Candidate(case.declared_preprocessing, "", "")
+            score = _grounds_if_in_use(case, case.in_use).score(candidate)
             if score.measured_gain <= -NAMED_GAIN:
-                return replace(case, declared=None)
+                return replace(case, declared_preprocessing=None)
     return case
 
 
-def _first_layers(case: Investigation) -> FirstLayers:
+def _first_layers_to_compare(case: Investigation) -> FirstLayers:
     """Return the first layers with the reference as their profile, without averages that tell less."""
     # Where a file has no layers that can be run, the tensors themselves are compared.
     layers = case.classifier.first_layers or NO_LAYERS
     has_unsettled_averages = any(
-        finding.cause == "batchnorm_mode" for finding in case.certain
+        finding.cause == "batchnorm_mode" for finding in case.certain_findings
     )
-    # A reference tells more than averages, and unsettled ones tell nothing of the training.
+    # Means and variances are running averages of batch norms: a reference tells more than these, and
+    # unsettled ones tell nothing of the training.
     if case.reference is not None or has_unsettled_averages:
         layers = replace(layers, means=None, variances=None)
     if case.reference is not None:
@@ -482,20 +515,21 @@ def _first_layers(case: Investigation) -> FirstLayers:
     return layers
 
 
-def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
+def _grounds_if_in_use(case: Investigation, in_use: Preprocessing) -> Grounds:
     return Grounds.of(case.evaluator, in_use, case.photos, case.labels_to_search_by)
 
 
-def _search_again(case: Investigation) -> Investigation:
+def _search_with_certain_fixed(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
-    repaired = with_fixes(case.certain, case.in_use)
+    certain_fixed = with_fixes(case.certain_findings, case.in_use)
     # How files are read hardly hides another fault, and a second search takes as long again.
-    if repaired == case.in_use or repaired.decoding != case.in_use.decoding:
+    if certain_fixed == case.in_use or certain_fixed.decoding != case.in_use.decoding:
         return case
-    searched = search(_grounds(case, repaired))
+    searched = search(_grounds_if_in_use(case, certain_fixed))
     if not any_named(searched.findings):
+        # Then what the first search found holds.
         return case
-    fixed = with_fixes(searched.findings, repaired)
+    fixed = with_fixes(searched.findings, certain_fixed)
     findings = with_one_fix(searched.findings, case.in_use, fixed)
     return replace(case, searched=replace(searched, findings=findings))
 
@@ -508,20 +542,20 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     default. What the search named, and the fix that explains most leaves out, is named no more.
     """
     single_fixes = dict.fromkeys(fixed_preprocessings(case.findings))
-    declared = case.declared
+    declared = case.declared_preprocessing
     if not single_fixes or (len(single_fixes) == 1 and declared is None):
         return case
-    gain_of = _grounds(case, case.in_use).gain_of
-    certain_fixes = fixed_preprocessings(case.certain)
+    gain_nats_of = _grounds_if_in_use(case, case.in_use).gain_of
+    certain_fixes = fixed_preprocessings(case.certain_findings)
     # What is certain is fixed beside whatever else is.
-    single_fixes_and_certain = (
+    each_fix_with_certain = (
         _with_changed_fields(case.in_use, [single_fix, *certain_fixes])
         for single_fix in single_fixes
     )
     # The first of equals: all together.
     whole_fix = max(
-        (with_fixes(case.findings, case.in_use), *single_fixes_and_certain),
-        key=gain_of,
+        (with_fixes(case.findings, case.in_use), *each_fix_with_certain),
+        key=gain_nats_of,
     )
     # What the search named is dropped where the whole fix does not contain its fix.
     findings_kept = tuple(
@@ -535,24 +569,23 @@ def _with_whole_fix(case: Investigation) -> Investigation:
     if declared:
         # What is certain holds whatever is declared.
         declared = _with_changed_fields(case.in_use, [*certain_fixes, declared])
-    is_beside_own_code = bool(case.difference)
-    if declared and is_beside_own_code:
+    if declared and case.own_code_difference:
         # The matte of the classifier may be a default: it is no reason to change that of the code.
         matte = whole_fix.decoding.matte
         declared = declared.replace(**decoding_changes(declared, matte=matte))
-    if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
+    if declared and gain_nats_of(declared) >= gain_nats_of(whole_fix) - LEAD_OVER_STEPS:
         whole_fix = declared
     # Only what is named and has a fixed preprocessing takes it.
     searched = with_one_fix(findings_kept, case.in_use, whole_fix)
     return replace(
         case,
-        certain=with_one_fix(case.certain, case.in_use, whole_fix),
+        certain_findings=with_one_fix(case.certain_findings, case.in_use, whole_fix),
         searched=replace(case.searched, findings=searched),
     )
 
 
 def _check_images(case: Investigation) -> Investigation:
-    if case.difference or any_named(case.findings):
+    if case.own_code_difference or any_named(case.findings):
         # A person's own function differs, or a cause is named: else, for all that is known, the images are
         # prepared as in training, and only then are causes looked for in them.
         return case
@@ -569,7 +602,7 @@ def _check_images(case: Investigation) -> Investigation:
         case = case.with_findings(*properties)
     if not any_named(case.findings):
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
-    # NaN without labels, so that nothing is doubted.
+    # Without labels the share is NaN, and no comparison with it is true.
     if not any_named(case.findings) and case.correct_share <= 0.5:
         case = replace(case, doubts=(_FAILING_NOTE,))
     return case
@@ -588,7 +621,7 @@ def _try_small_changes(case: Investigation) -> Investigation:
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "checks": lambda case: replace(
-        case, certain=certain_checks(case.classifier, case.photos, case.labels)
+        case, certain_findings=certain_checks(case.classifier, case.photos, case.labels)
     ),
     "candidates": _search_preprocessing,
     "properties": _check_images,

@@ -54,26 +54,31 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     """Return what may have been the preprocessing in training, without doubles, in the order of the steps."""
     distinct: list[Candidate] = []
     for choice in CHOICES:
-        for changes in choice.tried(in_use):
-            tried = in_use.replace(**changes)
+        for changed_fields in choice.tried(in_use):
+            tried = in_use.replace(**changed_fields)
             earlier = [in_use, *(candidate.preprocessing for candidate in distinct)]
-            if not any(_does_the_same(tried, p) for p in earlier):
-                distinct.append(explained(choice.name, tried, in_use))
+            if not any(_are_equivalent(tried, other) for other in earlier):
+                distinct.append(candidate_with_causes(choice.name, tried, in_use))
     return tuple(distinct)
 
 
-def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candidate:
+def candidate_with_causes(
+    step: str, right: Preprocessing, in_use: Preprocessing
+) -> Candidate:
     """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
-    of_step = [
+    faults_of_step = [
         fault
         for fault in CATALOGUE.values()
         if fault.step == step and fault.changes(right)
     ]
-    faults = [fault for fault in of_step if _does_the_same(fault.apply(right), in_use)]
-    # The fault of another range last: where mean and std are all that lies between, they were left out.
-    faults.sort(key=lambda fault: fault.name == "range_0_1")
-    cause_names = [fault.cause for fault in faults] or [
-        _uncatalogued_cause(step, right, in_use)
+    faults_leading_to_use = [
+        fault for fault in faults_of_step if _are_equivalent(fault.apply(right), in_use)
+    ]
+    # The first one gives the cause its name. Where only mean and std are missing, they were left out: the
+    # fault of another range comes last.
+    faults_leading_to_use.sort(key=lambda fault: fault.name == "range_0_1")
+    cause_names = [fault.cause for fault in faults_leading_to_use] or [
+        _cause_outside_catalogue(step, right, in_use)
     ]
     if step == "scaling" and len(in_use.scaling) <= 1:
         _, offset_in_use = affine(in_use.scaling)
@@ -86,23 +91,29 @@ def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candida
         right,
         step,
         cause,
-        catalogued=bool(faults),
+        catalogued=bool(faults_leading_to_use),
         equivalent=tuple(equivalent),
     )
 
 
-def _uncatalogued_cause(step: str, right: Preprocessing, in_use: Preprocessing) -> str:
+def _cause_outside_catalogue(
+    step: str, right: Preprocessing, in_use: Preprocessing
+) -> str:
     if step != "scaling":
         return _CAUSE_BY_STEP[step]
-    _, offset = affine(in_use.scaling)
+    _, offset_in_use = affine(in_use.scaling)
     _, right_offset = affine(right.scaling)
     # A number for each channel is a mean or a std.
-    return "wrong_range" if offset.ndim == right_offset.ndim == 0 else "wrong_mean_std"
+    return (
+        "wrong_range"
+        if offset_in_use.ndim == right_offset.ndim == 0
+        else "wrong_mean_std"
+    )
 
 
-def _does_the_same(first: Preprocessing, second: Preprocessing) -> bool:
-    scales_so = same_scaling(first.scaling, second.scaling)
-    return scales_so and first.replace(scaling=second.scaling) == second
+def _are_equivalent(first: Preprocessing, second: Preprocessing) -> bool:
+    scale_alike = same_scaling(first.scaling, second.scaling)
+    return scale_alike and first.replace(scaling=second.scaling) == second
 
 
 CONSTANT_VARIANCE_SHARE = 1e-4
@@ -142,14 +153,14 @@ class Evaluator:
         self, predictor: Predictor, first_layers: FirstLayers | None = None
     ) -> None:
         self.predictor = predictor
-        self.first_layers = _without_new_averages(first_layers or NO_LAYERS)
+        self.first_layers = _without_untrained_averages(first_layers or NO_LAYERS)
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._results: dict[tuple[Any, ...], Float64] = {}
 
     @property
     def has_statistics(self) -> bool:
         """Whether anything is known of the training images."""
-        return self.first_layers.means is not None or self.profile is not None
+        return self.first_layers.means is not None or self.training_profile is not None
 
     @property
     def has_layer_statistics(self) -> bool:
@@ -157,39 +168,48 @@ class Evaluator:
         return self.has_statistics and bool(self.first_layers.widths)
 
     @cached_property
-    def profile(self) -> Profile | None:
+    def training_profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
         if layers.profile is None:
             return None
-        rows = layers.profile if layers.features is None else layers.features
-        distinct_rows = len({row.tobytes() for row in rows})
-        usable = distinct_rows >= LEAST_PROFILED and np.isfinite(layers.profile).all()
-        return (
-            Profile.of(layers.profile, layers.features, layers.widths)
-            if usable
-            else None
-        )
+        # Each row is what was measured of one training image; copies of an image tell nothing more.
+        image_rows = layers.profile if layers.features is None else layers.features
+        distinct_image_count = len({image_row.tobytes() for image_row in image_rows})
+        if (
+            distinct_image_count < LEAST_PROFILED
+            or not np.isfinite(layers.profile).all()
+        ):
+            return None
+        return Profile.of(layers.profile, layers.features, layers.widths)
 
-    def tensors(self, photos: Photos, p: Preprocessing) -> Float32:
-        """Return what `p` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
+    def tensors(self, photos: Photos, preprocessing: Preprocessing) -> Float32:
+        """Return what a preprocessing makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
         # What is resized alike is resized once, since that takes the longest.
-        resized_by = [operation.field_values(p) for operation in TO_SIZE]
-        key = (tuple(map(id, photos)), *resized_by)
+        resize_settings = [
+            operation.field_values(preprocessing) for operation in TO_SIZE
+        ]
+        # Photos are told apart by identity: comparing their pixels would take too long.
+        key = (tuple(map(id, photos)), *resize_settings)
         if key not in self._resized:
             if len(self._resized) >= _RESIZED_SETS_KEPT:
                 # The oldest.
                 self._resized.pop(next(iter(self._resized)))
-            self._resized[key] = np.stack([run(TO_SIZE, p, photo) for photo in photos])
-        tensors: Float32 = run(TO_TENSOR, p, self._resized[key])
+            self._resized[key] = np.stack(
+                [run(TO_SIZE, preprocessing, photo) for photo in photos]
+            )
+        tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
         return tensors
 
-    def differing(
-        self, photos: Photos, p: Preprocessing, possible: Iterable[Candidate]
+    def candidates_changing_tensors(
+        self,
+        photos: Photos,
+        preprocessing: Preprocessing,
+        possible_candidates: Iterable[Candidate],
     ) -> Iterator[Candidate]:
         """Yield the candidates that make other tensors, of the same shape, which alone fits the network."""
-        before = self.tensors(photos, p)
-        for candidate in possible:
+        before = self.tensors(photos, preprocessing)
+        for candidate in possible_candidates:
             after = self.tensors(photos, candidate.preprocessing)
             if after.shape == before.shape and not np.array_equal(after, before):
                 yield candidate
@@ -205,44 +225,55 @@ class Evaluator:
             <= SAME_TENSORS_SHARE * max(float(np.ptp(second_tensors)), 1e-6)
         )
 
-    def moments(self, photos: Photos, p: Preprocessing) -> Float64:
+    def moments(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
-        return self._computed_once("moments", self.first_layers.measure, photos, p)
+        return self._computed_once(
+            "moments", self.first_layers.measure, photos, preprocessing
+        )
 
-    def features(self, photos: Photos, p: Preprocessing) -> Float64 | None:
+    def features(self, photos: Photos, preprocessing: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
         if self.first_layers.features is None:
             return None
-        return self._computed_once("features", tensor_features, photos, p)
+        return self._computed_once("features", tensor_features, photos, preprocessing)
 
-    def distance(
-        self, photos: Photos, p: Preprocessing, weights: Float64 | None = None
+    def distance_from_training(
+        self,
+        photos: Photos,
+        preprocessing: Preprocessing,
+        photo_weights: Float64 | None = None,
     ) -> float:
         """Return the distance of the photos, pooled, from the averages of training, in nats.
 
         The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
         """
-        moments = np.average(self.moments(photos, p), axis=0, weights=weights)
-        of_layers = layer_divergences(
-            moments, self.first_layers, CONSTANT_VARIANCE_SHARE
+        pooled_moments = np.average(
+            self.moments(photos, preprocessing), axis=0, weights=photo_weights
         )
-        # The geometric mean.
-        return float(np.exp(np.log(of_layers + 1e-12).mean()))
+        divergence_by_layer = layer_divergences(
+            pooled_moments, self.first_layers, CONSTANT_VARIANCE_SHARE
+        )
+        # The geometric mean; a layer that agrees wholly would make the logarithm infinite.
+        return float(np.exp(np.log(divergence_by_layer + 1e-12).mean()))
 
-    def probabilities(self, photos: Photos, p: Preprocessing) -> Float64:
+    def probabilities(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
-        return self._computed_once("answers", self.predictor.predict_tensors, photos, p)
+        return self._computed_once(
+            "answers", self.predictor.predict_tensors, photos, preprocessing
+        )
 
     def _computed_once(
         self,
-        kind: str,
+        result_name: str,
         compute: Callable[[Float32], Array],
         photos: Photos,
-        p: Preprocessing,
+        preprocessing: Preprocessing,
     ) -> Float64:
-        key = (kind, tuple(map(id, photos)), p)
+        key = (result_name, tuple(map(id, photos)), preprocessing)
         if key not in self._results:
-            self._results[key] = compute(self.tensors(photos, p)).astype(np.float64)
+            self._results[key] = compute(self.tensors(photos, preprocessing)).astype(
+                np.float64
+            )
         return self._results[key]
 
     def trial(
@@ -254,7 +285,7 @@ class Evaluator:
         )
 
 
-def _without_new_averages(layers: FirstLayers) -> FirstLayers:
+def _without_untrained_averages(layers: FirstLayers) -> FirstLayers:
     """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
     if layers.means is None or layers.variances is None:
         return layers
@@ -291,28 +322,32 @@ def sensitivities(
     predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)
     # Which photos get another class under any change of a kind.
     changed_by_kind: dict[str, Bools] = {}
-    for kind, tensors in _slightly_changed(evaluator, right, first_photos):
+    for kind, tensors in _slightly_changed_tensors(evaluator, right, first_photos):
         if not np.array_equal(tensors, right_tensors):
-            rows = evaluator.predictor.predict_tensors(tensors)
-            changed = rows.argmax(axis=1) != predicted
-            changed_by_kind[kind] = changed_by_kind.get(kind, False) | changed
+            changed_probabilities = evaluator.predictor.predict_tensors(tensors)
+            is_changed = changed_probabilities.argmax(axis=1) != predicted
+            changed_by_kind[kind] = changed_by_kind.get(kind, False) | is_changed
     return tuple(
-        Sensitivity(kind, photos=len(first_photos), changed=int(changed.sum()))
-        for kind, changed in changed_by_kind.items()
+        Sensitivity(kind, photos=len(first_photos), changed=int(is_changed.sum()))
+        for kind, is_changed in changed_by_kind.items()
     )
 
 
-def _slightly_changed(
-    evaluator: Evaluator, p: Preprocessing, photos: Photos
+def _slightly_changed_tensors(
+    evaluator: Evaluator, preprocessing: Preprocessing, photos: Photos
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
-    if p.size is not None:
-        for kind, changes in _undecidable_resize_changes(p):
-            yield kind, evaluator.tensors(photos, p.replace(**changes))
+    if preprocessing.size is not None:
+        for kind, changes in _undecidable_resize_changes(preprocessing):
+            yield kind, evaluator.tensors(photos, preprocessing.replace(**changes))
     saved_again = (
-        jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
+        jpeg_quality(photo.decoded(preprocessing.decoding).pixels, quality=90)
+        for photo in photos
     )
-    tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in saved_again]
+    tensors = [
+        preprocessing.apply(Photo(pixels, decoding=preprocessing.decoding))
+        for pixels in saved_again
+    ]
     # Another decoder differs by as much as saving again. `Diagnosis.limits` takes other kinds for resizing.
     yield "decoder", np.concatenate(tensors)
 
@@ -320,7 +355,7 @@ def _slightly_changed(
 def _undecidable_resize_changes(
     right: Preprocessing,
 ) -> Iterator[tuple[str, dict[str, object]]]:
-    # To report what they would change; none is a candidate cause.
+    # No image tells which of these training had: what they change is reported, none is named as a cause.
     for name in ("nearest", "bilinear", "bicubic", "lanczos", "tf_bilinear"):
         yield "resize_filter", {"filter": name}
     yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}

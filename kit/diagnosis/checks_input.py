@@ -29,30 +29,32 @@ SMALL_SHARE = 0.5
 """Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
-class _Request(NamedTuple):
-    """What a file asks for: the cause where it is ignored, values of a field of `Decoding`, in words.
+class _DecodingRequest(NamedTuple):
+    """What a file asks for: the cause where it is ignored, values of a field of `Decoding`, a summary.
 
     Of several values, no file says which one training had: labels alone tell.
     """
 
     cause: str
-    field: str
+    decoding_field: str
     values: tuple[Any, ...]
-    words: str
+    summary: str
 
 
-_REQUESTS = (
-    _Request("exif_orientation", "exif", (True,), "The EXIF orientation is ignored"),
-    _Request(
+_DECODING_REQUESTS = (
+    _DecodingRequest(
+        "exif_orientation", "exif", (True,), "The EXIF orientation is ignored"
+    ),
+    _DecodingRequest(
         "alpha_matte",
         "matte",
         ((255, 255, 255), (0, 0, 0), None),
         "Transparency may have to be read otherwise",
     ),
-    _Request("bit_depth", "depth", ("scale",), "Levels above 255 are clipped"),
+    _DecodingRequest("bit_depth", "depth", ("scale",), "Levels above 255 are clipped"),
 )
 
-BY_PREDICTIONS = frozenset(request.cause for request in _REQUESTS)
+BY_PREDICTIONS = frozenset(request.cause for request in _DECODING_REQUESTS)
 """Causes that are judged by predictions."""
 
 
@@ -61,45 +63,52 @@ def check_files(
 ) -> tuple[Finding, ...]:
     """Decode the images as their files ask for, and see what that changes; a label is -1 if unknown."""
     findings = [
-        _unheeded_finding(classifier, photos, labels, request) for request in _REQUESTS
+        _unheeded_request_finding(classifier, photos, labels, request)
+        for request in _DECODING_REQUESTS
     ]
     findings.append(_small_images_finding(known_preprocessing(classifier), photos))
     return tuple(filter(None, findings))
 
 
-def _unheeded_finding(
-    classifier: Classifier, photos: Photos, labels: Int64, request: _Request
+def _unheeded_request_finding(
+    classifier: Classifier,
+    photos: Photos,
+    labels: Int64,
+    request: _DecodingRequest,
 ) -> Finding | None:
-    used = known_preprocessing(classifier)
-    heeding = [
-        used.replace(**decoding_changes(used, **{request.field: value}))
+    in_use = known_preprocessing(classifier)
+    heeding_ways = [
+        in_use.replace(**decoding_changes(in_use, **{request.decoding_field: value}))
         for value in request.values
     ]
 
-    if not any(_places_decoded_otherwise(photos, used, tried) for tried in heeding):
+    # Nothing is predicted where no file asks for anything.
+    if not any(
+        _indices_decoded_differently(photos, in_use, way) for way in heeding_ways
+    ):
         return None
     labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
-    # The one that meets most labels; of equals, as without labels, the first.
-    fixed = max(heeding, key=lambda tried: labelled.correct(tried).sum())
-    places = _places_decoded_otherwise(photos, used, fixed)
-    if not places:
+    # Where labels are known, they choose among the decodings that heed the file; else the first is taken.
+    fixed = max(heeding_ways, key=lambda way: labelled.correct(way).sum())
+    affected_indices = _indices_decoded_differently(photos, in_use, fixed)
+    if not affected_indices:
         return None
-    affected = [photos[place] for place in places]
-    affected_labels = labels[places]
-    before = classifier.predict(affected, preprocessing=used)
-    after = classifier.predict(affected, preprocessing=fixed)
+    affected = [photos[index] for index in affected_indices]
+    affected_labels = labels[affected_indices]
+    predictions_before = classifier.predict(affected, preprocessing=in_use)
+    predictions_after = classifier.predict(affected, preprocessing=fixed)
     # Of each image -log p of the label, or where that is not known (-1), the entropy; in nats.
-    lost_surprise = surprises(before.probabilities, affected_labels) - surprises(
-        after.probabilities, affected_labels
-    )
-    gain_nats = float(lost_surprise.mean())
+    surprise_falls = surprises(
+        predictions_before.probabilities, affected_labels
+    ) - surprises(predictions_after.probabilities, affected_labels)
+    gain_nats = float(surprise_falls.mean())
     helps = gain_nats > HELPING_NATS
     # Of several ways, labels have to tell the best from every other one.
-    rivals = [used, *heeding] if heeding[1:] else []
-    changed_share = float(before.changed(after).mean())
+    rivals = [in_use, *heeding_ways] if heeding_ways[1:] else []
+    changed_share = float(predictions_before.changed(predictions_after).mean())
     return conclude(
         request.cause,
-        f"{request.words} in {len(affected)} of {len(photos)} images.",
+        f"{request.summary} in {len(affected)} of {len(photos)} images.",
         Evidence(
             "mean gain in likelihood or certainty, in nats",
             gain_nats,
@@ -110,35 +119,35 @@ def _unheeded_finding(
         advice=(
             "Decode so, if training did." if rivals else "Decode as the file asks for."
         ),
-        sure=helps and _is_told_apart(labelled, rivals, fixed),
+        sure=helps and _labels_tell_apart(labelled, rivals, fixed),
         fixed=fixed,
         cost=changed_share * len(affected) / len(photos),
     )
 
 
-def _is_told_apart(
+def _labels_tell_apart(
     labelled: Labelled, rivals: list[Preprocessing], fixed: Preprocessing
 ) -> bool:
     """Whether labels tell a preprocessing from each rival that decodes these images otherwise."""
-    outcomes = (
+    gained_and_lost_counts = (
         labelled.gained_and_lost(rival, fixed)
         for rival in rivals
-        if _places_decoded_otherwise(labelled.photos, rival, fixed)
+        if _indices_decoded_differently(labelled.photos, rival, fixed)
     )
     return all(
         chance_of_at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
-        for gained, lost in outcomes
+        for gained, lost in gained_and_lost_counts
     )
 
 
-def _places_decoded_otherwise(
+def _indices_decoded_differently(
     photos: Photos, first: Preprocessing, second: Preprocessing
 ) -> list[int]:
-    """Return the places of the photos that two preprocessings decode otherwise."""
+    """Return the indices of the photos that two preprocessings decode otherwise."""
     return [
-        place
-        for place, photo in enumerate(photos)
-        # A photo without notes is decoded alike in every way.
+        index
+        for index, photo in enumerate(photos)
+        # Notes tell what decoding had to convert: where there are none, all decodings do the same.
         if photo.notes
         and not np.array_equal(
             photo.decoded(first.decoding).pixels, photo.decoded(second.decoding).pixels
@@ -146,32 +155,42 @@ def _places_decoded_otherwise(
     ]
 
 
-def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None:
-    if used.size is None:
+def _small_images_finding(in_use: Preprocessing, photos: Photos) -> Finding | None:
+    if in_use.size is None:
         return None
     # Sizes are (height, width): of each image the side that is the smaller share of the network's.
     sizes = np.array([photo.size for photo in photos])
-    image_shares = np.divide(sizes, used.size).min(axis=1)
-    thumbnail_share = float(np.divide(used.thumbnail or used.size, used.size).min())
+    image_shares = np.divide(sizes, in_use.size).min(axis=1)
+    thumbnail_share = float(
+        np.divide(in_use.thumbnail or in_use.size, in_use.size).min()
+    )
     # A thumbnail takes no detail from images that fit into it.
-    is_shrunk = (sizes > (used.thumbnail or used.size)).any(axis=1)
-    if thumbnail_share < SMALL_SHARE and np.median(is_shrunk):
-        text = "side of the thumbnail as a share of the model's"
+    is_shrunk = (sizes > (in_use.thumbnail or in_use.size)).any(axis=1)
+    if thumbnail_share < SMALL_SHARE and is_shrunk.mean() >= 0.5:
         return conclude(
             "target_size",
             "Every image is made small first.",
-            Evidence(text, thumbnail_share, SMALL_SHARE, supports=True),
+            Evidence(
+                "side of the thumbnail as a share of the model's",
+                thumbnail_share,
+                SMALL_SHARE,
+                supports=True,
+            ),
             advice="Resize once, from the original.",
-            fixed=used.replace(thumbnail=None),
+            fixed=in_use.replace(thumbnail=None),
         )
-    small = int((image_shares < SMALL_SHARE).sum())
-    if not small:
+    small_count = int((image_shares < SMALL_SHARE).sum())
+    if not small_count:
         return None
-    text = "smallest side as a share of the model's"
     return conclude(
         "target_size",
-        f"{small} of {len(photos)} images are far smaller than the input.",
-        Evidence(text, float(image_shares.min()), SMALL_SHARE, supports=True),
+        f"{small_count} of {len(photos)} images are far smaller than the input.",
+        Evidence(
+            "smallest side as a share of the model's",
+            float(image_shares.min()),
+            SMALL_SHARE,
+            supports=True,
+        ),
         advice="Use the original images instead of thumbnails.",
         sure=False,
     )
@@ -187,26 +206,30 @@ LARGEST_VALUE = 300.0
 LOST_SHARE = 0.05
 """Share of the range of the numbers by which a cast may change one of them and be harmless."""
 
-_ALL_LEVELS = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+_IMAGE_OF_ALL_LEVELS = (
+    np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+)
 """Of an image (1, 16, 16, 3) that has them all, from black to white."""
 
 
-def check_tensors(used: Preprocessing) -> Finding | None:
+def check_tensors(in_use: Preprocessing) -> Finding | None:
     """Check the numbers that the preprocessing in use makes of all levels from black to white."""
-    of_all_levels: Float32 = run(TO_TENSOR, used, _ALL_LEVELS)
+    tensor_of_all_levels: Float32 = run(TO_TENSOR, in_use, _IMAGE_OF_ALL_LEVELS)
     return (
-        _cast_finding(of_all_levels, used)
-        or _range_finding(of_all_levels, used)
-        or _layout_finding(of_all_levels, used)
+        _cast_finding(tensor_of_all_levels, in_use)
+        or _range_finding(tensor_of_all_levels, in_use)
+        or _layout_finding(tensor_of_all_levels, in_use)
     )
 
 
-def _cast_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None:
-    without_cast = used.replace(cast=None)
-    uncast = run(TO_TENSOR, without_cast, _ALL_LEVELS)
+def _cast_finding(
+    tensor_of_all_levels: Float32, in_use: Preprocessing
+) -> Finding | None:
+    without_cast = in_use.replace(cast=None)
+    tensor_without_cast = run(TO_TENSOR, without_cast, _IMAGE_OF_ALL_LEVELS)
     # Of numbers up to 255 a cast cuts off less than 1; negative ones wrap around.
-    span = max(float(np.ptp(uncast)), 1e-6)
-    lost_share = float(np.abs(uncast - of_all_levels).max()) / span
+    span = max(float(np.ptp(tensor_without_cast)), 1e-6)
+    lost_share = float(np.abs(tensor_without_cast - tensor_of_all_levels).max()) / span
     if lost_share <= LOST_SHARE:
         return None
     return conclude(
@@ -223,9 +246,11 @@ def _cast_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None
     )
 
 
-def _range_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None:
-    largest = float(np.abs(of_all_levels).max())
-    slope, _ = affine(used.scaling)
+def _range_finding(
+    tensor_of_all_levels: Float32, in_use: Preprocessing
+) -> Finding | None:
+    largest = float(np.abs(tensor_of_all_levels).max())
+    slope, _ = affine(in_use.scaling)
     span = float(255 * np.abs(slope).max())
     fixed = None
     if largest > LARGEST_VALUE:
@@ -234,19 +259,23 @@ def _range_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | Non
         evidence = Evidence(
             "largest absolute value", largest, LARGEST_VALUE, supports=True
         )
-        # A standard deviation of levels 0..1 was never meant for 0..255.
-        last_scaling = used.scaling[-1]
-        is_of_shares = last_scaling.std is not None and np.max(last_scaling.std) <= 1
-        right = [replace(last_scaling, divisor=255.0)] if is_of_shares else []
-        fixed = used.replace(scaling=right)
+        # Such a std was measured on 0..1, so that only the division by 255 before it is missing.
+        last_scaling = in_use.scaling[-1]
+        is_for_0_to_1 = last_scaling.std is not None and np.max(last_scaling.std) <= 1
+        right_scaling = [replace(last_scaling, divisor=255.0)] if is_for_0_to_1 else []
+        fixed = in_use.replace(scaling=right_scaling)
     elif span < SQUEEZED_RANGE:
         cause = "double_scaling"
         summary = f"The tensor's range is only {span:.2g}: scaled twice."
-        text = "range of the tensor from black to white"
-        evidence = Evidence(text, span, SQUEEZED_RANGE, supports=True)
+        evidence = Evidence(
+            "range of the tensor from black to white",
+            span,
+            SQUEEZED_RANGE,
+            supports=True,
+        )
         # Of several scalings the last is one too many. One alone that is too narrow has no known fix.
-        if len(used.scaling) > 1:
-            fixed = used.replace(scaling=used.scaling[:-1])
+        if len(in_use.scaling) > 1:
+            fixed = in_use.replace(scaling=in_use.scaling[:-1])
     else:
         return None
     return conclude(
@@ -258,13 +287,15 @@ def _range_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | Non
     )
 
 
-def _layout_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | None:
-    if used.layout != "reshaped":
+def _layout_finding(
+    tensor_of_all_levels: Float32, in_use: Preprocessing
+) -> Finding | None:
+    if in_use.layout != "reshaped":
         return None
-    # A reshaped tensor has its channels last as well, with other numbers in their places.
-    right = used.replace(layout="channels_last")
+    # Reshaping keeps the shape that this makes, and puts other numbers in their places.
+    fixed = in_use.replace(layout="channels_last")
     elsewhere_share = float(
-        (of_all_levels != run(TO_TENSOR, right, _ALL_LEVELS)).mean()
+        (tensor_of_all_levels != run(TO_TENSOR, fixed, _IMAGE_OF_ALL_LEVELS)).mean()
     )
     if not elsewhere_share:
         # One channel lies the same after both.
@@ -276,5 +307,5 @@ def _layout_finding(of_all_levels: Float32, used: Preprocessing) -> Finding | No
             "share of values that lie elsewhere", elsewhere_share, 0.0, supports=True
         ),
         advice="Transpose the axes instead of reshaping.",
-        fixed=right,
+        fixed=fixed,
     )

@@ -33,7 +33,10 @@ OVERFLOWING = np.float32(1e19)
 _VARIANCE_TIMES_FAN = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 # The largest of an initializer in its deviations, and which part of that so many numbers come near to.
 # Normal ones are truncated at two deviations, and widened to have it: 0.88 is what is left of theirs.
-_LARGEST_AND_LEAST = {"Uniform": (math.sqrt(3), 1.0), "Normal": (2 / 0.87962566, 0.0)}
+_BOUND_AND_LEAST_SHARE = {
+    "Uniform": (math.sqrt(3), 1.0),
+    "Normal": (2 / 0.87962566, 0.0),
+}
 
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
@@ -90,7 +93,7 @@ def _training_steps(weights: Weights) -> float:
 
 def check_nan(weights: Weights) -> Finding | None:
     """Look for weights that are NaN, infinite or at `OVERFLOWING`; the cause is ``"diverged_training"``."""
-    # For each array, whatever its size.
+    # Each array counts alike, whatever its size. A comparison with NaN is False.
     useless_shares = [
         1 - (np.abs(array) < OVERFLOWING).mean()
         for name, arrays in weights.items()
@@ -109,8 +112,9 @@ def check_nan(weights: Weights) -> Finding | None:
     )
 
 
-def no_numbers(outputs: Float32, weights: Weights) -> Finding:
+def nonfinite_outputs_finding(outputs: Float32, weights: Weights) -> Finding:
     """Say that outputs, float32 (N, outputs), are NaN or infinite, but no weights that are known."""
+    # Where weights were read, `check_nan` found nothing in them.
     return conclude(
         "diverged_training",
         f"Predictions are NaN or infinite, the weights {'are not' if weights else 'were not read'}.",
@@ -127,35 +131,43 @@ def no_numbers(outputs: Float32, weights: Weights) -> Finding:
 
 def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for kernels within the bounds of their initializer, with a bias of 0: ``"untrained_weights"``."""
-    weighted = [
+    kernel_layers = [
         layer
         for layer in layers
         if any(array.ndim > 1 for array in weights.get(layer.name, ()))
     ]
-    untouched = [layer for layer in weighted if _is_initial(layer, weights[layer.name])]
-    # A frozen layer may be meant to be as it is, but not the last.
+    initial_layers = [
+        layer
+        for layer in kernel_layers
+        if _is_as_initialized(layer, weights[layer.name])
+    ]
+    # A frozen layer may be meant to keep its first weights, but not the last one.
     if not any(
-        layer.settings.get("trainable", True) or layer is weighted[-1]
-        for layer in untouched
+        layer.settings.get("trainable", True) or layer is kernel_layers[-1]
+        for layer in initial_layers
     ):
         return None
-    names = names_of([(repr(layer.name), layer) for layer in untouched])
+    names = names_of([(repr(layer.name), layer) for layer in initial_layers])
     return conclude(
         "untrained_weights",
-        f"{len(untouched)} of {len(weighted)} layers with weights are as their initializers"
+        f"{len(initial_layers)} of {len(kernel_layers)} layers with weights are as their initializers"
         f" left them: {names}.",
-        Evidence("such layers", len(untouched), 1, supports=True),
+        Evidence("such layers", len(initial_layers), 1, supports=True),
         advice="Train these layers, or load their weights before you save the model.",
     )
 
 
-def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
+def _is_as_initialized(layer: Layer, arrays_of_layer: tuple[Array, ...]) -> bool:
     """Whether a kernel can be as its initializer made it, and nothing shows a training."""
-    kernel = arrays[0]
-    # The last array, where there is more than the kernel.
-    biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
-    fewest = SMALLEST_KERNEL if biases else SMALLEST_KERNEL_WITHOUT_BIAS
-    if kernel.ndim < 2 or kernel.size < fewest or any(bias.any() for bias in biases):
+    kernel = arrays_of_layer[0]
+    # A bias, where there is one, is the last array.
+    biases = arrays_of_layer[1:][-1:] if layer.settings.get("use_bias") else ()
+    smallest_kernel = SMALLEST_KERNEL if biases else SMALLEST_KERNEL_WITHOUT_BIAS
+    if (
+        kernel.ndim < 2
+        or kernel.size < smallest_kernel
+        or any(bias.any() for bias in biases)
+    ):
         return False
     settings = mapping(layer.settings.get("kernel_initializer"))
     initializer = re.match(
@@ -167,13 +179,16 @@ def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
     fan_out, fan_in = kernel.size / np.array(kernel.shape[-2:])
     fan = (fan_in + fan_out) / 2 if family == "Glorot" else fan_in
     # Uniform and truncated normal initializers of Keras have the same variance.
-    spread = math.sqrt(_VARIANCE_TIMES_FAN[family] / fan)
-    bound, least = _LARGEST_AND_LEAST[distribution]
-    largest = np.abs(kernel).max() / spread / bound
-    misfit = abs(np.std(kernel) / spread - 1)
-    # The least is for uniform ones alone: so many numbers come as near to the bound as this.
-    within_bound = least - 12 / kernel.size <= largest <= 1 + 1e-5
-    return bool(within_bound and misfit <= 2 / math.sqrt(kernel.size))
+    initial_deviation = math.sqrt(_VARIANCE_TIMES_FAN[family] / fan)
+    bound, least_share_of_bound = _BOUND_AND_LEAST_SHARE[distribution]
+    largest_share_of_bound = np.abs(kernel).max() / initial_deviation / bound
+    deviation_misfit = abs(np.std(kernel) / initial_deviation - 1)
+    # Of n uniform numbers, with a chance of exp(-12) none comes nearer to the bound than 12 / n of it.
+    # Of normal ones that is not certain: their least share is 0.
+    within_bound = (
+        least_share_of_bound - 12 / kernel.size <= largest_share_of_bound <= 1 + 1e-5
+    )
+    return bool(within_bound and deviation_misfit <= 2 / math.sqrt(kernel.size))
 
 
 SUM_TOLERANCE = 0.02
@@ -191,14 +206,18 @@ _head_finding = partial(conclude, "softmax_head")
 
 
 def check_head(
-    layers: Sequence[Layer], outputs: Float32, compiled: Mapping[str, Any] | None = None
+    layers: Sequence[Layer],
+    outputs: Float32,
+    compile_config: Mapping[str, Any] | None = None,
 ) -> Finding | None:
     """Check the last layers and what they put out; the cause is ``"softmax_head"``.
 
-    ``outputs``, float32, shape (N, outputs), are those before any softmax of the kit's; ``compiled`` is the
-    ``compile_config`` of the Keras architecture, if there is one, which tells the loss of the training.
+    ``outputs``, float32, shape (N, outputs), are those before any softmax of the kit's; ``compile_config``
+    is that of the Keras architecture, if there is one, which tells the loss of the training.
     """
-    activations = [(layer, name) for layer in layers if (name := _activation(layer))]
+    activations = [
+        (layer, name) for layer in layers if (name := _activation_name(layer))
+    ]
     if not activations:
         return None
     layer, last_activation = activations[-1]
@@ -208,19 +227,19 @@ def check_head(
             Evidence("smallest output", float(outputs.min()), 1.0, supports=True),
             advice="End in a sigmoid and train again: such a softmax has no gradient.",
         )
-    # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
+    # A layer with weights of its own can make answers sharp again before its softmax: these two kinds cannot.
     is_double = [name for _, name in activations[-2:]] == ["softmax", "softmax"]
     if is_double and layer.kind in {"Softmax", "Activation"}:
         return _double_softmax_finding(layer, outputs)
     if last_activation == "sigmoid" and outputs.shape[1] > 1:
         return _sigmoids_finding(outputs)
-    loss, from_logits = _loss_and_from_logits(mapping(compiled).get("loss"))
+    loss, from_logits = _loss_and_from_logits(mapping(compile_config).get("loss"))
     return _loss_mismatch_finding(last_activation, loss, from_logits)
 
 
 def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
     largest = float(outputs.max())
-    # A softmax of 1 for one class and 0 for all others.
+    # What a softmax makes of the answer of the first one that is surest: 1 for one class, 0 for all others.
     largest_possible = math.e / (math.e + outputs.shape[1] - 1)
     return _head_finding(
         f"Two softmax layers: no class can get more than {largest_possible:.1%}.",
@@ -278,10 +297,11 @@ def _loss_mismatch_finding(
     )
 
 
-def _activation(layer: Layer) -> str | None:
+def _activation_name(layer: Layer) -> str | None:
     if layer.kind in {"Softmax", "Sigmoid"}:
         return layer.kind.lower()
     activation = layer.settings.get("activation")
+    # Keras writes a function down as a mapping, whose config is its name, and a layer as one of its class.
     if isinstance(activation, Mapping):
         activation = activation.get("config", activation.get("class_name"))
     return activation if isinstance(activation, str) else None

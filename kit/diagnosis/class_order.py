@@ -28,7 +28,7 @@ ADJACENT_RATE = 0.1
 WORKING_SHARE = 0.7
 """Share of ordinary images that a network predicts correctly at the least, to be called a working one."""
 
-FAULTY_SHARE = 0.5
+SHARE_IF_WRONGLY_PREPARED = 0.5
 """Share that one other order explains where the preprocessing is to blame: up to 0.42 with ten classes."""
 
 LEAST_CLASSES = 3
@@ -37,11 +37,11 @@ LEAST_CLASSES = 3
 SURE_CONFIDENCE = 0.9
 """Mean confidence from which on a network is at home with images, so that few classes may do."""
 
-_BY_CHANCE = "probability of as many by chance"
-_BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
-_NAMES = "names = classifier.class_names\n"
+_BY_CHANCE_TEXT = "probability of as many by chance"
+_RULE_CODE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
+_NAMES_CODE = "names = classifier.class_names\n"
 # Labels that are indices move with the names; folders have names.
-_RENAMED = """
+_RENAMING_CODE = """
 classifier = classifier.renamed([names[place] for place in order])
 if not isinstance(labels, str):
     labels = [label if label is None or isinstance(label, str) else order.index(label) for label in labels]"""
@@ -51,11 +51,10 @@ _ADVICE = "Give the class names in the order of the training, such as train_data
 def check_class_order(predictions: Predictions) -> Finding | None:
     """Look for an order of classes that makes labelled predictions right; the cause is ``"class_order"``."""
     labelled = predictions.labelled  # without the images whose label is not known
-    table = _counted_by_class(labelled)
     # Where most predictions are right as they are, another order can exchange a few classes only.
-    mostly_right = bool(2 * table.trace() > len(labelled))
-    by_images = _order_by_images(labelled, table, mostly_right=mostly_right)
-    by_rule = None if mostly_right else _order_by_rule(labelled)
+    most_are_right_as_is = bool(2 * labelled.correct.sum() > len(labelled))
+    by_images = _order_by_images(labelled, most_are_right_as_is=most_are_right_as_is)
+    by_rule = None if most_are_right_as_is else _order_by_rule(labelled)
 
     # Of equals the rule: any order can be bent to explain a few more images than a rule that holds.
     return next(iter(ranked(filter(None, (by_rule, by_images)))), None)
@@ -63,21 +62,31 @@ def check_class_order(predictions: Predictions) -> Finding | None:
 
 def most_right_in_any_order(labelled: Predictions) -> int:
     """Return how many labelled predictions the order of classes makes right that makes most right."""
+    confusion_matrix = _confusion_matrix(labelled)
+    best_order = _order_with_most_hits(confusion_matrix)
+    return int(confusion_matrix[:, best_order].trace())
+
+
+def _order_with_most_hits(confusion_matrix: Int64) -> Indices:
     from scipy.optimize import linear_sum_assignment
 
-    table = _counted_by_class(labelled)
-    return int(table[linear_sum_assignment(table, maximize=True)].sum())
+    # Classes without images stay where they are, if they can.
+    staying = 1e-6 * np.eye(len(confusion_matrix))
+    _, output_of_class = linear_sum_assignment(
+        confusion_matrix + staying, maximize=True
+    )
+    return np.asarray(output_of_class)
 
 
-def _counted_by_class(labelled: Predictions) -> Int64:
+def _confusion_matrix(labelled: Predictions) -> Int64:
     """Return the counts of predictions, a row for each label and a column for each predicted class."""
     class_count = len(labelled.class_names)
-    table: Int64 = np.zeros((class_count, class_count), np.int64)
-    np.add.at(table, (labelled.labels, labelled.index), 1)
-    return table
+    confusion_matrix: Int64 = np.zeros((class_count, class_count), np.int64)
+    np.add.at(confusion_matrix, (labelled.labels, labelled.index), 1)
+    return confusion_matrix
 
 
-def _reordering(
+def _class_order_finding(
     labelled: Predictions,
     class_of_output: Indices,
     summary: str,
@@ -86,7 +95,7 @@ def _reordering(
     code: str,
 ) -> Finding:
     """Conclude that the outputs of a model stand for other classes, one for each output."""
-    reordered = class_of_output[labelled.index]
+    reordered_index = class_of_output[labelled.index]
     return conclude(
         "class_order",
         summary,
@@ -94,7 +103,7 @@ def _reordering(
         sure=sure,
         advice=_ADVICE,
         code=code,
-        cost=float((reordered != labelled.index).mean()),
+        cost=float((reordered_index != labelled.index).mean()),
     )
 
 
@@ -156,7 +165,7 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
     chance_of_so_few = 1 - chance_of_at_least(
         hits_by_rule[rule] + 1, image_count, WORKING_SHARE
     )
-    return _reordering(
+    return _class_order_finding(
         labelled,
         orders[rule],
         f"The class names are in another order: the classes of the model are {rule}.",
@@ -166,9 +175,11 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
             hits_by_rule[rule],
             supports=chance_of_so_few >= CHANCE_NAMED,
         ),
-        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, supports=chance <= CHANCE_NAMED),
+        Evidence(
+            _BY_CHANCE_TEXT, chance, CHANCE_NAMED, supports=chance <= CHANCE_NAMED
+        ),
         sure=chance <= CHANCE_NAMED <= chance_of_so_few,
-        code=_NAMES + _BY_RULE.format(rule) + _RENAMED,
+        code=_NAMES_CODE + _RULE_CODE.format(rule) + _RENAMING_CODE,
     )
 
 
@@ -197,79 +208,85 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
 
 
-def _chance_without_rule(hit_counts: Int64, image_counts: Int64) -> tuple[float, bool]:
+def _chance_if_wrongly_prepared(
+    hits_by_class: Int64, images_by_class: Int64
+) -> tuple[float, bool]:
     """Return the chance of as many hits where a preprocessing is to blame, and whether classes are enough.
 
     Both are int64 (classes,): hits in the best order, and images.
     """
-    is_proved = hit_counts >= 2
-    # Some other order explains up to this share of them.
+    has_two_hits = hits_by_class >= 2
+    # Of wrongly prepared images, the best of all orders explains up to this share by chance.
     chance = chance_of_at_least(
-        int(hit_counts[is_proved].sum()),
-        int(image_counts[image_counts >= 2].sum()),
-        FAULTY_SHARE,
+        int(hits_by_class[has_two_hits].sum()),
+        int(images_by_class[images_by_class >= 2].sum()),
+        SHARE_IF_WRONGLY_PREPARED,
     )
-    # Chance that no two of these classes get the same output, if each gets any.
-    one_to_one = prod(1 - taken / len(is_proved) for taken in range(is_proved.sum()))
-    are_many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
-    return chance, are_many
+    # Wrongly prepared, a class gets any output: the chance that no two of these classes get the same.
+    chance_of_distinct_outputs = prod(
+        1 - taken / len(has_two_hits) for taken in range(has_two_hits.sum())
+    )
+    classes_suffice = (
+        chance_of_distinct_outputs <= CHANCE_POSSIBLE
+        and chance * chance_of_distinct_outputs <= CHANCE_NAMED**2
+    )
+    return chance, classes_suffice
 
 
 def _order_by_images(
-    labelled: Predictions, table: Int64, *, mostly_right: bool
+    labelled: Predictions, *, most_are_right_as_is: bool
 ) -> Finding | None:
-    """Whether one other order, whichever, explains what others of the same class do not contradict.
-
-    `table` has a row for each label and a column for each prediction.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    class_count = len(table)
+    """Whether one other order, whichever, explains what others of the same class do not contradict."""
+    confusion_matrix = _confusion_matrix(labelled)
+    class_count = len(confusion_matrix)
     all_classes = np.arange(class_count)
-    # The order with the most hits; classes without images stay where they are, if they can.
-    output_of_class = linear_sum_assignment(
-        table + 1e-6 * np.eye(class_count), maximize=True
-    )[1]
-    hit_counts = table[all_classes, output_of_class]
-    image_counts = table.sum(axis=1)
-    # Classes most of whose images are predicted as another one; of these, those that change places.
-    is_moved = (output_of_class != all_classes) & (2 * hit_counts > image_counts)
+    output_of_class = _order_with_most_hits(confusion_matrix)
+    hits_by_class = confusion_matrix[all_classes, output_of_class]
+    images_by_class = confusion_matrix.sum(axis=1)
+    # Classes most of whose images are predicted as another one; of these, those that exchange their places.
+    is_moved = (output_of_class != all_classes) & (2 * hits_by_class > images_by_class)
     is_mutual = output_of_class[output_of_class] == all_classes
-    is_pair = is_moved & is_moved[output_of_class] & is_mutual
-    exchange = np.where(is_pair, output_of_class, all_classes)
-    hits_and_images = np.stack([table[all_classes, exchange], image_counts])
-    pair_hits, pair_images = hits_and_images[:, is_pair].sum(axis=1).tolist()
-    other_hits, other_images = hits_and_images[:, ~is_pair].sum(axis=1).tolist()
+    is_in_pair = is_moved & is_moved[output_of_class] & is_mutual
+    order_with_exchanged_pairs = np.where(is_in_pair, output_of_class, all_classes)
+    hits_and_images = np.stack(
+        [confusion_matrix[all_classes, order_with_exchanged_pairs], images_by_class]
+    )
+    pair_hits, pair_images = hits_and_images[:, is_in_pair].sum(axis=1).tolist()
+    other_hits, other_images = hits_and_images[:, ~is_in_pair].sum(axis=1).tolist()
     if pair_images and other_hits > WORKING_SHARE * other_images:
-        output_of_class = exchange
+        output_of_class = order_with_exchanged_pairs
         summary = "Some classes are predicted as each other, the rest is mostly right."
         # Laplace's estimate of the share of wrong predictions, from the classes that have not moved.
         error_share = (other_images - other_hits + 1) / (other_images + 2)
         # A network that cannot tell two classes apart mixes half of their images up: the sign test (Conover
         # 1999, section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's
         # inequality.
-        most_pairs_by_chance = error_share * np.count_nonzero(image_counts)
+        most_pairs_by_chance = error_share * np.count_nonzero(images_by_class)
         chance = most_pairs_by_chance * chance_of_at_least(pair_hits, pair_images, 0.5)
-        # A single image of a class may be a mistake.
-        proves = hit_counts[is_pair].min() > 1
+        # A class with a single image may have moved by mistake.
+        has_enough_support = hits_by_class[is_in_pair].min() > 1
     else:
         summary = "Each class is predicted as one other, always the same."
-        # A single image of a class can be assigned to any output, and proves nothing.
-        is_proved = hit_counts >= 2
-        few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, class_count)
-        chance, are_many = _chance_without_rule(hit_counts, image_counts)
-        if few_moved or mostly_right or chance > CHANCE_POSSIBLE:
+        # A single image of a class fits any output, and proves nothing.
+        proved_count = (hits_by_class[is_moved] >= 2).sum()
+        too_few_moved = proved_count < min(LEAST_CLASSES, class_count)
+        chance, classes_suffice = _chance_if_wrongly_prepared(
+            hits_by_class, images_by_class
+        )
+        if too_few_moved or most_are_right_as_is or chance > CHANCE_POSSIBLE:
             return None
-        proves = are_many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
+        has_enough_support = (
+            classes_suffice or float(labelled.probability.mean()) >= SURE_CONFIDENCE
+        )
     class_of_output = np.argsort(output_of_class)
-    right_count = int(table[all_classes, output_of_class].sum())
+    right_count = int(confusion_matrix[:, output_of_class].trace())
     is_unlikely = bool(chance <= CHANCE_NAMED)
-    return _reordering(
+    return _class_order_finding(
         labelled,
         class_of_output,
         summary,
         Evidence(f"of {len(labelled)} images right in that order", right_count),
-        Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, supports=is_unlikely),
-        sure=bool(is_unlikely and proves),
-        code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
+        Evidence(_BY_CHANCE_TEXT, min(chance, 1.0), CHANCE_NAMED, supports=is_unlikely),
+        sure=bool(is_unlikely and has_enough_support),
+        code=f"{_NAMES_CODE}order = {class_of_output.tolist()}{_RENAMING_CODE}",
     )

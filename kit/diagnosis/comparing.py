@@ -17,7 +17,7 @@ from kit.classifier.classifier import Classifier, check_first, known_preprocessi
 from kit.classifier.engines import finite, is_quantised, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
-from kit.diagnosis.candidates import Candidate, Evaluator, explained
+from kit.diagnosis.candidates import Candidate, Evaluator, candidate_with_causes
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.finding import words_of_changes
@@ -413,7 +413,12 @@ class _Search:
         photos_searched = self.photos[:IMAGES_SEARCHED]
         unchanged = Candidate(used, step="", cause="")
         return sorted(
-            (unchanged, *first_evaluator.differing(photos_searched, used, changes)),
+            (
+                unchanged,
+                *first_evaluator.candidates_changing_tensors(
+                    photos_searched, used, changes
+                ),
+            ),
             key=lambda change: _mean_largest_change(
                 second_probabilities[:IMAGES_SEARCHED],
                 first_evaluator.probabilities(photos_searched, change.preprocessing),
@@ -469,7 +474,7 @@ def _causes_of_differing_steps(
         )
         for choice in operation.choices:
             if choice.words(faulty) != choice.words(right):
-                yield explained(choice.name, step_put_right, faulty).cause
+                yield candidate_with_causes(choice.name, step_put_right, faulty).cause
 
 
 def _scaled_otherwise(in_use: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
@@ -477,7 +482,7 @@ def _scaled_otherwise(in_use: Preprocessing, scaling: Scalings) -> Iterator[Cand
     scaled_twice = in_use.replace(scaling=in_use.scaling + scaling)
     yield Candidate(scaled_twice, "scaling", "double_scaling")
     scaled_so = in_use.replace(scaling=scaling)
-    cause = explained("scaling", scaled_so, in_use).cause
+    cause = candidate_with_causes("scaling", scaled_so, in_use).cause
     slope, offset = affine(scaling)
     # It takes numbers for levels * slope + offset, and makes levels of them: (x - mean) / std.
     back_to_levels = Scaling(mean=offset.tolist(), std=slope.tolist())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from kit._arrays import Array
-from kit.diagnosis.candidates import explained
+from kit.diagnosis.candidates import candidate_with_causes
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import POSSIBLE_GAIN
 from kit.preprocessing.scaling import Scaling, scale, unscale
@@ -41,7 +41,9 @@ def with_unlisted_scaling(grounds: Grounds, scores_best_first: Scores) -> Scores
         return scores_best_first
     in_use = grounds.in_use
     unlisted_scores = (
-        grounds.score(explained("scaling", in_use.replace(scaling=scaling), in_use))
+        grounds.score(
+            candidate_with_causes("scaling", in_use.replace(scaling=scaling), in_use)
+        )
         for scaling in UNLISTED_SCALINGS
     )
     best_unlisted = max(unlisted_scores, key=lambda score: score.gain)

@@ -202,7 +202,7 @@ class Grounds:
 
     def differing_candidates(self) -> list[Candidate]:
         """Return the candidates that make a difference."""
-        differing = self.evaluator.differing(
+        differing = self.evaluator.candidates_changing_tensors(
             self.photos[:FEW_IMAGES], self.in_use, candidates(self.in_use)
         )
         return [
@@ -282,7 +282,7 @@ def _sources_of_own_images(
     evaluator: Evaluator, photos: tuple[Photo, ...]
 ) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
-    profile = evaluator.profile
+    profile = evaluator.training_profile
     sources: list[Source] = []
     if profile is not None:
         sources.append(Ordinary(evaluator, photos, profile))
@@ -319,7 +319,7 @@ def _source_of_probes(
         return None
 
     def distance_from_training(preprocessing: Preprocessing) -> float:
-        return evaluator.distance(photos, preprocessing, weights)
+        return evaluator.distance_from_training(photos, preprocessing, weights)
 
     best = min(
         _preprocessings_tried(evaluator, in_use, photos), key=distance_from_training
@@ -327,7 +327,7 @@ def _source_of_probes(
     least_distance = distance_from_training(best)
     if least_distance > FAMILIAR_DISTANCE:
         return None
-    profile = evaluator.profile
+    profile = evaluator.training_profile
     # Averages of all together can be met by images each of which is unlike any of the training.
     if profile and not Ordinary(evaluator, photos, profile).as_usual_as_nine_in_ten(
         best
@@ -348,7 +348,9 @@ def _source_of_probes(
 def _preprocessings_tried(
     evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
 ) -> list[Preprocessing]:
-    differing = evaluator.differing(photos[:FEW_IMAGES], in_use, candidates(in_use))
+    differing = evaluator.candidates_changing_tensors(
+        photos[:FEW_IMAGES], in_use, candidates(in_use)
+    )
     return [in_use, *(candidate.preprocessing for candidate in differing)]
 
 

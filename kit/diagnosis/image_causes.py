@@ -433,9 +433,9 @@ def _undoing_leads_away_from_training(
     # One set of all images for each way to undo the property, of as many ways as all of them have.
     undone_sets = zip(*undone_photos, strict=False)
     nearest_distance = min(
-        evaluator.distance(undone_set, used) for undone_set in undone_sets
+        evaluator.distance_from_training(undone_set, used) for undone_set in undone_sets
     )
-    return nearest_distance > evaluator.distance(photos, used)
+    return nearest_distance > evaluator.distance_from_training(photos, used)
 
 
 SURE_CHANCE = 0.01

@@ -16,7 +16,7 @@ from kit.classifier.architecture import (
 )
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import USUAL_SIDE, fitted
-from kit.diagnosis.candidates import explained
+from kit.diagnosis.candidates import candidate_with_causes
 from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import SCALINGS, affine, scaling_words
@@ -105,8 +105,8 @@ def check_scaling_inside(inside: Inside, in_use: Preprocessing) -> Finding | Non
             "double_scaling", "ruled_out", f"{summary}, which it gets.", evidence
         )
     fixed = in_use.replace(scaling=SCALINGS[inside.expected], cast=None)
-    # `explained` takes two that differ in one step, so the cast is left out of both.
-    candidate = explained("scaling", fixed, in_use.replace(cast=None))
+    # `candidate_with_causes` takes two that differ in one step, so the cast is left out of both.
+    candidate = candidate_with_causes("scaling", fixed, in_use.replace(cast=None))
     cause = candidate.cause
     # As narrow as this is only what was scaled before the scaling inside, too.
     if (

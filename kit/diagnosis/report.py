@@ -22,9 +22,9 @@ LABELS_TO_COMPARE = 37
 test shows in four of five cases that it is worse. Of six networks for ImageNet, squashing in place of a crop
 changed the correctness of 40 % of the predictions that it changed, four of five of these for the worse."""
 ALL_CORRECT = "all labelled images are predicted correctly"
-STILL_WRONG = "with the fix, most labelled images stay wrong: something else may be the cause, or one, too"
-AS_THEY_ARE = "the network takes whole numbers: code that feeds it pixels as they are needs no fix"
-CAUTIONS = {STILL_WRONG, AS_THEY_ARE}
+WRONG_WITH_FIX = "with the fix, most labelled images stay wrong: something else may be the cause, or one, too"
+RAW_PIXELS_NEED_NO_FIX = "the network takes whole numbers: code that feeds it pixels as they are needs no fix"
+CAUTIONS = {WRONG_WITH_FIX, RAW_PIXELS_NEED_NO_FIX}
 UNLABELLED = "without labels, class names and the last layer were not checked"
 
 

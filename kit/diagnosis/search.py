@@ -201,7 +201,11 @@ def is_merely_possible(grounds: Grounds, finding: Finding) -> bool:
     if not fixed_preprocessing:
         return False
     candidate = Candidate(fixed_preprocessing, step="", cause=finding.cause)
-    if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [candidate])]:
+    if not [
+        *grounds.evaluator.candidates_changing_tensors(
+            grounds.photos, grounds.in_use, [candidate]
+        )
+    ]:
         return False
     score = grounds.score(candidate)
     if score.vetoed or finding.cause not in BY_PREDICTIONS:

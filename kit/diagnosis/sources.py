@@ -89,7 +89,7 @@ class Averages:
 
     def distance(self, p: Preprocessing) -> float:
         """Return the distance from training, in nats."""
-        return self.evaluator.distance(self.photos, p, self.photo_weights)
+        return self.evaluator.distance_from_training(self.photos, p, self.photo_weights)
 
     def usual(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""

@@ -169,7 +169,7 @@ def diagnosed(subject, classifier, case, in_use, photos, labels):
         yield {
             "network": subject.name,
             "kind": subject.kind,
-            "statistics": averages if evaluator.profile is None else "profile",
+            "statistics": averages if evaluator.training_profile is None else "profile",
             "N": len(photos),
             "labels": given is not None,
             "case": case,

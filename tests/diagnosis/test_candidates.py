@@ -79,8 +79,10 @@ def test_as_many_other_photos_are_prepared_themselves():
 
 def test_a_photo_counts_as_much_as_its_weight():
     evaluator = Evaluator(LITE, LITE.first_layers)
-    weighted = evaluator.distance(PHOTOS, LITE.preprocessing, np.array([0.0, 1, 0, 0]))
-    alone = evaluator.distance(PHOTOS[1:2], LITE.preprocessing)
+    weighted = evaluator.distance_from_training(
+        PHOTOS, LITE.preprocessing, np.array([0.0, 1, 0, 0])
+    )
+    alone = evaluator.distance_from_training(PHOTOS[1:2], LITE.preprocessing)
     assert weighted == pytest.approx(alone)
 
 

@@ -132,7 +132,9 @@ def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does():
 
     def vote(step, before, after, count=4, **settings):
         distances = {LITE.preprocessing: before, tried[step].preprocessing: after}
-        evaluator = SimpleNamespace(distance=lambda _, p, __: distances[p])
+        evaluator = SimpleNamespace(
+            distance_from_training=lambda _, p, __: distances[p]
+        )
         photos = ("photo",) * count
         source = Averages(evaluator, photos, "", 0.5, 0.1, 0.5, True, 0.05)
         return replace(source, **settings).vote(LITE.preprocessing, tried[step])

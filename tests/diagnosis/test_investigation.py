@@ -10,14 +10,18 @@ import kit
 from kit.diagnosis import (
     STAGES,
     Investigation,
-    _preprocessing_of_file,
+    _preprocessing_stated_by_file,
     fixed_preprocessings,
     with_fixes,
     with_one_fix,
 )
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, fix_from
-from kit.diagnosis.report import AS_THEY_ARE, STILL_WRONG, UNLABELLED
+from kit.diagnosis.report import (
+    RAW_PIXELS_NEED_NO_FIX,
+    UNLABELLED,
+    WRONG_WITH_FIX,
+)
 from kit.diagnosis.search import Search
 from tests.diagnosis import indices
 
@@ -121,11 +125,13 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     told = "all labelled images are predicted correctly"
     assert noted.notes == (told, "look at the crop")
     assert noted.headline == "No fault shows in these predictions."
-    other = replace(case, labels=predicted.index, difference="it differs").diagnosis()
+    other = replace(
+        case, labels=predicted.index, own_code_difference="it differs"
+    ).diagnosis()
     assert other.notes == (f"as your code prepares them, {told}", "look at the crop")
     assert other.headline == "it differs"
     # So is what the file says otherwise.
-    declared = replace(case, declared=USED).diagnosis()
+    declared = replace(case, declared_preprocessing=USED).diagnosis()
     assert declared.fix() == USED
     (said, _) = declared.notes
     assert said == "the model says: leave out polarity (inverted)"
@@ -152,7 +158,7 @@ def test_a_search_doubts_what_its_evidence_forbids_and_takes_a_reference_for_ave
     unscaled = Fix("", "", WRONG.replace(scaling="0..255"))
     case = investigation([named("alpha_matte", fix=unscaled)], reference=reference)
     case = STAGES["candidates"](case)
-    assert case.certain[0].verdict == "possible"
+    assert case.certain_findings[0].verdict == "possible"
     assert case.searched.judged_by == "Judged by a profile of training images."
 
 
@@ -218,12 +224,12 @@ def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_dou
     first, second = kit.samples.labels("fashion_mnist")[:2]
     assert (first, second) == (9, 2)
     assert notes(USED, 9, 2) == notes(USED, 9, 1) == notes(USED, -1, -1) == ()
-    assert notes(USED, 8, 1) == notes(USED, 8, -1) == (STILL_WRONG,)
+    assert notes(USED, 8, 1) == notes(USED, 8, -1) == (WRONG_WITH_FIX,)
     assert notes(WRONG, 8, 1) == ()
     monkeypatch.setattr(CLASSIFIER.network.engine, "scaling", kit.Scaling(255.0))
     plain = USED.replace(scaling=())
     scaled = USED.replace(scaling="0..1")
-    assert notes(scaled, 9, 2, in_use=plain) == (AS_THEY_ARE,)
+    assert notes(scaled, 9, 2, in_use=plain) == (RAW_PIXELS_NEED_NO_FIX,)
     assert notes(scaled, 9, 2, in_use=USED.replace(scaling="-1..1")) == ()
 
 
@@ -239,18 +245,22 @@ def test_steps_that_a_converter_measured_are_not_what_the_file_says(scaling, say
         network=SimpleNamespace(engine=engine),
         using=lambda steps: SimpleNamespace(preprocessing=steps),
     )
-    assert _preprocessing_of_file(classifier) == (stated if says else None)
+    assert _preprocessing_stated_by_file(classifier) == (stated if says else None)
 
 
 def test_a_cause_elsewhere_does_not_hide_what_a_function_does_differently():
-    case = investigation([named("training_mode")], difference="Your code mirrors.")
+    case = investigation(
+        [named("training_mode")], own_code_difference="Your code mirrors."
+    )
     assert case.diagnosis().headline == "Told. Your code mirrors."
 
 
 def test_where_nearly_all_labels_are_met_a_note_says_how_many():
     photos = tuple(kit.samples.photos("fashion_mnist")[:16])
     predicted = CLASSIFIER.predict(photos, preprocessing=WRONG).index
-    case = investigation(photos=photos, further=(Finding("dark", "cannot_tell", ""),))
+    case = investigation(
+        photos=photos, further_findings=(Finding("dark", "cannot_tell", ""),)
+    )
     expected = {1: "94% of the labelled images are predicted correctly", 2: ""}
     for wrong_count, note in expected.items():
         labels = predicted.copy()

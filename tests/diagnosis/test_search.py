@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator, candidates, explained
+from kit.diagnosis.candidates import Evaluator, candidate_with_causes, candidates
 from kit.diagnosis.estimation import with_unlisted_scaling
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.search import pair_of_changes, search
@@ -89,7 +89,7 @@ class OwnScaling:
 
 def test_a_known_scaling_stays_where_one_that_explains_more_predicts_the_same():
     used = LITE.preprocessing
-    known = explained("scaling", used.replace(scaling="imagenet"), used)
+    known = candidate_with_causes("scaling", used.replace(scaling="imagenet"), used)
     grounds = SimpleNamespace(
         in_use=used,
         probes=(),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from kit.diagnosis.candidates import Evaluator, candidates, explained
+from kit.diagnosis.candidates import Evaluator, candidate_with_causes, candidates
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.finding import Fix, fix_from
 from kit.diagnosis.search import best_finding, evidence_of, other_findings, search
@@ -235,7 +235,7 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
     assert printable(-0.21).fix.preprocessing == right
     assert printable(-0.19, veto=True).fix.preprocessing == right
     # That no prediction of eight images changes is no proof.
-    near = explained("scaling", right.replace(scaling=Scaling(240.0)), used)
+    near = candidate_with_causes("scaling", right.replace(scaling=Scaling(240.0)), used)
     for count, fixed in ((8, None), (16, right)):
         told = printable(-0.19, tried=near, count=count)
         assert told.fix.preprocessing == fixed
@@ -264,7 +264,10 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
 
     def fixed(first, second):
         ranked = [
-            Score(explained("scaling", tried, used), (Vote("a", gain, gain),) * 2)
+            Score(
+                candidate_with_causes("scaling", tried, used),
+                (Vote("a", gain, gain),) * 2,
+            )
             for tried, gain in ((first, 3.0), (second, 0.0))
         ]
         finding = best_finding(grounds, ranked)

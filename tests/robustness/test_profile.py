@@ -21,7 +21,7 @@ def hundred(clothes):
 def away(evaluator, photos, **changes):
     preprocessing = evaluator.predictor.preprocessing.replace(**changes)
     moments = evaluator.moments(photos, preprocessing)
-    return evaluator.profile.distances(
+    return evaluator.training_profile.distances(
         moments, evaluator.features(photos, preprocessing)
     )
 
@@ -115,12 +115,16 @@ def test_a_value_without_places_has_no_contrast_to_judge():
 def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(
     evaluator, hundred
 ):
-    assert 0.8 < (away(evaluator, hundred) <= evaluator.profile.limit).mean() < 0.98
+    assert (
+        0.8
+        < (away(evaluator, hundred) <= evaluator.training_profile.limit).mean()
+        < 0.98
+    )
 
 
 def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
     assert (
         away(evaluator, hundred, scaling=scaled_twice).min()
-        > 4 * evaluator.profile.limit
+        > 4 * evaluator.training_profile.limit
     )
