@@ -21,7 +21,13 @@ from kit.diagnosis.candidates import Candidate, Evaluator, candidate_with_causes
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.finding import words_of_changes
-from kit.diagnosis.report import CLOSE_CHANGE, SOUND_CHANGE, Compared, Mover, is_sound
+from kit.diagnosis.report import (
+    CLOSE_CHANGE,
+    SOUND_CHANGE,
+    Compared,
+    Mover,
+    is_negligible_change,
+)
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
@@ -309,7 +315,7 @@ class _Search:
         mean_change = float(largest_changes.mean())
         if mean_change <= ROUNDING_CHANGE:
             return _NO_CAUSE
-        seems_sound = is_sound(mean_change, float(largest_changes.max()))
+        seems_sound = is_negligible_change(mean_change, float(largest_changes.max()))
         tensor = self.second.preprocessing.apply(self.photos[0])
         if not seems_sound and not self.second.recorded:
             random_finding = check_determinism(self.second, tensor)

@@ -101,13 +101,15 @@ class Diagnosis(Result):
         best = self._best_or_empty
         fixed = best.fix.preprocessing
         if self.preprocessing and fixed:
-            sentences = contrasts(self.preprocessing, fixed)
+            sentence_by_step = contrasts(self.preprocessing, fixed)
             cause_steps = [step.name for step in CHOICES if best.cause in step.causes]
-            cause_first = sorted(sentences, key=lambda name: name not in cause_steps)
-            return " ".join(sentences[name] for name in cause_first)
+            # False, for a step of the cause, sorts before True.
+            steps = sorted(sentence_by_step, key=lambda step: step not in cause_steps)
+            return " ".join(sentence_by_step[step] for step in steps)
+        # Without labels, class names and the last layer are not cleared.
         place = " in the preprocessing" if UNLABELLED in self.notes else ""
         conclusion = f"{self.conclusion.capitalize()}{place}."
-        # What is not in the preprocessing may be beside what differs there.
+        # Beside a cause that lies elsewhere, own code may prepare images otherwise: both are told.
         return " ".join(filter(None, (best.summary, self.difference))) or conclusion
 
     @property
@@ -124,8 +126,9 @@ class Diagnosis(Result):
         """What is named, and how many measurements are for and against it; empty where nothing is named."""
         if not self.best:
             return ""
-        named = " and ".join(finding.cause for finding in self._with_verdict("named"))
-        verdicts_of_evidence = [evidence.supports for evidence in self.best.evidence]
+        causes = " and ".join(finding.cause for finding in self._with_verdict("named"))
+        # True is for the cause, False against it, None neither.
+        supports = [evidence.supports for evidence in self.best.evidence]
         # Without units and figures, which the details have.
         contrary_words = [
             evidence.text.partition(",")[0]
@@ -137,7 +140,7 @@ class Diagnosis(Result):
             if contrary_words
             else "none against"
         )
-        return f"Cause: {named}. Evidence: {verdicts_of_evidence.count(True)} for it, {against}."
+        return f"Cause: {causes}. Evidence: {supports.count(True)} for it, {against}."
 
     def _with_verdict(self, verdict: Verdict) -> list[Finding]:
         return [finding for finding in self.findings if finding.verdict == verdict]
@@ -145,6 +148,7 @@ class Diagnosis(Result):
     @property
     def undecided(self) -> tuple[str, ...]:
         """The kinds of small changes that these images cannot judge, where no large fault is found."""
+        # A fault that is found, or cannot be told, matters more than small changes.
         if not self.clean:
             return ()
         # A change that moves many predictions may be a fault that nobody sees here.
@@ -159,14 +163,15 @@ class Diagnosis(Result):
         """What these images do not show, in a sentence; empty where nothing is open."""
         if not self.undecided:
             return ""
-        # What is no other decoder is another way of resizing; each once, in order.
+        # All small changes but that of the decoder are of resizing. A dict keeps each subject once, in order.
         subjects = dict.fromkeys(
             "decoding" if name == "decoder" else "resizing" for name in self.undecided
         )
         images = "one image" if self.photos == 1 else "these images"
-        words = " and ".join(subjects)
-        sentence = f"{words.capitalize()} cannot be judged from {images}"
-        # As in the interval of Agresti and Coull, so that one image is no proof that all change.
+        sentence = (
+            f"{' and '.join(subjects).capitalize()} cannot be judged from {images}"
+        )
+        # With two more that change and two that do not, as Agresti and Coull count: one image is no proof.
         changed_shares = [
             (change.changed + 2) / (change.photos + 4)
             for change in self.sensitivity
@@ -174,13 +179,14 @@ class Diagnosis(Result):
         ]
         if not changed_shares:
             return f"{sentence}."
+        # Only images whose prediction changes tell two ways of resizing apart.
         needed = round(LABELS_TO_COMPARE / max(changed_shares), -1)
         return f"{sentence}; kit.compare shows with about {needed:.0f} labelled ones whether it matters."
 
     def fix(self) -> Preprocessing:
         """Return the preprocessing that `fix_code` puts in use, or raise a ValueError where there is none."""
         best = self.best
-        fixed = self._fix.preprocessing
+        fixed = self._fix_or_declared.preprocessing
         if fixed:
             return fixed
         if not best:
@@ -194,10 +200,10 @@ class Diagnosis(Result):
     @property
     def fix_code(self) -> str:
         """The code of the best finding's fix, or else of `declared`; empty where there is none."""
-        return self._fix.code
+        return self._fix_or_declared.code
 
     @property
-    def _fix(self) -> Fix:
+    def _fix_or_declared(self) -> Fix:
         return self.best.fix if self.best else self.declared
 
     def pin(
@@ -224,6 +230,7 @@ class Diagnosis(Result):
                 folder,
                 fixed_classifier,
                 photo,
+                # A label of -1 is not known.
                 expect if label < 0 else label,
                 fault=self.preprocessing if fixed else None,
                 cause=self._best_or_empty.cause,
@@ -263,17 +270,19 @@ class Diagnosis(Result):
     def _report(self) -> Iterator[str | Result]:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
         yield Heading(self.title)
-        words = "Possible"
+        possible = "Possible"
+        # The rest is in the details.
         notes = self.notes[:2]
         if self.best:
             yield self.how_sure
             yield f"Fix: {self.best.fix.text or 'none is known.'}"
-            words = "Also possible"
+            possible = "Also possible"
+            # Beside a named cause, only those that warn of its fix.
             notes = tuple(note for note in self.notes if note in CAUTIONS)
         elif self.limits:
             yield self.limits
         for finding in self._with_verdict("possible"):
-            yield f"{words}: {finding.cause}. {finding.summary}"
+            yield f"{possible}: {finding.cause}. {finding.summary}"
         yield from (f"Note: {note}" for note in notes)
         if not (self.best or self.difference):
             yield "If your own code predicts otherwise: kit.check(classifier, photos, your_function)."
@@ -364,23 +373,25 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        largest = max((mover.change for mover in self.movers), default=0.0)
+        # Changes of a probability, 0 to 1: `difference` is their mean over images, movers have the largest.
+        largest_change = max((mover.change for mover in self.movers), default=0.0)
         if self.cause:
-            cause_words = self.cause
-        elif is_sound(self.difference, largest):
-            cause_words = "no difference found"
+            cause = self.cause
+        elif is_negligible_change(self.difference, largest_change):
+            cause = "no difference found"
         else:
-            close = (
+            close_words = (
                 "close, as with weights of 8 bits, or dropout or augmentation left on, "
             )
             is_close = self.difference <= CLOSE_CHANGE
-            cause_words = f"{close if is_close else ''}cause unknown"
-        left = (
+            cause = f"{close_words if is_close else ''}cause unknown"
+        # What makes both agree, as a trial showed, and the share of the difference that remains.
+        remainder = (
             f", of which {self.reproduced_by} leaves {self.left:.0%}"
             if self.reproduced_by
             else ""
         )
-        return f"{changes}; {cause_words}. Probabilities change by {self.difference:.3f} on average{left}."
+        return f"{changes}; {cause}. Probabilities change by {self.difference:.3f} on average{remainder}."
 
     def _report(self) -> Iterator[str | Result]:
         yield repr(self)
@@ -408,6 +419,6 @@ class Compared(Result):
             )
 
 
-def is_sound(mean_change: float, largest_change: float) -> bool:
+def is_negligible_change(mean_change: float, largest_change: float) -> bool:
     """Whether a form whose probabilities change so much can take the place of another."""
     return mean_change <= SOUND_CHANGE and largest_change <= CLOSE_CHANGE

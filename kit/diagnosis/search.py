@@ -27,9 +27,9 @@ from kit.diagnosis.sources import (
 )
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import contrasts
-from kit.samples import probes
+from kit.samples import probes as kit_photos
 
-FIRSTS_PAIRED = 6
+BEST_CHANGES_PAIRED = 6
 """Changes that are combined with others where none explains anything alone."""
 PAIR_SURPLUS = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
@@ -45,29 +45,33 @@ class _Faults(NamedTuple):
 
 def pair_of_changes(grounds: Grounds) -> _Faults | None:
     """Find two changes that explain nothing alone; None where no two do, or others as well."""
+    # Images that look as in training already need no two changes.
     if not grounds.evaluator.has_statistics or grounds.images_are_usual(grounds.in_use):
         return None
     single_scores = grounds.scores
-    # Of each pair the cause of the first change, and the score of the second, which has both changes.
-    pairs = [
+    # Each has the cause of the first change, and the score of both: the second is made on top of the first.
+    scored_pairs = [
         (first.candidate.cause, grounds.score(second))
-        for first in single_scores[:FIRSTS_PAIRED]
+        for first in single_scores[:BEST_CHANGES_PAIRED]
         for second in grounds.with_in_use(first.preprocessing).differing_candidates()
         if second.step != first.candidate.step
     ]
-    if not pairs:
+    if not scored_pairs:
         return None
-    first_cause, best_pair = max(pairs, key=lambda pair: pair[1].gain)
-    causes = {first_cause, best_pair.candidate.cause}
+    first_cause, best_pair = max(scored_pairs, key=lambda pair: pair[1].gain)
+    second_cause = best_pair.candidate.cause
+    # The same two changes in the other order are no rival.
     rival_gains = (
-        score.gain for cause, score in pairs if {cause, score.candidate.cause} != causes
+        score.gain
+        for cause, score in scored_pairs
+        if {cause, score.candidate.cause} != {first_cause, second_cause}
     )
     least_pair_gain = NAMED_GAIN + PAIR_SURPLUS
-    best_rival = max(rival_gains, default=-inf)
+    best_rival_gain = max(rival_gains, default=-inf)
     least_gain = max(
         least_pair_gain,
         single_scores[0].gain + PAIR_SURPLUS,
-        best_rival + LEAD_OVER_STEPS,
+        best_rival_gain + LEAD_OVER_STEPS,
     )
     if best_pair.gain < least_gain or _is_forbidden(grounds, best_pair):
         return None
@@ -87,7 +91,7 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
             cost=float(grounds.trial(fixed).changed.mean()),
             fix=fix_from(grounds.in_use, fixed),
         )
-        for cause in (first_cause, best_pair.candidate.cause)
+        for cause in (first_cause, second_cause)
     ]
     return _Faults(findings, [], fixed)
 
@@ -130,35 +134,39 @@ def search(grounds: Grounds) -> Search:
         return Search(
             findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
         )
+    # Without a named fault, `fixed` is the preprocessing in use.
     named, doubtful, fixed = _faults_or_pair(grounds)
-    fixed_looks_usual = grounds.images_are_usual(fixed)
+    looks_as_in_training = grounds.images_are_usual(fixed)
     repaired = grounds.with_in_use(fixed)
-    reported = {
+    reported_causes = {
         cause
         for finding in named or doubtful
         for cause in (finding.cause, *finding.equivalent)
     }
-    unreported = other_findings(repaired, repaired.scores, reported)
-    undecided = [
-        finding.cause for finding in unreported if finding.verdict != "ruled_out"
+    others = other_findings(repaired, repaired.scores, reported_causes)
+    undecided_causes = [
+        finding.cause for finding in others if finding.verdict != "ruled_out"
     ]
     can_rule_out_faults = grounds.can_rule_out_faults()
-    notes = [] if fixed_looks_usual else [_UNUSUAL_NOTE]
+    notes = [] if looks_as_in_training else [_UNUSUAL_NOTE]
     if named:
         # Beside a named cause, others are told in a note alone.
-        unreported = []
-        if undecided:
+        others = []
+        if undecided_causes:
             notes.append(
-                f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
+                f"once that is fixed, these cannot be judged: {', '.join(undecided_causes)}"
             )
     elif not grounds.judges_every_step and (doubtful or not can_rule_out_faults):
         notes.append(_TOO_LITTLE_KNOWN_NOTE)
-    nothing_else = (
-        fixed_looks_usual and can_rule_out_faults and not (doubtful or undecided)
+    nothing_is_wrong = (
+        looks_as_in_training
+        and can_rule_out_faults
+        and not (doubtful or undecided_causes)
     )
     return Search(
-        findings=(*named, *doubtful, *unreported),
-        decided=bool(named) or nothing_else,
+        findings=(*named, *doubtful, *others),
+        decided=bool(named) or nothing_is_wrong,
+        # Photos of the kit look as in training, and nothing says that the user's own do, too.
         photos_may_be_unusual=bool(grounds.probes)
         and not grounds.photos_are_usual_by_profile,
         notes=tuple(notes),
@@ -172,35 +180,39 @@ UNSURE_PROBABILITY = 0.5
 
 def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     """Return a scaling as possible where that in use makes all predictions for photos unsure, or the same."""
-    photos = (*grounds.photos, *probes())
+    # The user's may all be of one class; photos of the kit show different things.
+    photos = (*grounds.photos, *kit_photos())
 
-    def unsure_or_constant(p: Preprocessing) -> bool:
-        rows = grounds.evaluator.probabilities(photos, p)
-        return bool(
-            rows.max() <= UNSURE_PROBABILITY or np.ptp(rows.argmax(axis=1)) == 0
-        )
+    def is_unsure_or_constant(preprocessing: Preprocessing) -> bool:
+        probabilities = grounds.evaluator.probabilities(photos, preprocessing)
+        classes = probabilities.argmax(axis=1)
+        return bool(probabilities.max() <= UNSURE_PROBABILITY or np.ptp(classes) == 0)
 
-    sides_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
-    if sides_too_small or not unsure_or_constant(grounds.in_use):
+    # Networks for small images know no photos.
+    size_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
+    if size_too_small or not is_unsure_or_constant(grounds.in_use):
         return ()
+    # The best first.
     for candidate in (score.candidate for score in grounds.scores):
         fixed = candidate.preprocessing
-        if candidate.step == "scaling" and not unsure_or_constant(fixed):
-            possible_fix = fix_from(grounds.in_use, fixed)
-            return (
-                Finding(
-                    candidate.cause, "possible", _UNSURE_OR_CONSTANT, fix=possible_fix
-                ),
+        if candidate.step == "scaling" and not is_unsure_or_constant(fixed):
+            finding = Finding(
+                candidate.cause,
+                "possible",
+                _UNSURE_OR_CONSTANT,
+                fix=fix_from(grounds.in_use, fixed),
             )
+            return (finding,)
     return ()
 
 
-def is_merely_possible(grounds: Grounds, finding: Finding) -> bool:
+def is_merely_possible(grounds: Grounds, named_by_check: Finding) -> bool:
     """Whether evidence forbids the fix of what a check has named, or lacks for what it has by predictions."""
-    fixed_preprocessing = finding.fix.preprocessing
-    if not fixed_preprocessing:
+    fixed = named_by_check.fix.preprocessing
+    if not fixed:
         return False
-    candidate = Candidate(fixed_preprocessing, step="", cause=finding.cause)
+    candidate = Candidate(fixed, step="", cause=named_by_check.cause)
+    # A fix that leaves the tensors as they are cannot be judged by them.
     if not [
         *grounds.evaluator.candidates_changing_tensors(
             grounds.photos, grounds.in_use, [candidate]
@@ -208,15 +220,16 @@ def is_merely_possible(grounds: Grounds, finding: Finding) -> bool:
     ]:
         return False
     score = grounds.score(candidate)
-    if score.vetoed or finding.cause not in BY_PREDICTIONS:
+    # What a check read off a file or the network stands unless a source forbids its fix.
+    if score.vetoed or named_by_check.cause not in BY_PREDICTIONS:
         return score.vetoed
-    # How sure a network is of its predictions is too little.
+    # How sure predictions are, images of the kit and how rare a step is (None) say nothing of the user's own.
     gains_of_own_images = [
         vote.gain
         for vote in score.votes
         if vote.source not in {Certainty, Bundled, None}
     ]
-    return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
+    return not gains_of_own_images or sum(gains_of_own_images) < -NEVER_EXCLUDED_GAIN
 
 
 def _faults_or_pair(grounds: Grounds) -> _Faults:
@@ -226,7 +239,7 @@ def _faults_or_pair(grounds: Grounds) -> _Faults:
         return pair_of_changes(grounds) or faults
     if not all(finding.fix.preprocessing for finding in faults.named):
         return faults
-    # Alone, the fix of the first would leave what was found after it.
+    # Each was found with those before it mended: one fix must undo them all.
     whole_fix = fix_from(grounds.in_use, faults.fixed)
     named = [replace(finding, fix=whole_fix) for finding in faults.named]
     return faults._replace(named=named)
@@ -245,10 +258,11 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
             doubtful = [finding] if finding else []
             return _Faults(named, doubtful, grounds.in_use)
         named.append(finding)
+        # The first score is the one of which `best_finding` speaks.
         best = scores[0].candidate
         steps_fixed.add(best.step)
         grounds = grounds.with_in_use(best.preprocessing)
-        # What cannot be told from a rival is no ground to search on from.
+        # A fix in words alone leaves open which preprocessing is right: from there is no searching on.
         if not finding.fix.preprocessing:
             break
     return _Faults(named, [], grounds.in_use)
@@ -257,10 +271,10 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
 LEAST_MEASURED_GAIN = 0.05
 """Nats that must have been measured: how rare a step is never names it alone."""
 
-OPEN_GAIN = 0.1
+NEVER_EXCLUDED_GAIN = 0.1
 """Nats above which a candidate is never ruled out."""
 
-EXCLUDED_GAIN = -0.2
+ALWAYS_EXCLUDED_GAIN = -0.2
 """Nats up to which a candidate that changes any prediction is ruled out."""
 
 LEAD_OVER_STEPS = 0.2
@@ -291,23 +305,17 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         return None
     best_score = scores[0]
     fixed = best_score.preprocessing
-    conditions = [
-        *filter(
-            None,
-            (
-                _most_doubtful_lead(best_score, scores),
-                _chance_evidence(grounds, best_score),
-            ),
-        )
-    ]
+    lead = _most_doubtful_lead(best_score, scores)
+    chance_of_labels = _chance_evidence(grounds, best_score)
+    conditions = [*filter(None, (lead, chance_of_labels))]
     is_sure = (
         best_score.gain >= NAMED_GAIN
+        # How rare a step is in training is part of `gain`, but names nothing alone.
         and best_score.measured_gain >= LEAST_MEASURED_GAIN
         and not _is_forbidden(grounds, best_score)
         and all(condition.supports for condition in conditions)
     )
     if is_explained_by_light(grounds, best_score):
-        # `search` compares with this text, which is then its note, too.
         summary = _PREPROCESSING_OR_LIGHT
     elif not grounds.evaluator.has_statistics:
         summary = _LABELS_MET if is_sure else _LIKELIER_LABELS
@@ -315,10 +323,10 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
             summary = _RARE
     else:
         summary = _SEES_AS_TRAINED if is_sure else _CLOSER_TO_TRAINING
-    best_fix = _best_fix(grounds, best_score, scores)
+    best_fix = _fix_of_best(grounds, best_score, scores)
     if is_sure and not best_fix.preprocessing:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
-        # Only how the code in use is, since what is right cannot be told.
+        # Each sentence says behind its semicolon what is right, which cannot be told here.
         in_use_words, _, _ = sentences.partition(";")
         summary = f"{in_use_words}; this model was trained otherwise."
     return Finding(
@@ -336,27 +344,31 @@ def _is_forbidden(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
         score.vetoed
+        # With the right preprocessing, images look as in training.
         or not grounds.images_are_usual(fixed)
         or _labels_need_no_fix(grounds, fixed)
         or is_explained_by_light(grounds, score)
     )
 
 
-def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
+def _fix_of_best(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
     rivals_predicting_otherwise = [
         *best.variants,
         *(
             rival
-            for rival in _rivals(grounds, best, scores)
+            for rival in _rivals_of_same_step(grounds, best, scores)
+            # As if two images more had changed and two had not: few that agree are no proof.
             if grounds.changes_predictions(fixed, rival, pseudocount=2)
         ),
     ]
     if not rivals_predicting_otherwise:
         return fix_from(grounds.in_use, fixed)
+    # Which of them is right cannot be told, so that the fix is words alone.
     fix_words = words_of_changes(grounds.in_use, fixed)
     rival_words = words_of_changes(grounds.in_use, rivals_predicting_otherwise[0])
+    # The best is a scaling of no table, and its variant the best of the usual ones.
     if best.variants:
         return Fix(
             f"Prepare images as in training: {fix_words} fits best, of usual ones {rival_words};"
@@ -368,7 +380,9 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     )
 
 
-def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing]:
+def _rivals_of_same_step(
+    grounds: Grounds, best: Score, scores: Scores
+) -> list[Preprocessing]:
     """Return what else of the same step explains about as much.
 
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
@@ -376,15 +390,15 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     """
     repaired = grounds.with_in_use(best.preprocessing)
 
-    # A rival takes the code from the fix; the cause stays named.
     def explains_as_much(rival: Score) -> bool:
-        # Image by image, where a source compares so: each alone is far from what is in use.
+        # Weighed against the best, since two that lie far from what is in use may lie close together.
         if repaired.score(rival.candidate).gain > -LEAD_OVER_STEPS:
             return True
         trial = repaired.trial(rival.preprocessing)
-        # Labels alone make a rival only where nothing else judges, and of what moves predictions.
+        # Labels make a rival only where nothing else judges, and of what moves predictions.
         if grounds.judges_some_step or trial.moved_share.mean() <= QUIET_SHARE:
             return False
+        # It meets as many labels as the best, unless more are lost than chance explains.
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
         return chance_of_at_least(lost, gained + lost, 0.5) > Labelled.LOSS_BY_CHANCE
 
@@ -405,6 +419,7 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
         supports=score.gain >= NAMED_GAIN,
     )
     # Of each text, `Diagnosis.how_sure` says what is before the first comma.
+    # None decides nothing: a measurement that is worth no nats.
     return overall, *(
         Evidence(
             f"{vote.text} (counts {vote.gain:+.2f})",
@@ -421,24 +436,25 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
 def _most_doubtful_lead(best: Score, scores: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
 
-    def needed(rival: Score) -> float:
+    def lead_needed(rival: Score) -> float:
         return (
             LEAD_WITHIN_STEP
             if rival.candidate.step == best.candidate.step
             else LEAD_OVER_STEPS
         )
 
-    # The one that comes nearest to the lead that it needs.
+    # The one that leaves the best least of the lead that it needs.
     rival = max(
         _of_other_causes(best, scores),
-        key=lambda rival: rival.gain + needed(rival),
+        key=lambda rival: rival.gain + lead_needed(rival),
         default=None,
     )
     if not rival:
         return None
     lead = best.gain - rival.gain
     text = f"lead over {rival.candidate.cause}, the next cause, in nats"
-    return Evidence(text, lead, needed(rival), supports=lead >= needed(rival))
+    threshold = lead_needed(rival)
+    return Evidence(text, lead, threshold, supports=lead >= threshold)
 
 
 def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
@@ -449,14 +465,15 @@ def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
 def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
     gain_by_source = {vote.source: vote.gain for vote in best.votes}
+    # Where nothing is known of the training, labelled images of the kit alone can name without the user's.
     gain_without_labels = gain_by_source.get(Bundled, 0.0)
     if grounds.evaluator.has_statistics:
         gain_without_labels = best.gain - gain_by_source.get(Labelled, 0.0)
     if gain_without_labels >= NAMED_GAIN:
-        # The cause is named without labels, so that their chance is no condition.
+        # The cause is named without the user's labels, so that their chance is no condition.
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)
-    chance = _chance_of_labels(grounds, best)
+    chance = _chance_of_label_gain(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(
         text, chance, CONVINCING_CHANCE, supports=chance <= CONVINCING_CHANCE
@@ -468,6 +485,7 @@ def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     label_count = grounds.labelled.count
     gained, lost = grounds.gained_and_lost(fixed)
     wrong_count = label_count - grounds.correct_count()
+    # Fewer may be met by chance.
     return (
         label_count >= FEW_IMAGES
         and wrong_count <= QUIET_SHARE * label_count
@@ -475,7 +493,7 @@ def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     )
 
 
-def _chance_of_labels(grounds: Grounds, score: Score) -> float:
+def _chance_of_label_gain(grounds: Grounds, score: Score) -> float:
     """Return the chance that one of all changes tried puts as many labels right as this one.
 
     Each puts a wrong label right as often as those do that are called otherwise.
@@ -488,44 +506,48 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
         grounds.gained_and_lost(rival.preprocessing)[0] for rival in rivals
     )
     # Laplace's estimate: that few others meet no label proves little.
-    rate = (gained_by_rivals + 1) / (wrong_count * len(rivals) + 2)
-    # Of as many changes, one may well do what each alone hardly does.
-    return min(1.0, chance_of_at_least(gained - lost, wrong_count, rate) * len(scores))
+    chance_per_label = (gained_by_rivals + 1) / (wrong_count * len(rivals) + 2)
+    chance_of_one = chance_of_at_least(gained - lost, wrong_count, chance_per_label)
+    # Bonferroni's: of all changes tried, one may well do what each alone hardly does.
+    return min(1.0, chance_of_one * len(scores))
 
 
 def other_findings(
-    grounds: Grounds, scores: Scores, reported: set[str]
+    grounds: Grounds, scores: Scores, reported_causes: set[str]
 ) -> list[Finding]:
     """Return each cause not yet reported: ruled out where no candidate of it would change anything.
 
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
-    by_cause: dict[str, Finding] = {}
-    exclusion_words = (
+    findings: dict[str, Finding] = {}
+    ruled_out_summary = (
         _NOT_CLOSER if grounds.evaluator.has_statistics else _NOT_MORE_CORRECT
     )
+    # Several candidates may have one cause; the best comes first, and its evidence is told.
     for score in scores:
         cause = score.candidate.cause
-        previous = by_cause.get(cause)
-        if cause in reported or (previous and previous.verdict == "cannot_tell"):
+        earlier = findings.get(cause)
+        if cause in reported_causes or (earlier and earlier.verdict == "cannot_tell"):
             continue
         if _is_undecided(grounds, score):
-            by_cause[cause] = Finding(
+            findings[cause] = Finding(
                 cause, "cannot_tell", _NO_EVIDENCE, evidence_of(score)
             )
-        elif not previous:
-            by_cause[cause] = Finding(
-                cause, "ruled_out", exclusion_words, evidence_of(score)
+        elif not earlier:
+            findings[cause] = Finding(
+                cause, "ruled_out", ruled_out_summary, evidence_of(score)
             )
-    return list(by_cause.values())
+    return list(findings.values())
 
 
 def _is_undecided(grounds: Grounds, score: Score) -> bool:
     if (
         grounds.labelled.count
-        and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE
+        and _chance_of_label_gain(grounds, score) <= CONVINCING_CHANCE
     ):
-        # The labels speak for the change, so that it is not ruled out whatever else does.
+        # The labels speak for the change, so that it is not ruled out whatever else speaks against it.
         return True
-    changed = grounds.trial(score.preprocessing).changed
-    return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())
+    predictions_changed = grounds.trial(score.preprocessing).changed
+    return score.gain > NEVER_EXCLUDED_GAIN or bool(
+        score.gain > ALWAYS_EXCLUDED_GAIN and predictions_changed.any()
+    )

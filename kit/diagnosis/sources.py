@@ -87,29 +87,32 @@ class Averages:
     by_chance_up_to: float = 0.0
     photo_weights: Float64 | None = None
 
-    def distance(self, p: Preprocessing) -> float:
+    def distance(self, preprocessing: Preprocessing) -> float:
         """Return the distance from training, in nats."""
-        return self.evaluator.distance_from_training(self.photos, p, self.photo_weights)
+        return self.evaluator.distance_from_training(
+            self.photos, preprocessing, self.photo_weights
+        )
 
-    def usual(self, p: Preprocessing) -> bool:
+    def usual(self, preprocessing: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
-        return self.distance(p) <= self.usual_up_to
+        return self.distance(preprocessing) <= self.usual_up_to
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         before = self.distance(in_use)
         after = self.distance(candidate.preprocessing)
-        # Of an order of channels: where it lies so near, a smaller floor lets smaller differences count.
-        near_by_chance = (
+        # Another order of channels changes little: where it brings images as near as chance, a little counts.
+        is_judged_finely = (
             candidate.step == "channels"
             and len(self.photos) >= SEVERAL_IMAGES
             and after <= self.by_chance_up_to
         )
-        floor = self.by_chance_up_to / FLOOR_DIVISOR if near_by_chance else self.floor
+        # Added to both distances, so that it hardly counts which is nearer below it.
+        floor = self.by_chance_up_to / FLOOR_DIVISOR if is_judged_finely else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
-        vetoed = self.may_forbid and gain < VETO_GAIN
-        return Vote(text, gain, measured=after, veto=vetoed)
+        forbids = self.may_forbid and gain < VETO_GAIN
+        return Vote(text, gain, measured=after, veto=forbids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,26 +134,29 @@ class Ordinary:
         """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
         return self.profile.scatter / sqrt(len(self.photos))
 
-    def log_distance(self, p: Preprocessing) -> float:
+    def log_distance(self, preprocessing: Preprocessing) -> float:
         """Return the mean logarithm of the distance from the profile."""
-        return float(self._log_distances(p).mean())
+        return float(self._log_distances(preprocessing).mean())
 
-    def _log_distances(self, p: Preprocessing) -> Float64:
-        moments = self.evaluator.moments(self.photos, p)
-        features = self.evaluator.features(self.photos, p)
-        logs: Float64 = np.log(self.profile.distances(moments, features) + 1e-12)
-        return logs
+    def _log_distances(self, preprocessing: Preprocessing) -> Float64:
+        moments = self.evaluator.moments(self.photos, preprocessing)
+        features = self.evaluator.features(self.photos, preprocessing)
+        # Of a distance of 0 there is no logarithm.
+        log_distances: Float64 = np.log(
+            self.profile.distances(moments, features) + 1e-12
+        )
+        return log_distances
 
-    def as_usual_as_nine_in_ten(self, p: Preprocessing) -> bool:
+    def as_usual_as_nine_in_ten(self, preprocessing: Preprocessing) -> bool:
         """Whether the images are as usual as nine in ten training images."""
-        return self.log_distance(p) <= log(self.profile.limit)
+        return self.log_distance(preprocessing) <= log(self.profile.limit)
 
-    def usual(self, p: Preprocessing) -> bool:
+    def usual(self, preprocessing: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
-        # Or no farther than the mean of as many training images may be by chance.
+        # The mean of as many training images may by chance lie as far as the second limit.
         return (
-            self.as_usual_as_nine_in_ten(p)
-            or self.log_distance(p)
+            self.as_usual_as_nine_in_ten(preprocessing)
+            or self.log_distance(preprocessing)
             <= self.profile.typical + self.STANDARD_ERRORS * self._standard_error
         )
 
@@ -160,13 +166,13 @@ class Ordinary:
         # Nearer than training images are is no better.
         before = max(self.log_distance(in_use), typical)
         after = max(self.log_distance(candidate.preprocessing), typical)
-        # Nats for a fall by 1, at most 1: a fall by `STANDARD_ERRORS` standard errors is worth a name.
-        weight = min(
-            1.0, NAMED_GAIN / (self.STANDARD_ERRORS * max(self._standard_error, 1e-6))
-        )
+        fall_that_names = self.STANDARD_ERRORS * max(self._standard_error, 1e-6)
+        # A fall that chance hardly makes is worth a name, but one by 1 never more than 1 nat.
+        nats_per_fall = min(1.0, NAMED_GAIN / fall_that_names)
         # The second is minus infinity for all but another order of channels.
         gain = max(
-            weight * (before - after), self._gain_of_channel_order(in_use, candidate)
+            nats_per_fall * (before - after),
+            self._gain_of_channel_order(in_use, candidate),
         )
         text = f"distance from the profile, mean log; {before:.2f} as it is, {typical:.2f} in training"
         return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
@@ -179,26 +185,27 @@ class Ordinary:
         Only where it makes them wholly usual; minus infinity for all else, and below `SEVERAL_IMAGES`.
         """
         photo_count = len(self.photos)
-        fixed_preprocessing = candidate.preprocessing
-        usual_up_to = self.profile.typical + 2 * self._standard_error
+        fixed = candidate.preprocessing
+        # Twice the standard error: here images must look wholly usual, more than `usual` asks.
+        wholly_usual_up_to = self.profile.typical + 2 * self._standard_error
         if (
             candidate.step != "channels"
             or photo_count < SEVERAL_IMAGES
-            or self.log_distance(fixed_preprocessing) > usual_up_to
+            or self.log_distance(fixed) > wholly_usual_up_to
         ):
-            return -inf  # not compared so: the unpaired gain counts
-        log_falls = self._log_distances(in_use) - self._log_distances(
-            fixed_preprocessing
-        )
+            # `vote` takes the larger of two gains: with this one, the other.
+            return -inf
+        # How much nearer to training each image comes: compared with itself, not with the mean of all.
+        log_falls = self._log_distances(in_use) - self._log_distances(fixed)
         standard_error = max(float(log_falls.std()) / sqrt(photo_count), 1e-3)
         # Below Student's t, which has count - 1: a little more careful where images are few.
-        standard_errors = (
+        fall_in_standard_errors = (
             float(log_falls.mean())
             / standard_error
             * sqrt((photo_count - 2) / photo_count)
         )
         return NAMED_GAIN * min(
-            standard_errors / self.STANDARD_ERRORS, self.MOST_NAMED_GAINS
+            fall_in_standard_errors / self.STANDARD_ERRORS, self.MOST_NAMED_GAINS
         )
 
 
@@ -222,14 +229,14 @@ class Certainty:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        # Statistics of an image hardly see that its numbers are in another order.
-        reordered = candidate.step in {"layout", "channels"}
-        photos = (*self.probes, *self.photos) if reordered else self.photos
+        # The other sources hardly see that the values of an image come in another order.
+        reorders_values = candidate.step in {"layout", "channels"}
+        photos = (*self.probes, *self.photos) if reorders_values else self.photos
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         entropy_fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
-        # A colour that is rare in training makes a network less sure of its own channels, too.
-        too_few = candidate.step == "channels" and len(photos) < SEVERAL_IMAGES
-        counts_more = reordered and not too_few
+        # A single image of a rare colour may be predicted more surely with the wrong channels.
+        too_few_photos = candidate.step == "channels" and len(photos) < SEVERAL_IMAGES
+        counts_more = reorders_values and not too_few_photos
         weight = self.WEIGHT_OF_ORDER if counts_more else self.WEIGHT
         return Vote(
             text="certainty of the predictions, fall of their mean entropy in nats",
@@ -267,14 +274,15 @@ class Labelled:
         """Return how many labels count in full: of more classes fewer, since chance meets them less."""
         return self.ENOUGH_LABELS / max(1.0, log10(self.probabilities(in_use).shape[1]))
 
-    def probabilities(self, p: Preprocessing) -> Float64:
+    def probabilities(self, preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (photos, classes)."""
-        return self.evaluator.probabilities(self.photos, p)
+        return self.evaluator.probabilities(self.photos, preprocessing)
 
     def likelihood_rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
         """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
-        labelled = np.flatnonzero(self.labels >= 0)
-        at_labels = (labelled, self.labels[labelled])
+        # Unknown labels are -1.
+        labelled_images = np.flatnonzero(self.labels >= 0)
+        at_labels = (labelled_images, self.labels[labelled_images])
         # A very sure wrong class counts no more than one that is just wrong.
         before, after = (
             self.probabilities(preprocessing)[at_labels].clip(self.LEAST_PROBABILITY)
@@ -282,9 +290,11 @@ class Labelled:
         )
         return np.asarray(np.log(after) - np.log(before))
 
-    def correct(self, p: Preprocessing) -> Bools:
+    def correct(self, preprocessing: Preprocessing) -> Bools:
         """Return whether each image is known to be predicted correctly; bool (photos,)."""
-        return np.asarray(self.probabilities(p).argmax(axis=1) == self.labels)
+        return np.asarray(
+            self.probabilities(preprocessing).argmax(axis=1) == self.labels
+        )
 
     def gained_and_lost(
         self, in_use: Preprocessing, fixed: Preprocessing
@@ -298,6 +308,7 @@ class Labelled:
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         likelihood_rise = self.likelihood_rise(in_use, candidate)
+        # A few labels are met by chance, so that they count less.
         weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough_labels(in_use)))
         gained, lost = self.gained_and_lost(in_use, candidate.preprocessing)
         makes_worse = gained < lost and (
@@ -331,29 +342,35 @@ class Bundled(Labelled):
     NAMED_RISE_NATS = 0.2
     """Nats of the mean that are worth a name: wrong scalings that hardly matter rise by up to 0.13."""
 
-    def probabilities(self, p: Preprocessing) -> Float64:
+    def probabilities(self, preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (photos, classes)."""
         # Images of the kit that are no photos are never inverted; those of the user may be.
-        return super().probabilities(p if self.are_photos else p.replace(invert=False))
+        return super().probabilities(
+            preprocessing if self.are_photos else preprocessing.replace(invert=False)
+        )
 
-    def _judging_step(self, step: str) -> "Bundled":
+    def _with_images_for(self, step: str) -> "Bundled":
         # Reduced images are predicted better where a step enlarges what they show, though it be wrong.
         return replace(self, photos=self.originals) if step in _SIZE_STEPS else self
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        judging = self._judging_step(candidate.step)
-        likelihood_rise = judging.likelihood_rise(in_use, candidate)
+        images_for_step = self._with_images_for(candidate.step)
+        likelihood_rise = images_for_step.likelihood_rise(in_use, candidate)
         standard_error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
         mean_rise = float(likelihood_rise.mean())
-        rise_in_errors = mean_rise / max(standard_error, self.LEAST_STANDARD_ERROR)
+        rise_in_standard_errors = mean_rise / max(
+            standard_error, self.LEAST_STANDARD_ERROR
+        )
+        # A rise must be both beyond chance and large enough to matter.
         gain = NAMED_GAIN * min(
-            rise_in_errors / self.STANDARD_ERRORS, mean_rise / self.NAMED_RISE_NATS
+            rise_in_standard_errors / self.STANDARD_ERRORS,
+            mean_rise / self.NAMED_RISE_NATS,
         )
         text = f"likelihood of {self.title}, rise of its logarithm in standard errors"
-        # Such images are never inverted, so that they tell nothing of it.
-        is_unjudged = candidate.step == "polarity" and not self.are_photos
-        return Vote(text, gain, measured=rise_in_errors, veto=is_unjudged)
+        # `probabilities` never inverts images of the kit that are no photos: they tell nothing of polarity.
+        cannot_judge = candidate.step == "polarity" and not self.are_photos
+        return Vote(text, gain, measured=rise_in_standard_errors, veto=cannot_judge)
 
 
 Source = Averages | Ordinary | Certainty | Labelled
@@ -373,30 +390,34 @@ def votes(
     fewer_rare_steps = _weighted_rare_steps(in_use) - _weighted_rare_steps(
         candidate.preprocessing
     )
-    gain = RARE_STEP_NATS * fewer_rare_steps
-    # No fault of the catalogue leads from it to what is in use.
+    gain_before_any_image = RARE_STEP_NATS * fewer_rare_steps
+    # Mistakes that people are known to make, those of the catalogue, are more probable than others.
     if not candidate.catalogued:
-        gain -= UNCATALOGUED_NATS
-    rarity = Vote(
+        gain_before_any_image -= UNCATALOGUED_NATS
+    vote_before_any_image = Vote(
         text="steps that are rare in training, how many fewer",
-        gain=gain,
+        gain=gain_before_any_image,
         measured=fewer_rare_steps,
     )
+    # `Score.measured_gain` leaves the last one out.
     return *(
         replace(source.vote(in_use, candidate), source=type(source))
         for source in sources
-    ), rarity
+    ), vote_before_any_image
 
 
-def _weighted_rare_steps(p: Preprocessing) -> float:
+def _weighted_rare_steps(preprocessing: Preprocessing) -> float:
     """Return how many steps of a preprocessing hardly any training has, weighted by how rare they are."""
-    wholly_rare = [
-        p.invert,
-        p.layout in {"transposed", "reshaped"},
-        p.thumbnail is not None,
-        p.cast is not None,
+    # Steps that count as 1 each; those that some trainings have count less.
+    rare_steps = [
+        preprocessing.invert,
+        preprocessing.layout in {"transposed", "reshaped"},
+        preprocessing.thumbnail is not None,
+        preprocessing.cast is not None,
     ]
-    rarities = {"gray_rgb": 0.6} | dict.fromkeys(WITH_BARS, 0.5)
-    less_rare = rarities.get(p.channels, 0.0) + rarities.get(p.fit, 0.0)
-    more_scalings = max(len(p.scaling) - 1, 0)
-    return sum(wholly_rare) + less_rare + 0.5 * more_scalings
+    weights = {"gray_rgb": 0.6} | dict.fromkeys(WITH_BARS, 0.5)
+    channels_and_fit = weights.get(preprocessing.channels, 0.0) + weights.get(
+        preprocessing.fit, 0.0
+    )
+    further_scalings = max(len(preprocessing.scaling) - 1, 0)
+    return sum(rare_steps) + channels_and_fit + 0.5 * further_scalings

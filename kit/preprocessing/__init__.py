@@ -171,15 +171,16 @@ class Preprocessing(Pipeline):
         if opened is None or not (callable(other) or hasattr(other, "__array__")):
             expected = "a Preprocessing, or a function or tensor and a photo"
             raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
-        # Of other code all that is known is what it makes of the photo.
+        # Of other code all that is known is what it makes of the photo, which is decoded as here.
         decoded = opened.decoded(self.decoding)
         reading = read(self, other, [decoded])
         return comparison_with_code(
-            self, reading, reading.called[0], decoded, relative_distance
+            self, reading, reading.called[0], decoded, effect=relative_distance
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""
+        # Through JSON, so that tuples become lists, however deep.
         fields = json.loads(json.dumps(asdict(self)))
         # Pillow's own filters, which are not among the samplers, depend on its version.
         if self.filter not in SAMPLERS:

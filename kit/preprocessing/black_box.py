@@ -77,6 +77,7 @@ _ONE_PHOTO_NOTE = (
     "one photo cannot tell this scaling from one by the values of each image"
 )
 _SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
+_RANDOM_WORDS = "code: is random, two calls on one image return different tensors"
 _STEPS = [operation.name for operation in PIPELINE]
 _TENSOR_NOTE = "it is a tensor, made of the file, so decoding is compared"
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
@@ -93,7 +94,7 @@ def read(
     Tensors are one, or one for each photo, else a ValueError is raised; `numbers_meant` returns what a
     tensor, or what a function returns, stands for.
     """
-    # A function runs with the Pillow that is installed, whatever the pipeline expects.
+    # A function runs with the Pillow that is installed, which 0 stands for, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
     caller: _Caller | None = None
     if callable(code):
@@ -102,39 +103,41 @@ def read(
     else:
         called = _tensors_as_called(expected, code, photos, numbers_meant)
     probes = _probes(expected, photos, called)
+    # Every call failed.
     if not probes:
         return Reading(expected, inf, called=called)
-    # Where a call failed, it is empty.
-    given_as = max(outcome.given_as for outcome in called)
-    # The least square first, on which fits differ most.
+    # In one form, but for calls that failed: theirs is empty, and comes before all others.
+    given_as = max(one_call.given_as for one_call in called)
+    # The longest and narrowest photo first, on which crop, squash and bars differ most.
     probes.sort(key=lambda probe: min(probe.photo.size) / max(probe.photo.size))
     return replace(_read(expected, caller, given_as, probes), called=called)
 
 
 def _called_on_each(caller: _Caller, photos: Sequence[Photo]) -> tuple[Called, ...]:
     first = caller(photos[0])
-    # They are given what the first one took; where it failed, each is given every form.
+    # They are given what the first one took; where it failed, each is tried in every form.
     others = (caller(photo, first.given_as) for photo in photos[1:])
     return first, *others
 
 
 def _tensors_as_called(
     expected: Pipeline,
-    code: Any,
+    tensor_or_tensors: Any,
     photos: Sequence[Photo],
     numbers_meant: Callable[[Any], Array],
 ) -> tuple[Called, ...]:
     # A list of numbers is a tensor itself.
-    is_list = isinstance(code, list | tuple)
-    has_tensors = is_list and hasattr(next(iter(code), None), "__array__")
-    tensors = [*code] if has_tensors or len(photos) > 1 else [code]
+    is_list = isinstance(tensor_or_tensors, list | tuple)
+    has_tensors = is_list and hasattr(next(iter(tensor_or_tensors), None), "__array__")
+    has_one_for_each = has_tensors or len(photos) > 1
+    tensors = [*tensor_or_tensors] if has_one_for_each else [tensor_or_tensors]
     if len(tensors) != len(photos):
         expectation = f"a tensor for each of {len(photos)} images"
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
-    pairs = zip(photos, tensors, strict=True)
+    # A network of whole numbers may take bytes that stand for other numbers.
     return tuple(
         _tensor_as_called(expected, photo, numbers_meant(tensor))
-        for photo, tensor in pairs
+        for photo, tensor in zip(photos, tensors, strict=True)
     )
 
 
@@ -154,46 +157,47 @@ def _read(
     probes: Sequence[Probe],
 ) -> Reading:
     """Read the tensors of photos and, of a function, what it makes of the same again."""
+    # Without a caller there are tensors alone, made by code that cannot be called again.
     if caller is not None:
-        unexplained = _unsteady_words(expected, caller, given_as, probes)
-        if unexplained:
-            return Reading(expected, unexplained=unexplained)
+        unsteady_words = _unsteady_words(expected, caller, given_as, probes)
+        if unsteady_words:
+            return Reading(expected, unexplained=unsteady_words)
     given_pixels = given_as in ARRAYS
     first = probes[0]
-    same_shape = [
+    # One pipeline for results of several shapes is not searched for.
+    of_first_shape = [
         probe
         for probe in probes[:PHOTOS_READ]
         if probe.result.shape == first.result.shape
     ]
-    matched = same_shape
+    to_match = of_first_shape
     if caller is not None:
-        others = _probes_of_changed_image(expected, caller, given_as, first)
-        # Of one value in each channel more is to be said than that it is always the same.
-        is_same = any(np.array_equal(other.result, first.result) for other in others)
+        changed = _probes_of_changed_image(expected, caller, given_as, first)
+        is_same = any(np.array_equal(other.result, first.result) for other in changed)
+        # Of one value in each channel `match` says more than that it is always the same.
         if is_same and not is_constant_by_channel(first.result):
             return Reading(expected, unexplained={"function": _SAME_WORDS})
-        # The other image has no file, whose levels of 16 bits the function may take as they are.
+        # The changed image has 8 bits. Of a file with 16 a function may take other levels ("clip").
         decodings = in_each_decoding(expected, first.photo, given_pixels=given_pixels)
         if not any(decoded.pipeline.decoding.depth == "clip" for decoded in decodings):
-            matched = [*same_shape, *others]
-    nearest = match(expected, matched, given_pixels=given_pixels)
+            to_match = [*of_first_shape, *changed]
+    nearest = match(expected, to_match, given_pixels=given_pixels)
     # What is expected wins where rounding or another decoder may have made the difference.
     reading = _expected_if_rounded(
-        expected, matched, nearest, given_pixels=given_pixels
+        expected, to_match, nearest, given_pixels=given_pixels
     )
-    # Values of a file that is not RGB (a palette, CMYK, inverted) may be taken as they are. Of a function,
-    # the other image shows whether it inverts every image instead; a tensor cannot, so there the file counts
-    # even where inverting fits.
-    rival = expected if caller is None else reading.pipeline
-    if largest_levels_off(rival, matched) > AGREEING_LEVELS:
-        reading = unconverted_reading(expected, same_shape) or reading
+    # The file's own values (a palette, CMYK) may have been taken, which can look inverted. The changed image
+    # shows whether a function inverts; of a tensor nothing does, so that it is held to what is expected.
+    doubted = expected if caller is None else reading.pipeline
+    if largest_levels_off(doubted, to_match) > AGREEING_LEVELS:
+        reading = unconverted_reading(expected, of_first_shape) or reading
     if "tensor" in reading.unexplained:
-        return _reading_of_other_photo(expected, same_shape) or reading
+        return _reading_of_other_photo(expected, of_first_shape) or reading
     if reading.unexplained:
-        # Beside what is strange, no pipeline says how much is left.
+        # No pipeline does what is unexplained, so that none can be measured against all results.
         return reading
     levels_off = largest_levels_off(reading.pipeline, probes)
-    return replace(reading, levels_off=levels_off, images_read=len(matched))
+    return replace(reading, levels_off=levels_off, images_read=len(to_match))
 
 
 def _reading_of_other_photo(
@@ -202,10 +206,14 @@ def _reading_of_other_photo(
     """Say which other photo the first result shows; None where it shows none."""
     first, *others = probes
     for other in others:
-        shown = match(expected, [Probe(other.photo, first.result)], given_pixels=False)
-        if shown.levels_off <= DECODER_LEVELS:
-            words = f"{other.photo.name} in place of {first.photo.name} there"
-            words = f"content: {words}, as of files in another order"
+        reading = match(
+            expected, [Probe(other.photo, first.result)], given_pixels=False
+        )
+        if reading.levels_off <= DECODER_LEVELS:
+            words = (
+                f"content: {other.photo.name} in place of {first.photo.name} there,"
+                " as of files in another order"
+            )
             return Reading(expected, unexplained={"tensor": words})
     return None
 
@@ -214,18 +222,24 @@ def _probes_of_changed_image(
     expected: Pipeline, caller: _Caller, given_as: str, probe: Probe
 ) -> list[Probe]:
     """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
-    # Upside down, since a black and white image is the same if it is scaled by itself.
-    photo = Photo(probe.photo.pixels[::-1] // np.uint8(2))
-    called = caller(photo, given_as)
-    others = _probes(expected, [photo], [called])
+    # Half as bright, which scaling by an image's own values undoes. Upside down, since of a black and white
+    # image, so scaled, the result would else be the same.
+    changed_photo = Photo(probe.photo.pixels[::-1] // np.uint8(2))
+    called = caller(changed_photo, given_as)
+    changed_probes = _probes(expected, [changed_photo], [called])
     # One at most: none where the call failed, or the tensor has another shape.
-    return [other for other in others if other.result.shape == probe.result.shape]
+    return [
+        changed
+        for changed in changed_probes
+        if changed.result.shape == probe.result.shape
+    ]
 
 
 def _probes(
     expected: Pipeline, photos: Sequence[Photo], calls: Sequence[Called]
 ) -> list[Probe]:
     """Return what came of those photos of which an image was made."""
+    # Where a result has no axis of channels, `expected` says where it belongs.
     return [
         Probe(photo, unbatched(called.tensor, expected))
         for photo, called in zip(photos, calls, strict=True)
@@ -234,34 +248,39 @@ def _probes(
 
 
 def _expected_if_rounded(
-    expected: Pipeline, probes: Sequence[Probe], reading: Reading, *, given_pixels: bool
+    expected: Pipeline, probes: Sequence[Probe], nearest: Reading, *, given_pixels: bool
 ) -> Reading:
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
-    # What rounding makes of another decoding is no other scaling.
-    expected = expected.replace(decoding=reading.pipeline.decoding)
-    levels_off = largest_levels_off(expected, probes)
+    # Another decoding stays: only its colours may be those of rounding.
+    expected = expected.replace(decoding=nearest.pipeline.decoding)
+    expected_levels_off = largest_levels_off(expected, probes)
     slope, expected_slope = (
-        affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)
+        affine(pipeline.scaling)[0] for pipeline in (nearest.pipeline, expected)
     )
+    # A function that opens the file may have a decoder that makes an image darker or lighter as a whole.
     differs_by_offset_alone = (
         not given_pixels
-        and reading.pipeline.replace(scaling=()) == expected.replace(scaling=())
+        and nearest.pipeline.replace(scaling=()) == expected.replace(scaling=())
         and np.allclose(slope, expected_slope, rtol=SAME_SLOPE_SHARE)
     )
-    # A decoder may make an image darker or lighter as a whole. What is left is measured by the caller.
+    # What is left of the difference is measured by the caller.
     if (
         differs_by_offset_alone
-        and levels_off <= DECODER_LEVELS
-        and not reading.unexplained
+        and expected_levels_off <= DECODER_LEVELS
+        and not nearest.unexplained
     ):
         return Reading(expected)
-    if levels_off > AGREEING_LEVELS:
-        return reading
-    with_colours_read = expected.replace(
-        channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
+    if expected_levels_off > AGREEING_LEVELS:
+        return nearest
+    # Fit and filter as expected: within rounding, only colours that explain much more are taken over.
+    with_nearest_colours = expected.replace(
+        channels=nearest.pipeline.channels, scaling=nearest.pipeline.scaling
     )
-    if UNEXPLAINED_RATIO * largest_levels_off(with_colours_read, probes) < levels_off:
-        return Reading(with_colours_read)
+    if (
+        UNEXPLAINED_RATIO * largest_levels_off(with_nearest_colours, probes)
+        < expected_levels_off
+    ):
+        return Reading(with_nearest_colours)
     return Reading(expected)
 
 
@@ -278,8 +297,7 @@ def _unsteady_words(
         if image.shape != probe.result.shape or not np.allclose(
             image, probe.result, atol=tolerance
         ):
-            words = "is random, two calls on one image return different tensors"
-            return {"function": f"code: {words}"}
+            return {"function": _RANDOM_WORDS}
     return {}
 
 
@@ -295,28 +313,30 @@ def comparison_with_code(
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
     probe = Probe(photo, unbatched(called.tensor, expected))
-    tensor = run(PIPELINE, expected, photo)[0]
+    expected_tensor = run(PIPELINE, expected, photo)[0]
     whole_difference = StepDifference.of(
-        "tensor", tensor, probe.result.astype(called.tensor.dtype)
+        "tensor", expected_tensor, probe.result.astype(called.tensor.dtype)
     )
     differences: list[Difference] = []
     notes = [_note_on_decoding(called)]
     if whole_difference.differs or "function" in reading.unexplained:
-        differences = _differences(expected, reading, probe, tensor, effect)
-        channels_differ = any(
-            difference.step == "channels" for difference in differences
+        differences = _differences_on_photo(
+            expected, reading, probe, expected_tensor, called.given_as, effect
         )
+        channels_differ = "channels" in [difference.step for difference in differences]
         if called.given_as in ARRAYS and channels_differ:
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
         if reading.agrees or not differences:
             subject = "what is listed above" if differences else "this preprocessing"
             levels_off = largest_levels_off(reading.pipeline, [probe])
             remainder = f" to within {levels_off:.2f} levels (root mean square)"
+            # Less is 0.00, of which nothing is to be said.
             notes.append(
                 f"{subject} reproduces the result{remainder if levels_off >= 0.005 else ''}"
             )
             if _is_fitted_to_one_image(reading, expected):
                 notes.append(_ONE_PHOTO_NOTE)
+        # A photo's notes say how its file was converted; code that opened the file may do so otherwise.
         elif photo.file and called.given_as not in ARRAYS and photo.notes:
             conversions = ", ".join(photo.notes)
             notes.append(f"they may differ where the file is read; here: {conversions}")
@@ -350,39 +370,45 @@ def _is_fitted_to_one_image(reading: Reading, expected: Pipeline) -> bool:
     return is_fitted and scaling != expected.scaling and reading.images_read == 1
 
 
-def _differences(
-    expected: Pipeline, reading: Reading, probe: Probe, tensor: Array, effect: Effect
+def _differences_on_photo(
+    expected: Pipeline,
+    reading: Reading,
+    probe: Probe,
+    expected_tensor: Array,
+    given_as: str,
+    effect: Effect,
 ) -> list[Difference]:
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = probe
     differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
     levels_off = largest_levels_off(reading.pipeline, [probe])
-    # Where a call failed, it is empty.
-    given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
     tolerated_levels_off = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     for step, words in reading.unexplained.items():
         # Photos may be files of several kinds: another decoding is named only where this one shows it.
         if step != "decode" or levels_off > tolerated_levels_off:
-            differences.append(Difference(step, words, effect(tensor, result)))
+            differences.append(Difference(step, words, effect(expected_tensor, result)))
     if levels_off > tolerated_levels_off and not reading.unexplained:
         nearest_tensor = run(PIPELINE, reading.pipeline, photo)[0]
-        words = "values: all are unexplained"
+        remainder_words = "values: all are unexplained"
+        # Infinite where the shapes differ, so that there are no two images to compare.
         if levels_off < inf:
-            image, result_image = (
-                run_back(reading.pipeline, x).mean(axis=-1)
-                for x in (nearest_tensor, result)
+            nearest_grey, result_grey = (
+                run_back(reading.pipeline, tensor).mean(axis=-1)
+                for tensor in (nearest_tensor, result)
             )
             remainder = f"{levels_off:.2f} levels (root mean square) are unexplained"
-            words = f"values: {remainder}, {departure_words(image, result_image)}"
-        # A step that is named explains more than what is left.
-        least = min(
+            remainder_words = (
+                f"values: {remainder}, {departure_words(nearest_grey, result_grey)}"
+            )
+        # A step that is named comes before what is left: its effect counts as no smaller.
+        least_effect = min(
             [
                 effect(nearest_tensor, result),
                 *(difference.effect for difference in differences),
             ]
         )
-        differences.append(Difference("tensor", words, least))
+        differences.append(Difference("tensor", remainder_words, least_effect))
     return differences
 
 
