@@ -323,6 +323,8 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
             summary = _RARE
     else:
         summary = _SEES_AS_TRAINED if is_sure else _CLOSER_TO_TRAINING
+        if best_score.measured_gain <= 0:
+            summary = _RARE
     best_fix = _fix_of_best(grounds, best_score, scores)
     if is_sure and not best_fix.preprocessing:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())

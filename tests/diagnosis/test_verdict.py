@@ -159,6 +159,7 @@ def test_what_light_explains_as_well_is_possible_and_said_so(grounds, monkeypatc
 
 def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
     for measured, said, summary in (
+        (-0.05, "possible", "Hardly any training has this step."),
         (0.04, "possible", "Undoing it brings the images a little closer to training."),
         (0.05, "named", "With the fix, the model sees what it was trained on."),
     ):
@@ -169,7 +170,7 @@ def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
         told = best_finding(grounds, [score])
         assert (told.verdict, told.summary) == (said, summary)
         assert told.evidence[0].value == pytest.approx(0.6 + measured)
-        texts = [f"told (counts +{measured})", "rare (counts +0.60)"]
+        texts = [f"told (counts {measured:+.2f})", "rare (counts +0.60)"]
         assert [one.text for one in told.evidence[1:]] == texts
 
 
