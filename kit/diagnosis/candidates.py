@@ -189,8 +189,8 @@ class Evaluator:
         resize_settings = [
             operation.field_values(preprocessing) for operation in TO_SIZE
         ]
-        # Photos are told apart by identity: comparing their pixels would take too long.
-        key = (tuple(map(id, photos)), *resize_settings)
+        # A photo is equal only to itself, so that no pixels are compared.
+        key = (tuple(photos), *resize_settings)
         if key not in self._resized:
             if len(self._resized) >= _RESIZED_SETS_KEPT:
                 # The oldest.
@@ -269,7 +269,7 @@ class Evaluator:
         photos: Photos,
         preprocessing: Preprocessing,
     ) -> Float64:
-        key = (result_name, tuple(map(id, photos)), preprocessing)
+        key = (result_name, tuple(photos), preprocessing)
         if key not in self._results:
             self._results[key] = compute(self.tensors(photos, preprocessing)).astype(
                 np.float64
