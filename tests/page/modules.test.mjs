@@ -51,6 +51,7 @@ test("a walk ends at the first place of the slider with another prediction, one 
   assert.equal(walked(SLIDER, 36.5).places.at(-1), 37);
   assert.equal(walked({ ...SLIDER, unit: "" }, 2).line, "Noise 2: cat becomes dog.");
   assert.equal(walked({ ...SLIDER, step: 5 }, 37.25).places.at(-1), 40);
+  assert.equal(walked({ ...SLIDER, high: 300 }, 98.25).places.at(-1), 99);
 });
 
 test("a walk away from neutral that finds nothing goes the other way, and then comes back to where it began", () => {
