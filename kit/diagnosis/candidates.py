@@ -320,7 +320,7 @@ def sensitivities(
     first_photos = photos[:IMAGES_TRIED]
     right_tensors = evaluator.tensors(first_photos, right)
     predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)
-    # Which photos get another class under any change of a kind.
+    # Which photos get another class under any small change of the preprocessing, by its kind.
     changed_by_kind: dict[str, Bools] = {}
     for kind, tensors in _slightly_changed_tensors(evaluator, right, first_photos):
         if not np.array_equal(tensors, right_tensors):

@@ -20,7 +20,7 @@ CHANCE_NAMED = 0.01
 """Probability that predictions fit an order by chance, up to which it is named."""
 
 CHANCE_POSSIBLE = 0.1
-"""Likewise, up to which it is possible."""
+"""Likewise, up to which an order of all classes is possible."""
 
 ADJACENT_RATE = 0.1
 """Share of wrong predictions that lie next to the label anyway: lists of classes put like beside like."""
@@ -275,6 +275,7 @@ def _order_by_images(
         )
         if too_few_moved or most_are_right_as_is or chance > CHANCE_POSSIBLE:
             return None
+        # A wrongly prepared network hardly has another output for each of many classes, and is seldom sure.
         has_enough_support = (
             classes_suffice or float(labelled.probability.mean()) >= SURE_CONFIDENCE
         )

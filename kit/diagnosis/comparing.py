@@ -543,7 +543,8 @@ def _possible_heads_by_words(outputs: Floats) -> Mapping[str, Head]:
 
 
 def _without_softmax(rows: Floats) -> Floats:
-    # Logits are known but for a constant: the one with which they are 1 together, as probabilities are.
+    # The logarithm of a softmax gives back, but for a constant, what it was taken of: here of probabilities,
+    # whose sum is 1.
     logs = np.log(np.maximum(rows, _LEAST_PROBABILITY))
     return np.asarray(
         logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32

@@ -120,7 +120,7 @@ def check_properties(
     """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
 
     Returns a finding for each property that is out of the ordinary in some image that is not known to be
-    predicted correctly. At most one is named: that by which most other predictions fall.
+    predicted correctly. At most one is named: the first by `_Trial.rank`.
 
     Parameters
     ----------
@@ -135,6 +135,7 @@ def check_properties(
     decoded = [photo.decoded(used.decoding) for photo in photos]
     factor = _reduction_factor(classifier, decoded)
     colourless = used.channels.startswith("gray")
+    # Without the pixels that the network does not see anyway.
     reduced = [
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
         for photo in decoded
@@ -152,6 +153,8 @@ def check_properties(
         ],
         first_layers=first_layers,
     )
+    # Each property is done to other images, and undone in those that have it and may be predicted wrongly;
+    # None where there are none. Where undoing leads away from training, `first_layers` forbid to name it.
     trials = filter(None, map(partial(_trial_of, case), IMAGE_CAUSES.values()))
     findings: list[Finding] = []
     for trial in sorted(trials, key=lambda trial: trial.rank):

@@ -391,11 +391,13 @@ def votes(
         candidate.preprocessing
     )
     gain_before_any_image = RARE_STEP_NATS * fewer_rare_steps
+    text = "steps that are rare in training, how many fewer"
     # Mistakes that people are known to make, those of the catalogue, are more probable than others.
     if not candidate.catalogued:
         gain_before_any_image -= UNCATALOGUED_NATS
+        text = f"a change that no common mistake makes, and {text}"
     vote_before_any_image = Vote(
-        text="steps that are rare in training, how many fewer",
+        text=text,
         gain=gain_before_any_image,
         measured=fewer_rare_steps,
     )

@@ -223,7 +223,7 @@ class Explorer(anywidget.AnyWidget):
     def export(
         self,
         path: str | PathLike[str],
-        photos: str | Iterable[str] | None = None,
+        photos: str | Iterable[str] | None = None,  # names
         *,
         title: str = "",
         text: str = "",

@@ -222,7 +222,7 @@ def _panel_of_page(contents: Contents) -> dict[str, Any]:
             live_panel["usual"],
             faults_left_out=FAULTS_NOT_ON_PAGES,
         ),
-        "seeds": _generator_states(
+        "seeds": _noise_generator_states(
             {0, *(settings["seed"] for settings in contents.states)}
         ),
         "shape": classifier.network.compiled.input_shape,
@@ -238,7 +238,7 @@ def _panel_of_page(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
+def _noise_generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
     """Return the beginning of numpy's generator for each seed, as text: its numbers have 128 bits."""
     # As text, since JavaScript's numbers would lose digits of 128 bits.
     return {

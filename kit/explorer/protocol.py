@@ -43,6 +43,7 @@ def request_fields(
     kind = known("kind of a message", content.get("kind"), REQUESTS)
     # Bytes come beside a message, and are checked as one more of its fields.
     received = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
+    # A field of type object may be missing: then it is None, which every other type refuses.
     fields = {
         name: instance(
             f"{name} of a message {kind!r}",

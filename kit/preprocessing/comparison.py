@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -65,8 +66,9 @@ class StepDifference:
             expected_values = expected.astype(np.float64)
             difference = float(np.max(np.abs(expected_values - actual), initial=0))
             largest_value_or_1 = float(np.max(np.abs(expected_values), initial=1))
-            # A difference that is no number is none that rounding makes.
-            differs = not difference <= ROUNDING_SHARE * largest_value_or_1
+            rounding = ROUNDING_SHARE * largest_value_or_1
+            # A difference that is no number, or infinite, is none that rounding makes.
+            differs = not difference <= rounding < inf
         return cls(
             name,
             here=_summary(expected),
@@ -78,6 +80,7 @@ class StepDifference:
     @property
     def words(self) -> str:
         """The largest difference as a number, or in words."""
+        # `difference` is the largest of all values.
         if self.difference is None:
             return "shapes differ"
         if self.difference == 0:
@@ -135,7 +138,9 @@ class Comparison(Result):
         # `main_step` counts on this order of the effects, too.
         return cls(
             differences=tuple(difference.words for difference in largest_first),
-            effects=tuple((step, effect) for step, _, effect in largest_first),
+            effects=tuple(
+                (difference.step, difference.effect) for difference in largest_first
+            ),
             **fields,
         )
 
@@ -190,6 +195,7 @@ def relative_distance(tensor: Array, changed: Array) -> float:
     if tensor.shape != changed.shape:
         return 1.0
     distance = float(np.sqrt(np.mean((changed.astype(np.float64) - tensor) ** 2)))
+    # Beside how far `tensor` varies, so that it stays below 1 however far it is moved.
     return distance / (distance + float(np.std(tensor))) if distance else 0.0
 
 

@@ -127,6 +127,7 @@ def run(
 
 def run_back(pipeline: "Pipeline", tensor: Array) -> Array:
     """Return what `tensor` was before those operations that can be undone."""
+    # What cannot be undone, such as resizing or a cast, is left as it is.
     for operation in reversed(PIPELINE):
         if operation.undo is not None and not operation.skipped(pipeline):
             tensor = operation.undo(tensor, *operation.field_values(pipeline))

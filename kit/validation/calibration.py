@@ -49,6 +49,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
         log_softmax = scipy.special.log_softmax(tempered, axis=1)
         return float(-log_softmax[image_indices, classes].mean())
 
+    # At a limit, the images determine none: the caller then keeps 1.
     minimum = scipy.optimize.minimize_scalar(
         mean_loss,
         bounds=(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE)),

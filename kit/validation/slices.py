@@ -40,7 +40,7 @@ class Slice:
     images
         Measured images in it.
     wrong, others
-        Share that is predicted wrongly, in it and outside it, 0..1.
+        Share that is predicted wrongly, 0..1: in it, and in all others, those of slices before among them.
     p_value
         Of the best of all cuts; see `find_failing_slices`.
     """
@@ -110,6 +110,7 @@ def find_failing_slices(
         ]
         # A property that the file states is the cause sooner than one that is measured.
         stated = [cut for cut in convincing if CONDITIONS[cut.name].stated]
+        # The gap lies between the values of the property on both sides, not between shares of mistakes.
         # The cuts are in the order of `SIDES`; of gaps as wide as `WIDEST_GAP`, max takes the first.
         cut = max(stated or convincing, key=lambda cut: cut.gap)
         # Above the limit on side 1, below it on -1. Of all images, also of those in the slices before.

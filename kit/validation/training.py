@@ -85,7 +85,8 @@ def train(
     seed: int = 0,
     model: Any = None,
     learning_rate: float = 3e-3,
-    augment: Augment | None = None,  # of all pixels, before they are prepared
+    augment: Augment
+    | None = None,  # takes all pixels and a generator, before they are prepared
     progress: Progress = True,
 ) -> Classifier:
     """Train a small network on images; on two cores 10,000 of 28 x 28 take six seconds an epoch.
@@ -142,7 +143,7 @@ def train(
         outputs = model.output_shape[-1]
         class_count = 2 if outputs == 1 else outputs
         checked_class_names(class_names, class_count, model.name)
-        # It has the layers of `model`, so both are trained.
+        # It has the layers of `model`, so both are trained; the optimizer stays with it.
         learner = _learner_sharing_layers(
             model, learning_rate, total_steps=epochs * len(batch_starts)
         )

@@ -235,7 +235,7 @@ def test_the_fault_of_a_case_is_what_was_shown_on_top_of_a_fix_too(
     classifier, espresso, tmp_path
 ):
     right = classifier.preprocessing
-    bench = Bench(classifier, right.replace(channels="bgr"), fixed=right)
+    bench = Bench(classifier, right.replace(channels="bgr"), fixed_preprocessing=right)
     settings = neutral("espresso.jpg") | {"fix": True, "channels": "channels_swapped"}
     label = classifier.class_names.index("espresso")
     shown = bench.look(Entry(espresso, label), settings)

@@ -172,7 +172,7 @@ def prepared():
         changes = {name: value for name, value in plain.items() if value != base[name]}
         digest = sha256(np.ascontiguousarray(tensor).tobytes() + seen.tobytes())
         cases.append([size, changes, digest.hexdigest()[:12]])
-    seeds = export._generator_states([0, 1, 7, 2**40 + 1])
+    seeds = export._noise_generator_states([0, 1, 7, 2**40 + 1])
     fields = {
         seed: sha256(noise_field(seed, 100_000).tobytes()).hexdigest()[:12]
         for seed in seeds

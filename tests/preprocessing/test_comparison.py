@@ -115,6 +115,7 @@ def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
     assert StepDifference.of(
         "scale", np.zeros(3, np.float32), np.float32([0, np.nan, 0])
     ).differs
+    assert StepDifference.of("scale", np.array([np.inf]), np.ones(1)).differs
     # Two millionths of the largest value are rounding.
     hundred = np.float32([100, 0])
     assert not StepDifference.of(
