@@ -238,7 +238,7 @@ def test_the_fault_of_a_case_is_what_was_shown_on_top_of_a_fix_too(
     bench = Bench(classifier, right.replace(channels="bgr"), fixed_preprocessing=right)
     settings = neutral("espresso.jpg") | {"fix": True, "channels": "channels_swapped"}
     label = classifier.class_names.index("espresso")
-    shown = bench.look(Entry(espresso, label), settings)
+    shown = bench.compute_view(Entry(espresso, label), settings)
     named = Finding("wrong_channels", "named", "Seen.", fix=Fix("", "", right))
     why.pin_view(tmp_path, shown, named)
     [path] = tmp_path.glob("*.json")
