@@ -354,11 +354,7 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
             HARD_IMAGE_ADVICE,
         )
     # Here a photo with a label is predicted correctly.
-    advice = (
-        OTHER_PHOTO_ADVICE
-        if diagnosis.clean or view.label is not None
-        else LABEL_ADVICE
-    )
+    advice = LABEL_ADVICE if view.label is None else OTHER_PHOTO_ADVICE
     return _reason_with_text_only(diagnosis.headline, diagnosis.limits or advice)
 
 

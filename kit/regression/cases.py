@@ -125,7 +125,7 @@ class Observed:
         trace = instance("trace", raw.trace, list, "a list")
         probabilities = [
             (
-                whole("the index of a class", index, 0, 1 << 31),
+                whole("the index of a class", index, 0, None),
                 instance("a class", name, str, "text"),
                 number("a probability", probability, 0, 1),
             )

@@ -9,7 +9,7 @@ import kit
 from kit import samples
 from kit.diagnosis.comparing import Compared, _Cause, _proven_cause
 from kit.diagnosis.report import Mover
-from tests import forms
+from tests import forms, networks
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,17 @@ def test_classes_in_another_order_are_compared_by_name(
         fashion.source.path, class_names=[f"class {each}" for each in range(10)]
     )
     assert kit.compare(fashion, plain, clothes[:5]).changed == 0, "by their place"
+
+
+def test_of_photos_that_are_not_resized_those_of_one_size_tell_the_cause(
+    photos,
+):
+    networks.imported_keras().utils.set_random_seed(0)
+    right = kit.Preprocessing(size=None, scaling="imagenet")
+    made = kit.Classifier(networks.of_any_size(), right)
+    other = made.using(right.replace(channels="bgr"))
+    causes = [kit.compare(made, other, photos[:count]).cause for count in (1, 2)]
+    assert causes == ["channel_order", ""]
 
 
 def test_classes_of_one_name_stay_in_their_order(classifier, photos):
