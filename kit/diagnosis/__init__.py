@@ -586,12 +586,13 @@ def _with_whole_fix(case: Investigation) -> Investigation:
 
 def _check_images(case: Investigation) -> Investigation:
     if case.own_code_difference or any_named(case.findings):
-        # A person's own function differs, or a cause is named: else, for all that is known, the images are
-        # prepared as in training, and only then are causes looked for in them.
+        # Only images that, for all that is known, are prepared as in training are searched for causes: here a
+        # person's own function differs, or a cause is named.
         return case
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
-    # What is ordinary is known of photographs; images that are usual need no look.
+    # What is ordinary is known of photographs: a look only where the network knows photos, and no profile
+    # finds the images usual.
     if case.searched.photos_may_be_unusual:
         properties = check_properties(
             case.classifier,

@@ -129,8 +129,9 @@ def _labels_tell_apart(
     labelled: Labelled, rivals: list[Preprocessing], fixed: Preprocessing
 ) -> bool:
     """Whether labels tell a preprocessing from each rival that decodes these images otherwise."""
+    # Those that decode these images as `fixed` does, such as `fixed` itself, need not be told from it.
     gained_and_lost_counts = (
-        labelled.gained_and_lost(rival, fixed)
+        labelled.gained_and_lost(in_use=rival, fixed=fixed)
         for rival in rivals
         if _indices_decoded_differently(labelled.photos, rival, fixed)
     )

@@ -136,23 +136,21 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         for layer in layers
         if any(array.ndim > 1 for array in weights.get(layer.name, ()))
     ]
-    initial_layers = [
+    # A frozen layer may be meant to keep its first weights, but not the last one.
+    untrained_layers = [
         layer
         for layer in kernel_layers
+        if layer.settings.get("trainable", True) or layer is kernel_layers[-1]
         if _is_as_initialized(layer, weights[layer.name])
     ]
-    # A frozen layer may be meant to keep its first weights, but not the last one.
-    if not any(
-        layer.settings.get("trainable", True) or layer is kernel_layers[-1]
-        for layer in initial_layers
-    ):
+    if not untrained_layers:
         return None
-    names = names_of([(repr(layer.name), layer) for layer in initial_layers])
+    names = names_of([(repr(layer.name), layer) for layer in untrained_layers])
     return conclude(
         "untrained_weights",
-        f"{len(initial_layers)} of {len(kernel_layers)} layers with weights are as their initializers"
+        f"{len(untrained_layers)} of {len(kernel_layers)} layers with kernels are as their initializers"
         f" left them: {names}.",
-        Evidence("such layers", len(initial_layers), 1, supports=True),
+        Evidence("such layers", len(untrained_layers), threshold=1, supports=True),
         advice="Train these layers, or load their weights before you save the model.",
     )
 

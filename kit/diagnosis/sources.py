@@ -117,7 +117,7 @@ class Averages:
 
 @dataclass(frozen=True, eq=False)
 class Ordinary:
-    """The user's images against a profile of training images, each by itself."""
+    """Images, the user's or photos of the kit, against a profile of training images, each by itself."""
 
     evaluator: Evaluator
     photos: tuple[Photo, ...]
@@ -139,6 +139,8 @@ class Ordinary:
         return float(self._log_distances(preprocessing).mean())
 
     def _log_distances(self, preprocessing: Preprocessing) -> Float64:
+        # Of each photo: means and mean squares of the first layers' channels, and features of its tensor, as
+        # the profile has them of training images.
         moments = self.evaluator.moments(self.photos, preprocessing)
         features = self.evaluator.features(self.photos, preprocessing)
         # Of a distance of 0 there is no logarithm.
@@ -148,7 +150,7 @@ class Ordinary:
         return log_distances
 
     def as_usual_as_nine_in_ten(self, preprocessing: Preprocessing) -> bool:
-        """Whether the images are as usual as nine in ten training images."""
+        """Whether the mean log distance of the images is as small as that of nine in ten training images."""
         return self.log_distance(preprocessing) <= log(self.profile.limit)
 
     def usual(self, preprocessing: Preprocessing) -> bool:

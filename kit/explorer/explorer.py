@@ -251,8 +251,9 @@ class Explorer(anywidget.AnyWidget):
         progress
             True for a bar after two seconds and a line at the end; or a function that gets each step as text.
         """
+        # With the model itself; where a page cannot run it, with a table of its predictions.
         return export.write(
-            self._contents(photos),
+            self._contents(names=photos),
             Path(path),
             progress,
             exact_weights=exact,
@@ -271,10 +272,10 @@ class Explorer(anywidget.AnyWidget):
             self._contents([self.settings["photo"]]), progress
         )
 
-    def _contents(self, photos: str | Iterable[str] | None) -> Contents:
+    def _contents(self, names: str | Iterable[str] | None) -> Contents:
         with self._lock:
             contents = Contents(self._bench, self._shelf, self._tries, self.settings)
-            return contents.for_page(photos)
+            return contents.for_page(names)
 
     def _show(self, name: str) -> None:
         # A heat map stays on, of the class that is predicted for the new photo.
@@ -341,10 +342,9 @@ class Explorer(anywidget.AnyWidget):
             try:
                 self._view = self._view_of(dict(self.settings))
                 self.error = ""
+                self._replies.send_view(self._view)
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._report_error(error)
-            else:
-                self._replies.send_view(self._view)
 
     def _report_error(self, error: BaseException, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__

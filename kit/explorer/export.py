@@ -168,6 +168,7 @@ def parts_with_network(contents: Contents, *, exact_weights: bool) -> list[str]:
 
 def parts_with_table(contents: Contents, progress: Progress) -> list[str]:
     """Return a page's panel, for each photo a table of predictions, and the photos."""
+    # For a page that cannot run the network, or a saved notebook.
     shelf = contents.shelf
     at_least_one(shelf)  # a ValueError where there is none
     tables = [
@@ -185,7 +186,7 @@ def parts_with_table(contents: Contents, progress: Progress) -> list[str]:
     photo_files = [
         b64encode(_file_without_metadata(entry)).decode() for entry in shelf.values()
     ]
-    # A map for each state would make the page several times as large.
+    # A heat map for each state would make the page several times as large.
     return [
         page.packed_json(page_panel | {"table": True, "map": None}),
         *tables,

@@ -186,11 +186,13 @@ def _read(
     reading = _expected_if_rounded(
         expected, to_match, nearest, given_pixels=given_pixels
     )
-    # The file's own values (a palette, CMYK) may have been taken, which can look inverted. The changed image
-    # shows whether a function inverts; of a tensor nothing does, so that it is held to what is expected.
+    # Code may have taken the file's own values (a palette, CMYK), by which an image can look inverted. The
+    # changed image shows whether a function inverts, so that its reading counts. The reading of a tensor may
+    # only seem to fit: there this is tried wherever the tensor is not what is expected.
     doubted = expected if caller is None else reading.pipeline
     if largest_levels_off(doubted, to_match) > AGREEING_LEVELS:
         reading = unconverted_reading(expected, of_first_shape) or reading
+    # Nothing of the first photo explains it: it may be of another one of those read.
     if "tensor" in reading.unexplained:
         return _reading_of_other_photo(expected, of_first_shape) or reading
     if reading.unexplained:

@@ -165,6 +165,13 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     pipelines = [*pipeline_of_each_fit(expected, size, fractions)]
     expected_pipeline = pipelines[0]
     expected_part = _with_unexplained_share(Part(expected_pipeline), probe)
+    # Of thumbnails that are not usual, the expected one alone is tried.
+    if expected.thumbnail is not None:
+        thumbnail_part = _with_unexplained_share(
+            Part(expected_pipeline.replace(thumbnail=expected.thumbnail)), probe
+        )
+        if _unexplained_levels(thumbnail_part, photo) <= SAME_LEVELS:
+            return thumbnail_part
     # What is not resized has no fit and no filter.
     if is_not_resized or _unexplained_levels(expected_part, photo) <= SAME_LEVELS:
         return expected_part
@@ -236,7 +243,8 @@ def _with_best_filter(part: Part, probe: Probe) -> Part:
 
 def _with_thumbnail(part: Part, probe: Probe) -> Part:
     """Return a part of an image that was shrunk first, if that makes a result."""
-    # Another decoder of JPEG files may leave as much, without a thumbnail.
+    # A window is cut out of the photo itself, never of a thumbnail. Another decoder of JPEG files may leave
+    # as much, without a thumbnail.
     if (
         part.window is not None
         or _unexplained_levels(part, probe.photo) <= DECODER_LEVELS

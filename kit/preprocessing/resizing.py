@@ -252,6 +252,7 @@ def _cv_linear(
     columns: Axis,
     taps: Callable[[Axis], _Taps] = _cv_linear_taps,
 ) -> Pixels:
+    # Of each pixel of the result, two source pixels and their weights; the area filter has other weights.
     # Weights are whole 2048ths, 11 bits; of the 22 of two of them, OpenCV's vector code drops 4, 16 and 2.
     row_indices, row_weights = taps(rows)
     column_indices, column_weights = taps(columns)

@@ -171,6 +171,7 @@ class CrossValidation(Result):
 
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
+        # A fold counts the images it is measured on; all others trained its classifier.
         image_count = sum(fold.count for fold in self.folds)
         rows = [
             (

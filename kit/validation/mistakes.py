@@ -27,6 +27,7 @@ from kit.images.photo import (
     names_of,
 )
 from kit.perturbation import Perturbation
+from kit.robustness.differences import FEWEST
 from kit.robustness.sweeps import Sweep, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, find_failing_slices, measured
@@ -261,7 +262,12 @@ class Mistakes(Rows):
                 title=f"{title}: {len(rows)} of {len(group):,}",
             )
         if not self.slices:
-            yield "No measured property goes with the mistakes."
+            measured_count = np.isfinite(self.measures).any(axis=1).sum()
+            yield (
+                f"Fewer than {2 * FEWEST} images: too few to see what mistakes have in common."
+                if measured_count < 2 * FEWEST
+                else "No measured property goes with the mistakes."
+            )
         yield from (failing_slice.summary for failing_slice in self.slices)
 
     __repr__ = Result.__str__

@@ -95,6 +95,7 @@ def find_failing_slices(
     failing_slices: list[Slice] = []
     outside = np.ones(len(measures_of_images), np.bool_)
     while outside.sum() >= 2 * FEWEST:
+        # By the labels, each class is compared with its own rate of mistakes.
         cuts = _best_cuts(
             measures_of_images[outside], is_wrong[outside], labels[outside]
         )
@@ -149,14 +150,14 @@ class _Cut:
 
     @property
     def gap(self) -> float:
-        """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
+        """How far the medians of both sides are apart, in summed interquartile ranges, up to `WIDEST_GAP`."""
         values = self.side * CONDITIONS[self.name].scaled(self.ranked_values)
         percents = (25, 50, 75)
         # The ranking begins with the extreme, on side 1 the largest: the first `inside_count` are inside.
         quartiles_inside = np.nanpercentile(values[: self.inside_count], percents)
         quartiles_outside = np.nanpercentile(values[self.inside_count :], percents)
         _, median_gap, _ = quartiles_inside - quartiles_outside
-        # In interquartile ranges, so that all properties compare; 1e-9 for values that are all equal.
+        # Over both interquartile ranges together, so that all properties compare; 1e-9 for values all equal.
         width = max(np.ptp(quartiles_inside) + np.ptp(quartiles_outside), 1e-9)
         return float(min(median_gap / width, WIDEST_GAP))
 
@@ -204,6 +205,7 @@ def _evidence_in_nats(
     is_wrong: Bools, usual_rates: Float64, inside_counts: Int64
 ) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
+    # The usual rates are those of the classes, so that they add up to as many mistakes as there are.
     # Of wrong images (row 0) and of right ones, both in the order of the ranking.
     observed = np.cumsum([is_wrong, ~is_wrong], axis=1)
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)

@@ -165,20 +165,23 @@ def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
     def made(width):
         keras.utils.set_random_seed(width)
         body = [
+            # Frozen, it may be meant to keep its first weights.
+            layers.Conv2D(8, 3, trainable=False),
             layers.Conv2D(width, 3),
             layers.GlobalAveragePooling2D(),
-            layers.Dense(10, use_bias=False, trainable=False),
+            layers.Dense(10, use_bias=False, trainable=False, name="head"),
             layers.Softmax(),
         ]
         model = networks.stacked((12, 12, 3), *body)
-        kernel, bias = model.layers[0].get_weights()
-        model.layers[0].set_weights([kernel * 2, bias + 1])
+        kernel, bias = model.layers[1].get_weights()
+        model.layers[1].set_weights([kernel * 2, bias + 1])
         return model
 
     # 200 x 10 and 100 x 10 weights.
-    assert [one.cause for one in weights_checked(made(200), tmp_path)] == [
-        "untrained_weights"
-    ]
+    (finding,) = weights_checked(made(200), tmp_path)
+    assert finding.cause == "untrained_weights"
+    assert finding.summary.startswith("1 of 3 layers with kernels are as their init")
+    assert finding.summary.endswith(": 'head'.")
     assert weights_checked(made(100), tmp_path) == ()
 
 

@@ -62,3 +62,10 @@ def test_a_part_is_read_as_the_fit_the_filter_and_the_thumbnail_that_show_it(cha
     probe = Probe(CAT, run(TO_SIZE, there, CAT).astype(float))
     part = fitting_part(here, window_of(there, CAT), probe)
     assert (part.pipeline, part.window) == (there, None)
+
+
+def test_an_unusual_thumbnail_is_read_where_it_is_expected():
+    here = Preprocessing(48, thumbnail=(90, 70))
+    reversed_channels = run(TO_SIZE, here, CAT)[..., ::-1].astype(float)
+    part = fitting_part(here, window_of(here, CAT), Probe(CAT, reversed_channels))
+    assert part.pipeline == here
