@@ -242,9 +242,10 @@ def _curved_colours(
 
 
 def few_levels_words(level_count: int, distinct_values: Float64) -> str:
-    """Say how many levels a channel has, and which values all of them have if they are few."""
+    """Say how many levels a channel has, and which these are if they are few and the same in all channels."""
     words = f"only {level_count} levels"
-    if level_count <= FEW_VALUES:
+    # Channels of levels of their own have more values together.
+    if level_count == len(distinct_values) <= FEW_VALUES:
         # With a comma at the end, as the sentence goes on behind these words.
         words += f": {', '.join(map(four_digits, distinct_values))},"
     return words

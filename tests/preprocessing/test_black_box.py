@@ -16,6 +16,7 @@ from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing, black_box, matching
 from kit.preprocessing.buffers import each_order
 from kit.preprocessing.calling import call
+from kit.preprocessing.colours import few_levels_words
 from kit.preprocessing.comparison import relative_distance
 from kit.preprocessing.fitting import Probe
 from kit.preprocessing.matching import largest_levels_off
@@ -841,6 +842,8 @@ def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
     assert 0 < white.mean() < 0.01
     differences = KERAS.compare(white, photo).differences
     assert differences == ("cast: none here, only 2 levels: 0, 1, there",)
+    # Six values of three channels are not those of one.
+    assert few_levels_words(2, np.arange(6)) == "only 2 levels"
     (difference,) = KERAS.compare(white / 2, photo).differences
     assert difference.startswith("content: no part, order or colours of this image")
 
