@@ -109,10 +109,7 @@ def check_scaling_inside(inside: Inside, in_use: Preprocessing) -> Finding | Non
     candidate = candidate_with_causes("scaling", fixed, in_use.replace(cast=None))
     cause = candidate.cause
     # As narrow as this is only what was scaled before the scaling inside, too.
-    if (
-        in_use.scaling
-        and np.ptp(ends_in_use, axis=0).max() < NARROW_SHARE * expected_span
-    ):
+    if np.ptp(ends_in_use, axis=0).max() < NARROW_SHARE * expected_span:
         cause = "double_scaling"
     return Finding(
         cause,

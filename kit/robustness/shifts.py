@@ -335,7 +335,7 @@ def with_changed_share(
         chosen = photos
         tried = "this is undone"
         if alteration.neutral == 1 and QUANTITIES[cause.quantity].invertible:
-            strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
+            strength = float(1 / np.clip(strength, 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
             tried = "this is done to the photos once more"
     altered = [alteration.apply(photo, strength) for photo in chosen]

@@ -179,6 +179,9 @@ def test_the_headline_is_what_most_images_say_and_all_that_weighs_half_as_much()
     assert repr(found) == "Checkup(differs at 'cast', 4 photos)"
     headline = "Your code differs at 'cast' and 'scaling' on 4 of 4: s; t; v."
     assert str(found).startswith(headline)
+    # What changes no prediction is a difference all the same.
+    none = Checkup((Comparison.on([Difference("cast", "s", 0.0)]),), None)
+    assert str(none).startswith("Your code differs at 'cast' on 1 of 1: s.")
 
 
 OTHERWISE = [

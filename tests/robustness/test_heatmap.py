@@ -147,11 +147,12 @@ def test_a_class_is_compared_with_others_where_its_head_does_so(head, weights, h
 
 @pytest.mark.parametrize("axis", [1, 3])
 def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis):
-    tensor = np.random.default_rng(0).random((1, 6, 9, 3), np.float32)
+    tensor = -np.random.default_rng(0).random((1, 6, 9, 3), np.float32)
     tensor[0, 2, 7] = 2
 
     def share(tensors):
-        return np.moveaxis(tensors, axis, 3)[:, 2, 7, 2:] / 2
+        # Of less than 0 nothing, whose logarithm is no number.
+        return np.moveaxis(tensors, axis, 3)[:, 2, 7, 2:].clip(0) / 2
 
     arranged = np.moveaxis(tensor, 3, axis).copy()
     *_, cells = occlusion_rows(SimpleNamespace(predict_tensors=share), arranged, 0)
