@@ -39,11 +39,11 @@ def gradient(layers: Sequence[Dense], feature_map: Float32, weights: Array) -> A
 
     ``layers`` are those of `with_feature_map`, ``feature_map`` is float32 (h, w, channels), and ``weights``,
     float (outputs,), are those in the sum, of the outputs before a last softmax or sigmoid. Returns float64
-    (h, w, channels), or (1, 1, channels) where the map is pooled.
+    (h, w, channels), or (channels,) where the map is pooled.
     """
     values = feature_map.astype(np.float64)
     if layers[0].weights.shape[1] == values.shape[-1]:
-        values = values.mean(axis=(0, 1), keepdims=True)
+        values = values.mean(axis=(0, 1))
     by_inputs = _gradient_by_inputs(layers, values.ravel(), weights)
     return by_inputs.reshape(values.shape)
 

@@ -277,7 +277,11 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     assert wrong.preprocessing == right
     rebuilt = {"kit": kit, "classifier": wrong.classifier, "explorer": wrong}
     exec(texts.as_code(wrong.view), rebuilt)  # noqa: S102
-    assert rebuilt["classifier"].preprocessing == rebuilt["preprocessing"] == right
+    assert (
+        rebuilt["explorer"].classifier.preprocessing
+        == right
+        == rebuilt["preprocessing"]
+    )
     assert rebuilt["explorer"].labels == wrong.labels != (None, None)
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)

@@ -51,7 +51,7 @@ FITS = [
     {"fit": "squash_crop", "crop_fraction": 0.875},
     {"fit": "letterbox_corner", "filter": "lanczos"},
     {"size": (40, 60), "filter": "tf_bilinear"},
-    {"thumbnail": (32, 32)},
+    {"fit": "crop", "thumbnail": (56, 56)},
 ]
 
 
