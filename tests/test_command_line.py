@@ -256,7 +256,8 @@ def test_a_crash_is_no_result(monkeypatch, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="there it is closed otherwise")
 def test_an_output_that_nobody_reads_is_no_result_and_has_no_bars(tmp_path):
     (tmp_path / "bar.py").write_text("import tqdm; list(tqdm.tqdm('ab'))")
-    command = [sys.executable, "-m", "kit", "lessons", "new", "--import", "bar"]
+    # Buffered, whatever the variables of this machine say.
+    command = [sys.executable, "-Em", "kit", "lessons", "new", "--import", "bar"]
     read, write = os.pipe()
     os.close(read)
     how = {"stderr": subprocess.PIPE, "cwd": tmp_path}

@@ -116,9 +116,9 @@ def listed(content: bytes) -> tuple[str, ...] | None:
 def onnx_about(properties: Mapping[str, str]) -> About:
     """Return class names, and mean and std, of the properties that exporters write into an ``.onnx`` file."""
     names = _first_literal(properties, "names", "class_names", "classes")
+    # What has no numbers as keys stays as it is.
     with suppress(Exception):
-        if isinstance(names, Mapping):
-            names = [names[key] for key in sorted(names, key=int)]
+        names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(Exception):
         mean = list(map(float, _first_literal(properties, "mean", "image_mean")))
