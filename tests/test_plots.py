@@ -178,11 +178,8 @@ def test_neither_pyplot_nor_what_made_the_results_is_imported():
 
 def test_a_dollar_in_a_name_is_one(monkeypatch):
     black = np.zeros((4, 4, 3), np.uint8)
-    assert size(
-        plots.image_figure(
-            [("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]
-        )
-    )
+    titles = "from $5", "$x^2$ to $y", r"a $\frac$ b"
+    assert size(plots.image_figure([(title, black) for title in titles]))
     figure = plots.blank_figure(2, 2)
     axes = figure.subplots()
     shown = axes.set_title("$x^2$")

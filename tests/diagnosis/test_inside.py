@@ -40,15 +40,18 @@ def check(model, scaling):
     )
 
 
+# What is fed to them: 0..255, or 0..1.
+OF_LEVELS = layers.Rescaling(1 / 255)
+OF_SHARES = layers.Rescaling(2.0, offset=-1.0)
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "variance": [0.0524, 0.0502, 0.0506]}
 
 EXPECTED = [
-    ([layers.Rescaling(1 / 255)], "0..255"),
+    ([OF_LEVELS], "0..255"),
     ([layers.Rescaling(1 / 127.5, offset=-1)], "0..255"),
-    ([layers.Rescaling(2.0, offset=-1.0)], "0..1"),
+    ([OF_SHARES], "0..1"),
     ([layers.Normalization(**IMAGENET)], "0..1"),
     ([layers.Normalization(**IMAGENET, invert=True)], None),
-    ([layers.Rescaling(1 / 255), layers.Normalization(**IMAGENET)], "0..255"),
+    ([OF_LEVELS, layers.Normalization(**IMAGENET)], "0..255"),
     (
         [
             layers.Normalization(
@@ -58,7 +61,7 @@ EXPECTED = [
         "0..255",
     ),
     (
-        [layers.RandomFlip(), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1)],
+        [layers.RandomFlip(), OF_LEVELS, layers.ZeroPadding2D(1)],
         "0..255",
     ),
     ([layers.Rescaling(1.5)], None),  # of 0..1 as well as of -1..1
@@ -107,18 +110,18 @@ def test_numbers_that_a_normalisation_was_adapted_to_come_from_the_weights(tmp_p
 
 
 CAUSES = [
-    (layers.Rescaling(1 / 255), "0..255", "ruled_out", "double_scaling"),
-    (layers.Rescaling(1 / 255), Scaling(-1, -255), "ruled_out", "double_scaling"),
-    (layers.Rescaling(1 / 255), "0..1", "named", "double_scaling"),
-    (layers.Rescaling(1 / 255), "-1..1", "named", "double_scaling"),
-    (layers.Rescaling(1 / 255), "imagenet", "named", "double_scaling"),
-    (layers.Rescaling(1 / 255), "caffe", "named", "wrong_mean_std"),
-    (layers.Rescaling(2.0, offset=-1.0), "0..255", "named", "missing_scaling"),
-    (layers.Rescaling(2.0, offset=-1.0), "-1..1", "named", "wrong_range"),
-    (layers.Rescaling(2.0, offset=-1.0), "imagenet", "named", "wrong_mean_std"),
-    (layers.Rescaling(2.0, offset=-1.0), ("0..1", "0..1"), "named", "double_scaling"),
+    (OF_LEVELS, "0..255", "ruled_out", "double_scaling"),
+    (OF_LEVELS, Scaling(-1, -255), "ruled_out", "double_scaling"),
+    (OF_LEVELS, "0..1", "named", "double_scaling"),
+    (OF_LEVELS, "-1..1", "named", "double_scaling"),
+    (OF_LEVELS, "imagenet", "named", "double_scaling"),
+    (OF_LEVELS, "caffe", "named", "wrong_mean_std"),
+    (OF_SHARES, "0..255", "named", "missing_scaling"),
+    (OF_SHARES, "-1..1", "named", "wrong_range"),
+    (OF_SHARES, "imagenet", "named", "wrong_mean_std"),
+    (OF_SHARES, ("0..1", "0..1"), "named", "double_scaling"),
     (
-        layers.Rescaling(2.0, -1.0),
+        OF_SHARES,
         Scaling(255, (0.5, 0.4, 0.3)),
         "named",
         "wrong_mean_std",

@@ -297,16 +297,17 @@ def test_of_several_frames_the_first_is_used(image_format):
     ],
 )
 def test_a_decoding_refuses_other_values(arguments, error):
-    name = next(iter(arguments))
+    (name,) = arguments
     with pytest.raises(error, match=rf"^Expected .*{name} .*[,;] received "):
         Decoding(**arguments)
 
 
+SMOOTH = Image.fromarray(smooth())
 FILES = [
-    file_of(Image.fromarray(smooth()), "JPEG"),
-    file_of(Image.fromarray(smooth()), "JPEG", progressive=True),
-    file_of(Image.fromarray(smooth()).convert("RGBA"), "PNG"),
-    file_of(Image.fromarray(smooth()), "WEBP"),
+    file_of(SMOOTH, "JPEG"),
+    file_of(SMOOTH, "JPEG", progressive=True),
+    file_of(SMOOTH.convert("RGBA"), "PNG"),
+    file_of(SMOOTH, "WEBP"),
 ]
 
 

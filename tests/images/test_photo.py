@@ -287,13 +287,16 @@ def test_what_is_no_file_is_refused_in_one_line(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+def test_a_pipe_and_a_huge_file_are_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(
-        ValueError,
-        match=r"^Expected an image file of at most 1073741824 bytes, received .*pipe'$",
-    ):
-        load_image(tmp_path / "pipe")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    for path in tmp_path.iterdir():
+        with pytest.raises(
+            ValueError,
+            match=r"^Expected an image file of at most 1073741824 bytes, received .*(pipe|huge)'$",
+        ):
+            load_image(path)
 
 
 def test_an_unreadable_pillow_image_is_refused():

@@ -576,10 +576,9 @@ def test_a_function_that_fails_is_a_finding_in_one_line(function, words):
     assert not comparison.equal
 
 
-@pytest.mark.parametrize("noise", [0.0, 1e-3])
-def test_a_black_tensor_with_its_channels_first_is_read(noise):
+def test_a_black_tensor_with_its_channels_first_is_read():
     black = first(0 * resized(CAT.pixels) - [1.0, 2.0, 4.0])
-    rows = np.random.default_rng(0).normal(black, noise)
+    rows = np.random.default_rng(0).normal(black, 1e-3)
     assert not HERE.compare(rows, CAT).equal
 
 

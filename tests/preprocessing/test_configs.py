@@ -266,11 +266,10 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
 
 
 NOT_OF_HUGGING_FACE = [
-    ({"do_flip_channel_order": True}, ValueError, "received do_flip_channel_order"),
-    ({"rescale_offset": True}, ValueError, "received rescale_offset"),
+    ({"do_flip_channel_order": True}, "received do_flip_channel_order"),
+    ({"rescale_offset": True}, "received rescale_offset"),
     (
         {"image_processor_type": "EfficientNetImageProcessor"},
-        ValueError,
         (
             "^Expected what a Preprocessing has, received include_top, which divides by image_std twice"
             "; write the fields out$"
@@ -278,36 +277,32 @@ NOT_OF_HUGGING_FACE = [
     ),
     (
         {"do_center_crop": False},
-        ValueError,
         "shortest_edge alone: the photo decides the size",
     ),
     (
         {"size": {"longest_edge": 256}},
-        ValueError,
         "received size {'longest_edge': 256}",
     ),
-    ({"size": 224, "image_processor_type": None}, ValueError, "received size 224"),
+    ({"size": 224, "image_processor_type": None}, "received size 224"),
     (
         {"crop_size": {"height": 224, "width": 200}},
-        ValueError,
         r"received crop_size \(224, 200\) of \(256, 256\); write the fields out$",
     ),
     (
         {"crop_size": 512},
-        ValueError,
         r"received crop_size \(512, 512\) of \(256, 256\); write the fields out$",
     ),
-    ({"do_resize": False}, ValueError, "a crop alone, which depends on the photo"),
-    ({"image_mean": None}, ValueError, "do_normalize without image_mean or image_std"),
-    ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
+    ({"do_resize": False}, "a crop alone, which depends on the photo"),
+    ({"image_mean": None}, "do_normalize without image_mean or image_std"),
+    ({"rescale_factor": 0}, r"cannot be read \(.*division"),
 ]
 
 
-@pytest.mark.parametrize(("changes", "error", "message"), NOT_OF_HUGGING_FACE)
+@pytest.mark.parametrize(("changes", "message"), NOT_OF_HUGGING_FACE)
 def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(
-    changes, error, message
+    changes, message
 ):
-    with pytest.raises(error, match=message) as refused:
+    with pytest.raises(ValueError, match=message) as refused:
         read({**CLIP, **changes})
     assert "\n" not in str(refused.value)
 
