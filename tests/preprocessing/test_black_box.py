@@ -731,6 +731,10 @@ SCRAMBLED = [
         CAT.pixels.ravel()[: RGB.size].reshape(RGB.shape),
         "image: resized here, cut off after as many values there",
     ),
+    (
+        np.moveaxis(RGB[:, ::-1].reshape(3, 224, 224), 0, -1),
+        "image: as it is here, reshaped and mirrored left to right there",
+    ),
     (RGBA[..., [3, 0, 1]], "channels: rgb here, a constant, r, g there"),
 ]
 
