@@ -205,7 +205,7 @@ def _read(
 def _reading_of_other_photo(
     expected: Pipeline, probes: Sequence[Probe]
 ) -> Reading | None:
-    """Say which other photo the first result shows; None where it shows none."""
+    """Say which other photo of those read the first result shows; None where it shows none."""
     first, *others = probes
     for other in others:
         reading = match(
