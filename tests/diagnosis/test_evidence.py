@@ -232,6 +232,11 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
     # One of eleven classes is met by guessing in 9.1 %, two in 0.8 % of cases; two of three in 2.3 %.
     assert not convincing(1, answers)
     assert convincing(2, answers)
+    # Images without a label count for nothing.
+    some_labelled = grounds_of(
+        no_batchnorm, bare, sixteen, [*answers[:2], *[None] * 14]
+    )
+    assert some_labelled.can_rule_out_faults()
     assert convincing(3, [*answers[:2], wrong[2]])
     assert not convincing(3, [answers[0], *wrong[1:]])
 

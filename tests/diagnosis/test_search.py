@@ -121,3 +121,14 @@ def test_labels_name_no_known_scaling_where_another_explains_them_better(
     assert (named.cause, named.verdict) == ("wrong_mean_std", "named")
     assert named.fix.preprocessing is None
     assert "fits best, of usual ones scaling: 0..255; look" in named.fix.text
+
+
+def test_where_a_scaling_is_told_in_words_alone_no_further_fault_is_looked_for(
+    no_batchnorm, clothes
+):
+    evaluator = Evaluator(OwnScaling(no_batchnorm, kit.Scaling(255.0, 0.19, 0.25)))
+    used = FAULTS["inverted"].apply(no_batchnorm.preprocessing)
+    found = search(Grounds.of(evaluator, used, clothes[300:340])).findings
+    assert [one.cause for one in found if one.verdict != "ruled_out"] == [
+        "wrong_mean_std"
+    ]

@@ -227,6 +227,7 @@ test("a worker opens the network, then answers one question after the other, eac
     Tensor,
     open: async (file) => {
       files.push([...wasm], [...file]);
+      if (file.length === 1) throw new Error("no such operation");
       return { run };
     },
   });
@@ -241,11 +242,13 @@ test("a worker opens the network, then answers one question after the other, eac
   };
   const image = (value) => ({ data: new Uint8Array(6).fill(value), width: 2, height: 1 });
   const look = (photo) => ({ kind: "look", content: { settings: { ...STATE, photo } } });
+  const start = (...network) => ({
+    kind: "start",
+    content: { about, network: packed(...network), wasm: packed(5, 6) },
+  });
   const questions = [
-    {
-      kind: "start",
-      content: { about, network: packed(1, 5, 2, 6, 3, 7, 4, 8), wasm: packed(5, 6) },
-    },
+    start(9), // of which is told that it cannot be opened, and then others are answered
+    start(1, 5, 2, 6, 3, 7, 4, 8),
     { kind: "open", content: { name: "a", image: image(7) } },
     { kind: "open", content: { name: "b", image: image(8) } },
     look("a"),
@@ -257,15 +260,15 @@ test("a worker opens the network, then answers one question after the other, eac
     heard({ data, ports: [port] });
   });
   while (posted.length < questions.length) await settled();
-  assert.deepEqual(files, [
-    [5, 6],
-    [1, 2, 3, 4, 5, 6, 7, 8],
-  ]);
+  assert.deepEqual(files, [[5, 6], [9], [5, 6], [1, 2, 3, 4, 5, 6, 7, 8]]);
   assert.deepEqual(
     posted.map(({ id }) => id),
-    [0, 1, 2, 3, 4, 5],
+    [0, 1, 2, 3, 4, 5, 6],
   );
-  assert.equal(posted[0].value, null);
-  assert.deepEqual([posted[3].value.row[0], posted[5].value.row[0]], [7, 8]);
-  assert.equal(typeof posted[4].trouble, "string");
+  assert.deepEqual(posted.slice(0, 2), [
+    { id: 0, trouble: "no such operation" },
+    { id: 1, value: null },
+  ]);
+  assert.deepEqual([posted[4].value.row[0], posted[6].value.row[0]], [7, 8]);
+  assert.equal(typeof posted[5].trouble, "string");
 });

@@ -392,6 +392,13 @@ def test_what_no_step_explains_is_said_by_how_it_departs_from_the_image(change, 
     assert difference.endswith(f" levels (root mean square) are unexplained, {words}")
 
 
+def test_a_weak_smooth_difference_is_no_grain_however_contrasty_the_image_is():
+    rows, columns = np.mgrid[:64, :64]
+    image = np.where(columns < 32, 0.0, 255.0)
+    words = black_box.departure_words(image, image + 20 * rows / 63)
+    assert words == "so something else happens there, too"
+
+
 def test_an_image_is_followed_where_its_brightness_is_another_in_each_place():
     dark = resized(CAT.pixels) * np.exp(-1.5 * (ROWS**2 + COLUMNS**2))
     (words,) = KERAS.compare(dark / 127.5 - 1, CAT).differences
@@ -910,6 +917,8 @@ def test_sides_that_are_rounded_in_another_way_are_no_difference():
     assert here.compare(large[17:241, 81:305] / 127.5 - 1, CAT).equal
     (words,) = KERAS.compare(large[17:241, 81:305] / 127.5 - 1, CAT).differences
     assert words == "fit: squash here, crop of 87.5 % there"
+    (words,) = here.compare(here.replace(crop_fraction=0.5)).differences
+    assert words == "fit: resize_crop of 87.16 % here, resize_crop of 50 % there"
     assert not here.compare(large[20:244, 81:305] / 127.5 - 1, CAT).equal
     # Of 149 rows one is left out, between borders of grey.
     small = resized(CAT.pixels, size=(224, 148))

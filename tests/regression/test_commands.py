@@ -159,7 +159,7 @@ def test_two_models_are_compared_on_images_of_which_one_is_enough(
     names = f"{fashion.class_names[9]},{fashion.class_names[4]}"
     assert main(["compare", MODEL, EARLY, *pictures, "--labels", names]) == 1
     printed = capsys.readouterr().out
-    assert "1 of 2 " in printed
+    assert f"1 of 2 predictions change from {MODEL} to {EARLY}" in printed
     assert "Correct: 100.0% before, 50.0% after" in printed
 
 

@@ -16,6 +16,7 @@ from kit.robustness.attribution import (
     POINTS,
     Explanation,
     NearestPaths,
+    _covariance,
     _Remainder,
     combined_movements,
     paths,
@@ -599,3 +600,9 @@ def test_a_report_by_hand():
     assert few.text().startswith(told)
     assert few.text().endswith("\nNot readable: <a>.png, b.png, c.png.")
     assert replace(few, photos=1).text().startswith("1 photo compared")
+
+
+def test_numbers_that_are_missing_are_taken_for_the_mean_of_the_others():
+    table = np.array([[2, 1], [4, 3], [np.nan, 5], [6, 7]])
+    # 2, 4, 4, 6 vary by 8/3, and 1, 3, 5, 7 by 20/3; their means by a quarter of it.
+    np.testing.assert_allclose(np.diag(_covariance(table)), [2 / 3, 5 / 3])
