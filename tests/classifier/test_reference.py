@@ -143,6 +143,8 @@ def test_a_profile_belongs_to_a_size(tmp_path):
     opened.save(tmp_path / "open.keras", training=PHOTOS)
     opened = Classifier.load(tmp_path / "open.keras")
     assert len(opened.first_layers.profile) == len(PHOTOS)
+    for size in ((20, 30), (30, 20)):
+        assert opened.using(Preprocessing(size=size)).first_layers.profile is None
     for other in (
         opened.using(large),
         Classifier.load(tmp_path / "open.keras", preprocessing=large),
