@@ -164,14 +164,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     size = None if is_not_resized else result_size
     pipelines = [*pipeline_of_each_fit(expected, size, fractions)]
     expected_pipeline = pipelines[0]
-    expected_part = _with_unexplained_share(Part(expected_pipeline), probe)
-    # Of thumbnails that are not usual, the expected one alone is tried.
-    if expected.thumbnail is not None:
-        thumbnail_part = _with_unexplained_share(
-            Part(expected_pipeline.replace(thumbnail=expected.thumbnail)), probe
-        )
-        if _unexplained_levels(thumbnail_part, photo) <= SAME_LEVELS:
-            return thumbnail_part
+    expected_part = _with_expected_thumbnail(expected, expected_pipeline, probe)
     # What is not resized has no fit and no filter.
     if is_not_resized or _unexplained_levels(expected_part, photo) <= SAME_LEVELS:
         return expected_part
@@ -218,6 +211,18 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
         # The window as it was rounded; `window_words` says nothing of it, as the fit is the same.
         return Part(nearest, window)
     return _with_thumbnail(part, probe)
+
+
+def _with_expected_thumbnail(expected: Pipeline, fit: Pipeline, probe: Probe) -> Part:
+    """Return the part that a fit shows, of the thumbnail that is expected if that makes the result."""
+    # Of thumbnails that are not usual, the expected one alone is tried.
+    thumbnail_part = _with_unexplained_share(
+        Part(fit.replace(thumbnail=expected.thumbnail)), probe
+    )
+    left_levels = _unexplained_levels(thumbnail_part, probe.photo)
+    if expected.thumbnail is None or left_levels <= SAME_LEVELS:
+        return thumbnail_part
+    return _with_unexplained_share(Part(fit), probe)
 
 
 def _unexplained_levels(part: Part, photo: Photo) -> float:
