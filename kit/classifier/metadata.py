@@ -116,9 +116,10 @@ def listed(content: bytes) -> tuple[str, ...] | None:
 def onnx_about(properties: Mapping[str, str]) -> About:
     """Return class names, and mean and std, of the properties that exporters write into an ``.onnx`` file."""
     names = _first_literal(properties, "names", "class_names", "classes")
-    # What has no numbers as keys stays as it is.
+    # Names by their index; where a key is no number, they stay as they are.
     with suppress(Exception):
-        names = [names[key] for key in sorted(names, key=int)]
+        if isinstance(names, Mapping):
+            names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(Exception):
         mean = list(map(float, _first_literal(properties, "mean", "image_mean")))
