@@ -284,6 +284,8 @@ def _verify(options: argparse.Namespace) -> int:
 
     if options.junit:
         make_folder_of(options.junit)
+        # That of an earlier run says nothing of this one, which may end before there is a report.
+        options.junit.unlink(missing_ok=True)
     result = kit.check_cases(
         options.cases,
         _classifier(options, options.model),

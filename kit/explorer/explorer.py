@@ -160,8 +160,8 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def photos(self) -> tuple[Photo, ...]:
-        """All photos, those that were added included."""
-        return tuple(entry.photo for entry in self._shelf.values())
+        """All photos by the names on the page, those that were added included; not what a camera shows now."""
+        return tuple(entry.photo for entry in self._shelf.kept())
 
     @property
     def labels(self) -> tuple[str | None, ...]:
@@ -169,7 +169,7 @@ class Explorer(anywidget.AnyWidget):
         names = self.classifier.class_names
         return tuple(
             None if entry.label is None else names[entry.label]
-            for entry in self._shelf.values()
+            for entry in self._shelf.kept()
         )
 
     @property

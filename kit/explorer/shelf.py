@@ -1,5 +1,6 @@
 """The photos of an explorer, by name, with their thumbnails, and those that are on their way."""
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -74,6 +75,8 @@ class Shelf(dict[str, Entry]):
         while name in {*self, CAMERA}:
             number += 1
             name = f"{photo.name} ({number})"
+        if number > 1:
+            photo = replace(photo, name=name)
         # Of many photos, the page shows the later ones by their name alone.
         thumbnail = b""
         if len(self) < THUMBNAILS:
@@ -95,6 +98,10 @@ class Shelf(dict[str, Entry]):
         # The label of the frame before stays until somebody takes it back.
         label = getattr(self.get(CAMERA), "label", None)
         self[CAMERA] = Entry(Photo.from_array(frame, CAMERA), label)
+
+    def kept(self) -> list[Entry]:
+        """Return all but what a camera shows now."""
+        return [entry for name, entry in self.items() if name != CAMERA]
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page, on which a camera's frame has no place."""

@@ -271,7 +271,12 @@ def case_files(folder: AnyPath) -> list[Path]:
 def pinned_files(folder: Path) -> set[Path]:
     """Return the files of the cases that were pinned, which the list of a folder has."""
     names = file_in_folder(folder, NAMES)
-    pinned = names.read_text("utf-8-sig").splitlines() if names.exists() else []
+    try:
+        pinned = names.read_text("utf-8-sig").splitlines() if names.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"Expected {NAMES} as UTF-8 text, received: {error}; restore it"
+        ) from error
     return {folder / Path(f"{name}.json").name for name in pinned if name.strip()}
 
 

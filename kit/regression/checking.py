@@ -27,9 +27,12 @@ from kit.regression.cases import MAKE_ONE, NAMES, Case, observe
 BESIDE_THE_STEPS = {
     "class_names": "list of class names",
     "weights": "model",
-    "engine": "engine that predicts for the same tensor",
+    "engine": "engine, or code of a custom layer,",
 }
 """What can have changed a prediction, if it is no step of the preprocessing, in words."""
+FAULT_IN_USE = "the stored wrong preprocessing is in use"
+OWN_PREPROCESSING = "prepared with its own preprocessing, not the classifier's"
+"""What a line says of a case, beside its prediction."""
 _WORDS = {
     "moved": "changed",
     "unusable": "cannot be run",
@@ -124,6 +127,10 @@ class CheckedCases(Rows):
     def advice(self) -> str:
         """What to do, where a case changed; else empty."""
         return "".join({_ADVICE.get(case.state, "") for case in self.cases})
+
+    def __bool__(self) -> bool:
+        """Whether none is red, so that a test can assert it."""
+        return self.holds
 
     def headline(self) -> str:
         """Return one sentence."""
@@ -260,11 +267,15 @@ def _run_case(
         steps = case.preprocessing or known_preprocessing(classifier)
         rerun = _Rerun(classifier=classifier, case=case, photo=photo, steps=steps)
         checked = rerun.checked()
+    except (OSError, TypeError, ValueError) as error:
+        return Checked(path.stem, "unusable", message=first_line(error))
+    try:
         if checked.moved and artefacts is not None:
             rerun.write_artefact(Path(artefacts))
         return rerun.accept(checked, path) if update else checked
-    except (OSError, TypeError, ValueError) as error:
-        return Checked(path.stem, "unusable", message=first_line(error))
+    except OSError as error:
+        # What changed is worth more than the file that could not be written.
+        return replace(checked, message=f"{checked.message}; {first_line(error)}")
 
 
 @dataclass(frozen=True)
@@ -312,6 +323,7 @@ class _Rerun:
         renamed = case.observed.renamed(names) or not set(case.expected) <= set(names)
         changed = checked.change > case.tolerance
         has_fault = self.steps == case.fault
+        changed_steps = [words for _, words in self.differences]
         if (
             renamed
             or changed
@@ -321,11 +333,14 @@ class _Rerun:
             same_outputs = case.observed.moved(row) <= case.tolerance
             is_list = same_outputs and (renamed or changed)
             step = "class_names" if is_list else self.differing_step()
-            return replace(
-                checked, state="moved", step=step, message=self.difference_words(step)
-            )
-        steps = [words for _, words in self.differences]
-        notes = filter(None, [*steps, self.fault_words()])
+            message = self.difference_words(step)
+            if has_fault:
+                message = "; ".join([*changed_steps, FAULT_IN_USE])
+            return replace(checked, state="moved", step=step, message=message)
+        own_words = ""
+        if case.preprocessing not in {None, self.classifier.preprocessing}:
+            own_words = OWN_PREPROCESSING
+        notes = filter(None, [*changed_steps, own_words, self.fault_words()])
         return replace(checked, message="; ".join(notes))
 
     @cached_property
@@ -374,6 +389,8 @@ class _Rerun:
         if checked.state not in {"moved", "fixed"}:
             return checked
         case = self.case
+        if self.steps == case.fault:
+            return replace(checked, message=f"{checked.message}; not accepted")
         possible = set(case.expected) <= set(self.classifier.class_names)
         if checked.broken and not (possible and case.known_to_fail):
             return replace(

@@ -128,11 +128,13 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     assert [bar["ghost"] for bar in message["bars"] if bar["top"]] == pytest.approx(
         [reference[expected.argmax()]], abs=1e-6
     )
-    assert [photo.name for photo in explorer.photos] == [
-        "cat.jpg",
-        "espresso.jpg",
-        CAMERA,
-    ]
+    for snap in ("Snap", "Snap (2)"):
+        ask(explorer, kind="snap", request="c3")
+        assert explorer.photos[-1].name == explorer.settings["photo"] == snap
+    assert [photo.name for photo in explorer.photos[2:]] == ["Snap", "Snap (2)"]
+    assert explorer.labels[2:] == (None, None), "what a camera shows now is not kept"
+    explorer.remove("Snap")
+    explorer.remove("Snap (2)")
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
     assert list(explorer._contents(None).shelf) == ["cat.jpg", "espresso.jpg"]
     assert list(explorer._contents("cat.jpg").shelf) == ["cat.jpg"]

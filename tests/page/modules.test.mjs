@@ -185,6 +185,11 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   picker.box.value = "  ";
   picker.node.querySelector("form").fire("submit");
   assert.equal(picker.node.hidden, false, "nothing is typed but blanks");
+  picker.moved({ photo: "a.jpg", noise: 3 });
+  assert.equal(picker.node.hidden, false, "it is the same photo");
+  picker.moved({ photo: "b.jpg" });
+  assert.equal(picker.node.hidden, true, "it would offer the prediction for another photo");
+  picker.open(opener);
   picker.box.value = "ca";
   called(picker.node, "I do not know").click();
   picker.open(opener);

@@ -325,6 +325,9 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
         ": Expected a case that cases.txt lists, received another; add its name there"
     )
     assert (back.name, other.state) == ("first", "holds")
+    names.write_bytes("café\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"Expected cases\.txt as UTF-8 text, rec"):
+        kit.check_cases(tmp_path, fashion)
     # Pinning another one lists those too that came without a list.
     names.unlink()
     kit.pin(tmp_path, fashion, clothes[0], name="third")

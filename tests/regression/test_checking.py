@@ -154,7 +154,7 @@ def test_the_same_tensor_with_another_prediction_is_the_engine(
 
     monkeypatch.setattr(type(classifier), "predict_tensors", blurred)
     (told,) = {(one.step, one.message) for one in moved(pinned, classifier).moved}
-    assert told == ("engine", "the engine that predicts for the same tensor differs")
+    assert told == ("engine", "the engine, or code of a custom layer, differs")
 
 
 def test_a_perturbation_that_does_something_else_is_named(
@@ -213,8 +213,15 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier):
     )
     # Until the fix is in use it is red, though this image is predicted alike.
     edited(tmp_path, tolerance=1.0)
-    (one,) = moved(tmp_path, classifier.using(right.replace(filter="bilinear"))).cases
-    assert (one.state, one.step) == ("moved", "resize")
+    careless = classifier.using(right.replace(filter="bilinear"))
+    for update in (False, True):
+        result = moved(tmp_path, careless, update=update)
+        (one,) = result.cases
+        assert (one.state, one.step) == ("moved", "resize")
+        assert "filter: bicubic before, bilinear now; " in one.message
+        in_use = "the stored wrong preprocessing is in use"
+        assert one.message.endswith(f"{in_use}; not accepted" if update else in_use)
+    assert not result, "a test may assert the result itself"
     edited(tmp_path, fault=right.replace(size=(20, 20)))
     (one,) = moved(tmp_path, classifier).cases
     assert (one.state, one.message) == ("holds", ""), (
@@ -320,6 +327,27 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(
     assert np.abs(now - (255 - then)).mean() < 1, (
         "black and white are exchanged for all to see"
     )
+
+
+def test_what_changed_is_told_though_its_artefact_cannot_be_written(
+    boot, fashion, inverted, tmp_path
+):
+    (tmp_path / "file").touch()
+    (one,) = moved(boot, inverted, artefacts=tmp_path / "file").moved
+    assert one.words.startswith("CHANGED: it is ")
+    assert "step 'polarity' differs" in one.message
+    assert "; Expected to write " in one.message
+    assert (moved(boot, fashion, artefacts=tmp_path / "file")).holds
+
+
+def test_a_case_with_a_preprocessing_of_its_own_says_that_the_classifiers_is_not_used(
+    tmp_path, fashion, clothes, inverted
+):
+    own = fashion.preprocessing.replace(filter="nearest")
+    kit.pin(tmp_path, fashion, clothes[0], preprocessing=own)
+    (one,) = moved(tmp_path, inverted).cases
+    assert one.words.endswith("; prepared with its own preprocessing, not the classifier's")
+    assert moved(tmp_path, fashion.using(own)).cases[0].message == ""
 
 
 def test_what_cannot_lie_side_by_side_leaves_no_artefact(boot, classifier, tmp_path):

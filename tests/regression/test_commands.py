@@ -103,6 +103,9 @@ def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(
     assert main(["verify", MODEL, pinned, "--update"]) == 0
     assert "accepted: " in capsys.readouterr().out
     assert main(["verify", MODEL, pinned]) == 0
+    missing = str(tmp_path / "misspelt")
+    assert main(["verify", MODEL, missing, "--junit", str(tmp_path / "cases.xml")]) == 3
+    assert not (tmp_path / "cases.xml").exists(), "a report is of the last run"
 
 
 def test_commands_print_any_name_in_any_encoding_and_import_nothing_at_hand(

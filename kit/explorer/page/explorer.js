@@ -509,6 +509,7 @@ class ExplorerView {
       this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
       this.preview.wantNoise(this.settings);
     }
+    this.picker.moved(this.settings);
     const state = stateOf(this.settings);
     for (const { state: own, node } of this.tries) node.setAttribute("aria-pressed", own === state);
     this.preview.paint(this.settings, this.exchange.moving);

@@ -43,7 +43,7 @@ export class LabelPicker {
   /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */
   open(opener, onChosen) {
     const { top, label } = this.known;
-    Object.assign(this, { opener, onChosen });
+    Object.assign(this, { opener, onChosen, photo: this.view.settings.photo });
     this.box.value = "";
     Object.assign(this.yes, { value: top, textContent: `Yes, ${top}`, hidden: top === label });
     this.none.hidden = label === "";
@@ -54,6 +54,11 @@ export class LabelPicker {
   close() {
     this.node.hidden = true;
     this.opener.focus();
+  }
+
+  /** Of another photo it offers nothing. */
+  moved({ photo }) {
+    this.node.hidden ||= photo !== this.photo;
   }
 
   #choose(label) {
