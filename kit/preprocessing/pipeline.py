@@ -23,6 +23,7 @@ from kit.preprocessing.resizing import (
     size_words,
 )
 from kit.preprocessing.scaling import (
+    MINUS,
     SCALINGS,
     affine,
     as_scalings,
@@ -281,7 +282,12 @@ def _range_words(pipeline: Pipeline) -> str:
     _, offset = affine(pipeline.scaling)
     # One mean for each channel may stand for others near it: ImageNet's for those of a training's own images.
     about = "about " if offset.ndim else ""
-    return about + range_words(pipeline.scaling)
+    words = about + range_words(pipeline.scaling)
+    name = words.replace(MINUS, "-")
+    if name in SCALINGS and pipeline.scaling != SCALINGS[name]:
+        # Whoever reads the range alone would scale to it exactly.
+        words = f"about {words}: {scaling_words(pipeline.scaling)}"
+    return words
 
 
 def _scalings_tried(in_use: Pipeline) -> Iterator[Changes]:

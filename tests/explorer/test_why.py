@@ -264,7 +264,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     np.testing.assert_array_equal(sees, right.steps(espresso)["resize"])
     assert because["headline"].startswith(
         "Your code passes blue, green, red (OpenCV, caffe); this model was trained on red, green, blue."
-        " Your code scales pixels to 0..1; this model was trained on −1..1."
+        " Your code scales pixels to 0..1; this model was trained on about −1..1: lite, (x − 127) / 128."
     )
     assert because["fixed"]["after"].startswith("espresso, ")
     before = wrong.settings

@@ -79,31 +79,31 @@ inverted, inverted_polarity, black and white swapped
     polarity: as it is here, inverted there, first at polarity
 missing_scaling, missing_scaling, left out
     Your code scales pixels to 0..255;
-    this model was trained on −1..1.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, 0..255 there, first at scaling
 double_scaling, double_scaling, done twice
     Your code scales pixels to −1..−0.984;
-    this model was trained on −1..1.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, (x − 127) / 128, then (x − 127) / 128 there, first at scaling
 range_0_1, wrong_range, to 0..1
     Your code scales pixels to 0..1;
-    this model was trained on −1..1.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, 0..1 there, first at scaling
 range_minus1_1, wrong_range, to −1..1
     Your code scales pixels to −1..1;
-    this model was trained on lite, (x − 127) / 128.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, −1..1 there, first at scaling
 missing_mean_std, wrong_mean_std, without mean and standard deviation
     Your code scales pixels to 0..255;
-    this model was trained on −1..1.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, 0..255 there, first at scaling
 imagenet_mean_std, wrong_mean_std, by ImageNet mean and standard deviation
     Your code scales pixels to about −2.1..2.6;
-    this model was trained on −1..1.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, imagenet, (x / 255 − (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225) there, first at scaling
 caffe_means, wrong_mean_std, minus Caffe's channel means
     Your code scales pixels to about −124..151;
-    this model was trained on −1..1.
+    this model was trained on about −1..1: lite, (x − 127) / 128.
     scaling: lite, (x − 127) / 128 here, caffe, x − (103.939, 116.779, 123.68) there, first at scaling
 cast_to_uint8, dtype_cast, to uint8 after scaling
     In your code, the image is cast to uint8 after scaling;
