@@ -380,11 +380,12 @@ class Compared(Result):
         elif is_negligible_change(self.difference, largest_change):
             cause = "no difference found"
         else:
-            close_words = (
-                "close, as with weights of 8 bits, or dropout or augmentation left on, "
+            guess = (
+                ", perhaps other weights, weights of 8 bits, or dropout or augmentation"
+                " left on"
             )
             is_close = self.difference <= CLOSE_CHANGE
-            cause = f"{close_words if is_close else ''}cause unknown"
+            cause = f"cause unknown{guess if is_close else ''}"
         # What makes both agree, as a trial showed, and the share of the difference that remains.
         remainder = (
             f", of which {self.reproduced_by} leaves {self.left:.0%}"
