@@ -80,14 +80,19 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
         graph.outputs = [graph.outputs[0], graph.operators[map_index].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
         model.metadata = model.metadataBuffer = model.signatureDefs = None
-        builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
-        builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
-        return bytes(builder.Output()), dense_layers
+        return packed(model), dense_layers
     # Bytes that only look like the format fail wherever they are read first.
     except Exception as error:
         raise ValueError(
             "Expected a compiled network with a feature map, received one without"
         ) from error
+
+
+def packed(model: Any) -> bytes:
+    """Return what the schema's ``ModelT`` has, in the ``.tflite`` format."""
+    builder = litert_schema().flatbuffers.Builder(1 << 16)  # which grows
+    builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
+    return bytes(builder.Output())
 
 
 def _makes_map(graph: Any, operator: Any, litert: Any) -> bool:

@@ -1,15 +1,15 @@
 """A network as a page holds it: for one image, and with rounded weights."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import Float32, Pixels
 from kit.classifier.engines import LiteEngine, is_lite, probabilities
-from kit.classifier.intermediate import with_feature_map
+from kit.classifier.intermediate import packed, with_feature_map
 from kit.classifier.metadata import litert_schema
 from kit.classifier.network import trial_tensors
 from kit.explorer import page
@@ -62,7 +62,7 @@ def compact(
     probability by more than `LARGEST_DIFFERENCE`, for `tensors_to_check` or trial ones. PageError says why a
     page cannot run it.
     """
-    exact_network, place_of_heat_map_weights, weight_arrays = _network_for_one_image(
+    exact_network, rounded_network, place_of_heat_map_weights = _networks_for_one_image(
         _network_that_pages_run(bench)
     )
     compiled = bench.classifier.network.compiled
@@ -78,7 +78,7 @@ def compact(
         )
         return bool(differences.max() <= LARGEST_DIFFERENCE)
 
-    network = exact_network if exact_weights else rounded(exact_network, weight_arrays)
+    network = exact_network if exact_weights else rounded_network
     if not predicts_nearly_the_same(network):
         network = exact_network
         # Such as one that rounds to 8 bits between its layers: another processor would predict otherwise.
@@ -94,12 +94,12 @@ def compact(
     ) + packer.flush(), place_of_heat_map_weights
 
 
-def _network_for_one_image(
+def _networks_for_one_image(
     network: bytes,
-) -> tuple[bytes, dict[str, Any] | None, list[Float32]]:
+) -> tuple[bytes, bytes, dict[str, Any] | None]:
     """Return a network for one image whose second output is its last feature map.
 
-    Beside it, where its last layer is, and its weights.
+    Beside it, the same with rounded weights, and where the last layer is in both.
     """
     litert = litert_schema()
     dense_weights = None
@@ -118,44 +118,36 @@ def _network_for_one_image(
             tensor.shapeSignature = np.abs(tensor.shapeSignature)
     if graph.tensors[graph.inputs[0]].type != litert.TensorType.FLOAT32:
         raise PageError("this network takes whole numbers")
-    weight_arrays = []
+    exact_network = packed(model)
     for tensor in graph.tensors:
-        raw = model.buffers[tensor.buffer].data
-        if tensor.type == litert.TensorType.FLOAT32 and raw is not None:
-            weight_arrays.append(raw.view("<f4").reshape(tensor.shape))
-    builder = litert.flatbuffers.Builder(len(network) + (1 << 16))
-    builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
-    network_for_one_image = bytes(builder.Output())
-    if dense_weights is None or dense_weights.tobytes() not in network_for_one_image:
-        return network_for_one_image, None, weight_arrays
+        buffer = model.buffers[tensor.buffer]
+        # Small ones, and those of one row (biases, filters of depthwise layers), stay as they are.
+        if (
+            tensor.type == litert.TensorType.FLOAT32
+            and buffer.data is not None
+            and len(buffer.data) >= LEAST_ROUNDED_BYTES
+            and len(tensor.shape) > 1
+            and tensor.shape[0] > 1
+        ):
+            buffer.data = rounded(buffer.data)
+    networks = exact_network, packed(model)
+    if dense_weights is None or dense_weights.tobytes() not in exact_network:
+        return *networks, None
     place_of_heat_map_weights = {
         # The page reads them out of the network, at this place.
-        "start": network_for_one_image.index(dense_weights.tobytes()),  # in bytes
+        "start": exact_network.index(dense_weights.tobytes()),  # in bytes
         "count": dense_weights.size,
         "rows": len(dense_weights),
         # Of the feature map: height, width and channels.
         "shape": graph.tensors[graph.outputs[1]].shape[1:].tolist(),
     }
-    return network_for_one_image, place_of_heat_map_weights, weight_arrays
+    return *networks, place_of_heat_map_weights
 
 
-def rounded(network: bytes, weight_arrays: Iterable[Float32]) -> bytes:
-    """Return a network whose larger weights, of several rows, end in zeros."""
-    half_of_step = np.uint32(1 << (ROUNDED_BITS - 1))
-    for weights in weight_arrays:
-        # Small ones, and those of one row (biases, filters of depthwise layers), stay as they are.
-        if (
-            weights.nbytes < LEAST_ROUNDED_BYTES
-            or weights.ndim < 2
-            or len(weights) == 1
-        ):
-            continue
-        # To the nearest number whose last bits are zeros, which gzip makes small.
-        bits = weights.view(np.uint32) + half_of_step
-        rounded_bits = (bits >> ROUNDED_BITS) << ROUNDED_BITS
-        # The network holds these bytes as they are, and keeps its length.
-        network = network.replace(weights.tobytes(), rounded_bits.tobytes())
-    return network
+def rounded(weights: Pixels) -> Pixels:
+    """Return bytes of float32, each the nearest number whose last bits are zeros, which gzip makes small."""
+    bits = weights.view(np.uint32) + np.uint32(1 << (ROUNDED_BITS - 1))
+    return ((bits >> ROUNDED_BITS) << ROUNDED_BITS).view(np.uint8)
 
 
 def grouped_by_byte_of_number(network: bytes) -> bytes:

@@ -126,15 +126,14 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     planes = np.frombuffer(gzip.decompress(packed), np.uint8)
     whole = LiteEngine(planes.reshape(4, -1).T.tobytes())
     np.testing.assert_array_equal(whole.predict(batch[:1]), wanted[:1])
-    data, _, constants = compact._network_for_one_image(
+    data, short, _ = compact._networks_for_one_image(
         bench.classifier.network.compiled.data
     )
-    short = compact.rounded(data, constants)
     np.testing.assert_allclose(LiteEngine(short).predict(batch), wanted, atol=1e-3)
     # Between 1 and 2, the 11 bits that are left of 23 tell steps of 2 ** -11 apart.
-    values = np.linspace(1, 2, 1024, dtype=np.float32).reshape(2, -1)
-    stepped = np.frombuffer(compact.rounded(values.tobytes(), [values]), np.float32)
-    np.testing.assert_array_equal(stepped, np.rint(values.ravel() * 2**11) / 2**11)
+    values = np.linspace(1, 2, 1024, dtype=np.float32)
+    stepped = compact.rounded(values.view(np.uint8)).view(np.float32)
+    np.testing.assert_array_equal(stepped, np.rint(values * 2**11) / 2**11)
     smallest = len(gzip.compress(compact.grouped_by_byte_of_number(short)))
     assert smallest < 0.65 * len(gzip.compress(data))
     monkeypatch.setattr(compact, "ROUNDED_BITS", 22)
@@ -145,7 +144,7 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
 
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch):
     compiled = bench.classifier.network.compiled.data
-    data, head, _ = compact._network_for_one_image(compiled)
+    data, _, head = compact._networks_for_one_image(compiled)
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
     [layer] = bench.classifier.network.engine_and_dense_layers[1]
     np.testing.assert_array_equal(stored.reshape(head["rows"], -1), layer.weights)
@@ -153,7 +152,7 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
     # Of two dense layers a page has no gradient.
     network, layers = compact.with_feature_map(compiled)
     monkeypatch.setattr(compact, "with_feature_map", lambda _: (network, 2 * layers))
-    assert compact._network_for_one_image(compiled)[1] is None
+    assert compact._networks_for_one_image(compiled)[2] is None
 
 
 @pytest.mark.parametrize(
