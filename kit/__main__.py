@@ -74,10 +74,6 @@ def run_and_exit() -> NoReturn:
     # Of the script, or at hand, where a file may have the name of a module that is imported later.
     if not sys.flags.safe_path:
         del sys.path[0]
-    # Those that are closed are None, on which Python ends with a 1.
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name) or os.fdopen(_nowhere(), "w")
-        setattr(sys, name, stream)
     # In a log, a bar is a text for each of its states.
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
@@ -90,11 +86,7 @@ def run_and_exit() -> NoReturn:
             sys.stdout.flush()
         except OSError:
             # At its end Python would try again, tell of it, and exit with a code of its own.
-            os.dup2(_nowhere(), sys.stdout.fileno())
-
-
-def _nowhere() -> int:
-    return os.open(os.devnull, os.O_WRONLY)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _import_layers(module: str) -> None:
