@@ -63,12 +63,12 @@ FOLDERS = "folders"
 """In place of labels, where a folder for each class has the images."""
 
 
-def class_indices(
+def label_indices(
     labels: Labels | int | str | None,
     class_names: Sequence[str],
     images: Collection[Any],
-) -> tuple[int | None, ...]:
-    """Return the index of the class that each label names.
+) -> Int64:
+    """Return the index of the class that each label names, int64 (images,); -1 where it is not known.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def class_indices(
     """
     count = len(images)
     if labels is None:
-        return (None,) * count
+        return np.full(count, -1)
     if isinstance(labels, (str, int, float, np.integer)):
         labels = (
             _labels_of_folders(images, class_names) if labels == FOLDERS else (labels,)
@@ -104,7 +104,8 @@ def class_indices(
         raise ValueError(
             f"Expected as many labels as images ({count}), received {received}"
         )
-    return tuple(class_index(label, class_names) for label in np.asarray(given, object))
+    indices = (class_index(label, class_names) for label in np.asarray(given, object))
+    return np.array([-1 if index is None else index for index in indices], np.int64)
 
 
 def _labels_of_folders(
@@ -137,16 +138,6 @@ _NAME_THEM = "name the classes of the model (class_names=, --classes)"
 
 def _are_unnamed(class_names: Sequence[str]) -> bool:
     return set(class_names) == set(checked_class_names(None, len(class_names), ""))
-
-
-def label_indices(
-    labels: Labels | int | str | None,
-    class_names: Sequence[str],
-    images: Collection[Any],
-) -> Int64:
-    """Return what `class_indices` does as int64 (images,), with -1 in place of None."""
-    indices = class_indices(labels, class_names, images)
-    return np.array([-1 if index is None else index for index in indices], np.int64)
 
 
 def known_classes(

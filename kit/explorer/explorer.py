@@ -20,7 +20,7 @@ from kit._arrays import Float32
 from kit._checking import instance, printable
 from kit._reporting import Progress
 from kit.classifier.classifier import Classifier, check_first
-from kit.classifier.labels import Labels, class_index, class_indices
+from kit.classifier.labels import Labels, class_index, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis import Diagnosis
 from kit.explorer import export, page, why
@@ -108,7 +108,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         check_first(classifier)
         pictures = at_least_one(each_picture(photos))
-        class_of_photo = class_indices(labels, classifier.class_names, pictures)
+        class_of_photo = label_indices(labels, classifier.class_names, pictures)
         self._lock = threading.RLock()
         self._places_ahead = places_ahead(ahead)
         self._offers_flips = bool(flips)
@@ -121,8 +121,8 @@ class Explorer(anywidget.AnyWidget):
         self._newest_because_reply: BecauseReply | None = None
         self.diagnosis: Diagnosis | None = None
         self._state_of_diagnosis: Settings = {}
-        for picture, label in zip(pictures, class_of_photo, strict=True):
-            self._shelf.add(picture.open(), label)
+        for picture, label in zip(pictures, class_of_photo.tolist(), strict=True):
+            self._shelf.add(picture.open(), None if label < 0 else label)
         tries = instance(
             "tries", tries or {}, Mapping, "a dictionary of settings by name"
         )
