@@ -520,7 +520,7 @@ def _grounds_if_in_use(case: Investigation, in_use: Preprocessing) -> Grounds:
 
 
 def _search_with_certain_fixed(case: Investigation) -> Investigation:
-    """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
+    """Search from where what is certain is fixed, which may hide another fault."""
     certain_fixed = with_fixes(case.certain_findings, case.in_use)
     # How files are read hardly hides another fault, and a second search takes as long again.
     if certain_fixed == case.in_use or certain_fixed.decoding != case.in_use.decoding:
@@ -529,9 +529,7 @@ def _search_with_certain_fixed(case: Investigation) -> Investigation:
     if not any_named(searched.findings):
         # Then what the first search found holds.
         return case
-    fixed = with_fixes(searched.findings, certain_fixed)
-    findings = with_one_fix(searched.findings, case.in_use, fixed)
-    return replace(case, searched=replace(searched, findings=findings))
+    return replace(case, searched=searched)
 
 
 def _with_whole_fix(case: Investigation) -> Investigation:

@@ -1,6 +1,6 @@
 """The search for the preprocessing fault that is to be undone, and what its scores come to, in words."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
@@ -135,7 +135,10 @@ def search(grounds: Grounds) -> Search:
             findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
         )
     # Without a named fault, `fixed` is the preprocessing in use.
-    named, doubtful, fixed = _faults_or_pair(grounds)
+    faults = _faults_one_by_one(grounds)
+    if not faults.named:
+        faults = pair_of_changes(grounds) or faults
+    named, doubtful, fixed = faults
     looks_as_in_training = grounds.images_are_usual(fixed)
     repaired = grounds.with_in_use(fixed)
     reported_causes = {
@@ -230,19 +233,6 @@ def is_merely_possible(grounds: Grounds, named_by_check: Finding) -> bool:
         if vote.source not in {Certainty, Bundled, None}
     ]
     return not gains_of_own_images or sum(gains_of_own_images) < -NEVER_EXCLUDED_GAIN
-
-
-def _faults_or_pair(grounds: Grounds) -> _Faults:
-    """Return what `_faults_one_by_one` does with one fix of all, or a pair where it names nothing."""
-    faults = _faults_one_by_one(grounds)
-    if not faults.named:
-        return pair_of_changes(grounds) or faults
-    if not all(finding.fix.preprocessing for finding in faults.named):
-        return faults
-    # Each was found with those before it mended: one fix must undo them all.
-    whole_fix = fix_from(grounds.in_use, faults.fixed)
-    named = [replace(finding, fix=whole_fix) for finding in faults.named]
-    return faults._replace(named=named)
 
 
 def _faults_one_by_one(grounds: Grounds) -> _Faults:
