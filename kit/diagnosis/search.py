@@ -274,12 +274,9 @@ LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
 
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
-_LABELS_MET = "With the fix, labelled images are predicted correctly."
-_LIKELIER_LABELS = "Undoing it makes the labels a little more probable."
+_A_LITTLE_FOR_IT = "Undoing it explains images or labels a little better."
 _RARE = "Hardly any training has this step."
-_CLOSER_TO_TRAINING = "Undoing it brings the images a little closer to training."
-_NOT_CLOSER = "This change does not bring the images closer to training."
-_NOT_MORE_CORRECT = "This change does not make more predictions correct."
+_NOTHING_FOR_IT = "This change does not explain images or labels better."
 _PREPROCESSING_OR_LIGHT = (
     "The preprocessing, or the light of these images: compare with a training image."
 )
@@ -305,16 +302,11 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         and not _is_forbidden(grounds, best_score)
         and all(condition.supports for condition in conditions)
     )
+    summary = _SEES_AS_TRAINED if is_sure else _A_LITTLE_FOR_IT
     if is_explained_by_light(grounds, best_score):
         summary = _PREPROCESSING_OR_LIGHT
-    elif not grounds.evaluator.has_statistics:
-        summary = _LABELS_MET if is_sure else _LIKELIER_LABELS
-        if best_score.measured_gain < LEAST_MEASURED_GAIN:
-            summary = _RARE
-    else:
-        summary = _SEES_AS_TRAINED if is_sure else _CLOSER_TO_TRAINING
-        if best_score.measured_gain <= 0:
-            summary = _RARE
+    elif best_score.measured_gain < LEAST_MEASURED_GAIN:
+        summary = _RARE
     best_fix = _fix_of_best(grounds, best_score, scores)
     if is_sure and not best_fix.preprocessing:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
@@ -512,9 +504,6 @@ def other_findings(
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
     findings: dict[str, Finding] = {}
-    ruled_out_summary = (
-        _NOT_CLOSER if grounds.evaluator.has_statistics else _NOT_MORE_CORRECT
-    )
     # Several candidates may have one cause; the best comes first, and its evidence is told.
     for score in scores:
         cause = score.candidate.cause
@@ -527,7 +516,7 @@ def other_findings(
             )
         elif not earlier:
             findings[cause] = Finding(
-                cause, "ruled_out", ruled_out_summary, evidence_of(score)
+                cause, "ruled_out", _NOTHING_FOR_IT, evidence_of(score)
             )
     return list(findings.values())
 

@@ -160,7 +160,7 @@ def test_what_light_explains_as_well_is_possible_and_said_so(grounds, monkeypatc
 def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
     for measured, said, summary in (
         (-0.05, "possible", "Hardly any training has this step."),
-        (0.04, "possible", "Undoing it brings the images a little closer to training."),
+        (0.04, "possible", "Hardly any training has this step."),
         (0.05, "named", "With the fix, the model sees what it was trained on."),
     ):
         score = Score(
