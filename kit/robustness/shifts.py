@@ -126,7 +126,7 @@ class Shift(Result):
                     f"{cause.changed:.0%} of the predictions change when {cause.tried}"
                     f" ({cause.count} images)."
                 )
-        if self.answers is not None and self.answers.verdict != "cannot_tell":
+        if self.answers is not None:
             yield f"Predictions: {_PREDICTIONS[self.answers.verdict]} ({self.answers.summary})."
         if self.unreadable:
             yield f"Not readable: {names_of(self.unreadable)}."

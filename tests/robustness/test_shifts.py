@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import chi2_contingency, mannwhitneyu
+from scipy.stats import mannwhitneyu
 
 import kit
 from kit.classifier.reference import InputStatistics, measured_rows
@@ -434,7 +434,7 @@ def test_where_few_photos_are_predicted_as_training_is_no_alteration_is_named(kn
         assert (compared.verdict, notes) == ("other_classes", (note,))
 
 
-def test_answers_are_compared_by_chi_squared_and_their_distance():
+def test_answers_are_compared_by_the_distance_of_their_shares():
     generator = np.random.default_rng(0)
     ours, theirs = (
         generator.integers(0, 4, 300),
@@ -443,31 +443,21 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
     found = compared_answers(ours, theirs, tuple("abcde"))
     table = np.array([found.training, found.photos])
     assert table.tolist() == [[*np.bincount(ours), 0], [*np.bincount(theirs), 0]]
-    raw = chi2_contingency(table[:, :4], correction=False).pvalue
-    assert found.p_value == pytest.approx(raw, abs=0.01)
     assert found.distance == pytest.approx(
         np.abs(table[0] / 300 - table[1] / 200).sum() / 2
     )
     # The distance of two random parts is seldom larger than this.
     assert 0.05 < found.chance < 0.15
     # Of four the three that changed most, and of equal ones the first.
-    shift = AnswerShift((50, 30, 19, 1), (20, 39, 38, 3), tuple("abcd"))
+    shift = AnswerShift((50, 30, 19, 1), (20, 39, 38, 3), tuple("abcd"), 0.0)
     assert shift.summary == "a -30%, c +19%, b +9%"
-    shift = AnswerShift((12, 12, 12) * 4, (10, 10, 16) * 4, tuple("abcdefghijkl"))
+    shift = AnswerShift((12, 12, 12) * 4, (10, 10, 16) * 4, tuple("abcdefghijkl"), 0.0)
     assert shift.summary == "c +3%, f +3%, i +3%"
-    for few in ((ours, theirs[:19]), (ours[:19], theirs)):
-        nothing = compared_answers(*few, tuple("abcde"))
-        assert (nothing.verdict, np.isnan(nothing.p_value)) == ("cannot_tell", True)
-    assert compared_answers(ours, theirs[:20], tuple("abcde")).p_value <= 1
     # By Fisher's exact test 0.031, which may be chance.
     even, uneven = np.repeat([0, 1], 50), np.repeat([0, 1], (66, 34))
-    chance = compared_answers(even, uneven, tuple("ab"))
-    assert (chance.verdict, chance.p_value) == (
-        "unchanged",
-        pytest.approx(0.031, abs=0.01),
-    )
+    assert compared_answers(even, uneven, tuple("ab")).verdict == "unchanged"
     one = compared_answers(np.zeros(50, int), np.zeros(50, int), tuple("ab"))
-    assert (one.verdict, one.p_value, one.distance) == ("unchanged", 1, 0)
+    assert (one.verdict, one.distance) == ("unchanged", 0)
     other = compared_answers(np.zeros(50, int), np.ones(50, int), tuple("ab"))
     assert (other.verdict, other.distance) == ("follows", 1)
 
