@@ -1,7 +1,7 @@
 """The profile of training images in a classifier file."""
 
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -15,12 +15,12 @@ _CONSTANT = 1e-9
 class Gaussian:
     """A normal distribution, D values wide.
 
-    `whitening` is a lower triangle L, float64 (D, D), whose L @ L.T is the inverse of the covariance;
-    `centre` the mean, float64 (D,); `columns`, bool (values,), the D values of a row that take part.
+    `fitted` is what scikit-learn learned of the values over `scale`, float64 (D,), of those D `columns`, bool
+    (values,), of a row that vary.
     """
 
-    whitening: Float64
-    centre: Float64
+    fitted: Any
+    scale: Float64
     columns: Bools
 
     @classmethod
@@ -30,20 +30,17 @@ class Gaussian:
         Correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
         covariance matrices, 2004). Values that never vary take no part.
         """
-        from sklearn.covariance import ledoit_wolf
+        from sklearn.covariance import LedoitWolf
 
         deviations = rows.std(axis=0)
         varied = deviations > _CONSTANT * np.abs(rows).max(initial=0)
-        centre = rows.mean(axis=0)[varied]
         scale = deviations[varied]
-        covariance, _ = ledoit_wolf((rows[:, varied] - centre) / scale)
-        whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / scale[:, None]
-        return cls(whitening, centre, columns=varied)
+        return cls(LedoitWolf().fit(rows[:, varied] / scale), scale, columns=varied)
 
     def distances(self, rows: Float64) -> Float64:
         """Return the squared Mahalanobis distance to the mean, over D: float64 (N, values) to (N,)."""
-        whitened = (rows[:, self.columns] - self.centre) @ self.whitening
-        return np.asarray((whitened**2).mean(axis=1))
+        squares = self.fitted.mahalanobis(rows[:, self.columns] / self.scale)
+        return np.asarray(squares / len(self.scale))
 
 
 def layer_divergences(

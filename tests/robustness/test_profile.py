@@ -108,7 +108,7 @@ def test_a_value_without_places_has_no_contrast_to_judge():
     known = Profile.of(
         np.stack([values, values**2], axis=1).astype(np.float64), None, (1,)
     )
-    assert known.gaussian.centre.shape == (1,)
+    assert known.gaussian.scale.shape == (1,)
     assert known.distances(moments([500], [0]), None)[0] < 0.1
 
 
