@@ -11,8 +11,6 @@ from kit._arrays import Array, Bools, Float32, Float64
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Photos
-from kit.images.photo import Photo
-from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import CHOICES, TO_SIZE, TO_TENSOR, run
@@ -322,7 +320,8 @@ def sensitivities(
     predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)
     # Which photos get another class under any small change of the preprocessing, by its kind.
     changed_by_kind: dict[str, Bools] = {}
-    for kind, tensors in _slightly_changed_tensors(evaluator, right, first_photos):
+    for kind, changes in _undecidable_resize_changes(right):
+        tensors = evaluator.tensors(first_photos, right.replace(**changes))
         if not np.array_equal(tensors, right_tensors):
             changed_probabilities = evaluator.predictor.predict_tensors(tensors)
             is_changed = changed_probabilities.argmax(axis=1) != predicted
@@ -333,28 +332,12 @@ def sensitivities(
     )
 
 
-def _slightly_changed_tensors(
-    evaluator: Evaluator, preprocessing: Preprocessing, photos: Photos
-) -> Iterator[tuple[str, Float32]]:
-    """Yield the kind of each change, and the tensors that it makes of the photos."""
-    if preprocessing.size is not None:
-        for kind, changes in _undecidable_resize_changes(preprocessing):
-            yield kind, evaluator.tensors(photos, preprocessing.replace(**changes))
-    saved_again = (
-        jpeg_quality(photo.decoded(preprocessing.decoding).pixels, quality=90)
-        for photo in photos
-    )
-    tensors = [
-        preprocessing.apply(Photo(pixels, decoding=preprocessing.decoding))
-        for pixels in saved_again
-    ]
-    # Another decoder differs by as much as saving again. `Diagnosis.limits` takes other kinds for resizing.
-    yield "decoder", np.concatenate(tensors)
-
-
 def _undecidable_resize_changes(
     right: Preprocessing,
 ) -> Iterator[tuple[str, dict[str, object]]]:
+    # Images that are not resized are resized in no other way.
+    if right.size is None:
+        return
     # No image tells which of these training had: what they change is reported, none is named as a cause.
     for name in ("nearest", "bilinear", "bicubic", "lanczos", "tf_bilinear"):
         yield "resize_filter", {"filter": name}

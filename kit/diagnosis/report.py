@@ -163,25 +163,19 @@ class Diagnosis(Result):
         """What these images do not show, in a sentence; empty where nothing is open."""
         if not self.undecided:
             return ""
-        # All small changes but that of the decoder are of resizing. A dict keeps each subject once, in order.
-        subjects = dict.fromkeys(
-            "decoding" if name == "decoder" else "resizing" for name in self.undecided
-        )
         images = "one image" if self.photos == 1 else "these images"
-        sentence = (
-            f"{' and '.join(subjects).capitalize()} cannot be judged from {images}"
-        )
         # With two more that change and two that do not, as Agresti and Coull count: one image is no proof.
         changed_shares = [
             (change.changed + 2) / (change.photos + 4)
             for change in self.sensitivity
-            if change.name in self.undecided and change.name != "decoder"
+            if change.name in self.undecided
         ]
-        if not changed_shares:
-            return f"{sentence}."
         # Only images whose prediction changes tell two ways of resizing apart.
         needed = round(LABELS_TO_COMPARE / max(changed_shares), -1)
-        return f"{sentence}; kit.compare shows with about {needed:.0f} labelled ones whether it matters."
+        return (
+            f"Resizing cannot be judged from {images};"
+            f" kit.compare shows with about {needed:.0f} labelled ones whether it matters."
+        )
 
     def fix(self) -> Preprocessing:
         """Return the preprocessing that `fix_code` puts in use, or raise a ValueError where there is none."""

@@ -119,7 +119,7 @@ def test_what_changes_no_tensor_is_no_row():
         kit.samples.photos("fashion_mnist")[:2],
     )
     # 28 x 28 into 28 x 28: no filter and no fit matters.
-    assert [row.name for row in rows] == ["crop", "decoder"]
+    assert [row.name for row in rows] == ["crop"]
     assert {row.photos for row in rows} == {2}
 
 
