@@ -262,12 +262,7 @@ class Mistakes(Rows):
                 title=f"{title}: {len(rows)} of {len(group):,}",
             )
         if not self.slices:
-            measured_count = np.isfinite(self.measures).any(axis=1).sum()
-            yield (
-                f"Fewer than {2 * FEWEST} images: too few to see what mistakes have in common."
-                if measured_count < 2 * FEWEST
-                else "No measured property goes with the mistakes."
-            )
+            yield f"No measured property goes with the mistakes; to see one takes {2 * FEWEST} images."
         yield from (failing_slice.summary for failing_slice in self.slices)
 
     __repr__ = Result.__str__

@@ -279,7 +279,7 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     assert not np.isinf(found.measures).any()
     assert found.text().startswith("3 of 3 images are predicted correctly: 100.0% (")
     assert found.text().endswith(
-        "wrong: none.\nFewer than 40 images: too few to see what mistakes have in common."
+        "wrong: none.\nNo measured property goes with the mistakes; to see one takes 40 images."
     )
     with pytest.raises(
         ValueError, match=r"^Expected an image file .* 4 bytes of unknown"
