@@ -121,7 +121,6 @@ def _unheeded_request_finding(
         ),
         sure=helps and _labels_tell_apart(labelled, rivals, fixed),
         fixed=fixed,
-        cost=changed_share * len(affected) / len(photos),
     )
 
 

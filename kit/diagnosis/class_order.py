@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import comb, prod
 
 import numpy as np
@@ -45,7 +46,11 @@ _RENAMING_CODE = """
 classifier = classifier.renamed([names[place] for place in order])
 if not isinstance(labels, str):
     labels = [label if label is None or isinstance(label, str) else order.index(label) for label in labels]"""
-_ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."
+_class_order_finding = partial(
+    conclude,
+    "class_order",
+    advice="Give the class names in the order of the training, such as train_dataset.class_names.",
+)
 
 
 def check_class_order(predictions: Predictions) -> Finding | None:
@@ -84,27 +89,6 @@ def _confusion_matrix(labelled: Predictions) -> Int64:
     confusion_matrix: Int64 = np.zeros((class_count, class_count), np.int64)
     np.add.at(confusion_matrix, (labelled.labels, labelled.index), 1)
     return confusion_matrix
-
-
-def _class_order_finding(
-    labelled: Predictions,
-    class_of_output: Indices,
-    summary: str,
-    *evidence: Evidence,
-    sure: bool,
-    code: str,
-) -> Finding:
-    """Conclude that the outputs of a model stand for other classes, one for each output."""
-    reordered_index = class_of_output[labelled.index]
-    return conclude(
-        "class_order",
-        summary,
-        *evidence,
-        sure=sure,
-        advice=_ADVICE,
-        code=code,
-        cost=float((reordered_index != labelled.index).mean()),
-    )
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -166,8 +150,6 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
         hits_by_rule[rule] + 1, image_count, WORKING_SHARE
     )
     return _class_order_finding(
-        labelled,
-        orders[rule],
         f"The class names are in another order: the classes of the model are {rule}.",
         Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
         Evidence(
@@ -283,8 +265,6 @@ def _order_by_images(
     right_count = int(confusion_matrix[:, output_of_class].trace())
     is_unlikely = bool(chance <= CHANCE_NAMED)
     return _class_order_finding(
-        labelled,
-        class_of_output,
         summary,
         Evidence(f"of {len(labelled)} images right in that order", right_count),
         Evidence(_BY_CHANCE_TEXT, min(chance, 1.0), CHANCE_NAMED, supports=is_unlikely),

@@ -68,7 +68,7 @@ class Finding(Result):
     summary, evidence
         One sentence for people, and numbers for and against.
     cost
-        Share of the images, 0 to 1, whose answer changes when the cause is fixed; None if unknown.
+        Share of the images, 0 to 1, whose answer changes when a searched cause is fixed; else None.
     fix
         What to change; its text is empty where nothing can be said.
     equivalent
@@ -114,11 +114,11 @@ def conclude(
     sure: bool = True,
     code: str = "",
     fixed: Preprocessing | None = None,
-    cost: float | None = None,  # share of the predictions that the fix changes
 ) -> Finding:
     """Return a finding, named if it is sure, whose fix is advice, and code or the fixed preprocessing."""
     fix = using(advice, fixed) if fixed else Fix(advice, code)
-    return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fix)
+    verdict: Verdict = "named" if sure else "possible"
+    return Finding(cause, verdict, summary, evidence, fix=fix)
 
 
 def using(text: str, fixed: Preprocessing) -> Fix:

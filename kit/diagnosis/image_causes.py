@@ -342,7 +342,6 @@ def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
         verdict=verdict,
         summary=f"{which_are} unusually {condition.adjective}: {parameter} {amount:.2g}.",
         evidence=evidence,
-        cost=changed_share * len(suspect_measures) / image_count,
         fix=remedy(condition, amount),
     )
 

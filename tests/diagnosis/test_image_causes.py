@@ -215,7 +215,7 @@ def test_of_nine_images_every_second_is_asked_about(fashion, clothes):
     (finding,) = check_properties(fashion, [bright[0], *dark])
     assert finding.summary.startswith("9 of 10 images are unusually dark: ")
     # Two of five, which is no share of eight.
-    assert (finding.evidence[2].value, finding.cost) == (0.4, pytest.approx(0.36))
+    assert finding.evidence[2].value == 0.4
     # One that is known to be predicted correctly is dark, too.
     labels = np.full(10, -1)
     labels[1] = fashion.predict(dark[0]).index[0]
