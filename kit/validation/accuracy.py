@@ -93,27 +93,11 @@ class AccuracyComparison(Result):
     p_value: float
 
 
-def compare_accuracies(
-    first: npt.ArrayLike, second: npt.ArrayLike
-) -> AccuracyComparison:
+def compare_accuracies(by_first: Bools, by_second: Bools) -> AccuracyComparison:
     """Test whether two classifiers differ in accuracy: McNemar's exact test (1947, doi 10.1007/BF02295996).
 
-    Parameters
-    ----------
-    first, second
-        Bool, shape (N,): whether each predicts each of the same images correctly.
-
-    Raises
-    ------
-    ValueError
-        No bools, no images, or another number of them.
+    Takes whether each predicts each of the same images correctly, bool (N,), of at least one image.
     """
-    by_first = _checked_bools(first)
-    by_second = _checked_bools(second)
-    if len(by_first) != len(by_second):
-        raise ValueError(
-            f"Expected predictions for the same images, received {len(by_first)} and {len(by_second)}"
-        )
     only_first = int((by_first & ~by_second).sum())
     only_second = int((by_second & ~by_first).sum())
     # Of the images that only one of them predicts correctly, chance gives each a half.

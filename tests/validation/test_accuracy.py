@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.validation import accuracy_interval, compare_accuracies
+from kit.validation.accuracy import accuracy_interval, compare_accuracies
 
 
 def test_nine_of_ten_may_be_anything_from_60_to_98_percent():
@@ -29,11 +29,6 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
     # 2 or fewer of 10 coins, on either side: 2 (1 + 10 + 45) / 1024.
     assert list(vars(result).values()) == [0.9, 0.84, 8, 2, pytest.approx(112 / 1024)]
     assert compare_accuracies(first, first).p_value == 1
-    with pytest.raises(
-        ValueError,
-        match="Expected predictions for the same images, received 100 and 99",
-    ):
-        compare_accuracies(first, second[1:])
 
 
 NO_COUNTS = [
