@@ -160,7 +160,7 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def photos(self) -> tuple[Photo, ...]:
-        """All photos by the names on the page, those that were added included; not what a camera shows now."""
+        """All photos by their names on the page, added ones included; not what a camera shows now."""
         return tuple(entry.photo for entry in self._shelf.kept())
 
     @property

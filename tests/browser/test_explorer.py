@@ -440,7 +440,9 @@ def test_why_answers_below_what_must_not_move_and_its_fix_can_be_undone(
     why = shown.root.get_by_role("button", name="Why?")
     why.focus()
     shown.page.keyboard.press("Enter")
-    sentence = "Your code scales pixels to 0..255; this model was trained on about −1..1: lite"
+    sentence = (
+        "Your code scales pixels to 0..255; this model was trained on about −1..1: lite"
+    )
     shown.root.locator(".kit-headline").get_by_text(sentence).wait_for()
     shown.root.get_by_text("How sure").wait_for()
     assert why.evaluate("(button) => button === document.activeElement")

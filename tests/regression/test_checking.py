@@ -346,7 +346,9 @@ def test_a_case_with_a_preprocessing_of_its_own_says_that_the_classifiers_is_not
     own = fashion.preprocessing.replace(filter="nearest")
     kit.pin(tmp_path, fashion, clothes[0], preprocessing=own)
     (one,) = moved(tmp_path, inverted).cases
-    assert one.words.endswith("; prepared with its own preprocessing, not the classifier's")
+    assert one.words.endswith(
+        "; prepared with its own preprocessing, not the classifier's"
+    )
     assert moved(tmp_path, fashion.using(own)).cases[0].message == ""
 
 
