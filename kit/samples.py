@@ -171,13 +171,12 @@ def _photograph(file: str) -> Photo:
 def _entries(name: str) -> tuple[JSONObject, ...]:
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
-    entries = [entry for entry in index if entry["kind"] == kind]
-    if name in {"imagenet", "probes"}:
-        unknown = name == "probes"
-        entries = [
-            entry for entry in entries if (entry["imagenet_class"] is None) == unknown
-        ]
-    return tuple(entries)
+    unwanted = {"imagenet": [True], "probes": [False]}.get(name, [])
+    return tuple(
+        entry
+        for entry in index
+        if entry["kind"] == kind and (entry["imagenet_class"] is None) not in unwanted
+    )
 
 
 def _path(*parts: str) -> Path:

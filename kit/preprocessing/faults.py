@@ -7,7 +7,6 @@ unchanged, so `Fault.changes` tells which faults apply. Faults compose by applyi
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from kit.preprocessing import Preprocessing
@@ -113,8 +112,8 @@ def _shrunk_to_quarter_first(preprocessing: Preprocessing) -> Changes:
 
 _SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}
 
-_FAULTS = tuple(
-    _fault(*row)
+CATALOGUE: Mapping[str, Fault] = {
+    row[0]: _fault(*row)
     for row in (
         # The loader shows the pixels as the sensor stored them; phones then deliver images on their side.
         ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decoding(exif=False)),
@@ -249,17 +248,13 @@ _FAULTS = tuple(
             _if_channels_last(_if_colour(layout="reshaped")),
         ),
     )
-)
-
-CATALOGUE: Mapping[str, Fault] = MappingProxyType(
-    {fault.name: fault for fault in _FAULTS}
-)
+}
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
 
 STEPS: Mapping[str, str] = {
     choice.name: choice.label
     for choice in CHOICES
-    if any(fault.step == choice.name for fault in _FAULTS)
+    if any(fault.step == choice.name for fault in CATALOGUE.values())
 }
 """Preprocessing steps in the order in which they run, with their labels."""
 
