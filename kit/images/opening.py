@@ -231,9 +231,9 @@ def _from_16_bits(
         how = "divided by 257"
         grey = (values + 128) // 257  # to the nearest; 257 is odd: no ties
     else:
-        how = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)"
+        how = "clipped at 255"
         grey = np.minimum(values, 255)
-    notes.append(f"16-bit greyscale {low}..{high} {how}")
+    notes.append(f"16-bit greyscale {how}")
     return Image.fromarray(grey.astype(np.uint8))
 
 
@@ -243,17 +243,13 @@ def _without_alpha(
     if not image.has_transparency_data:
         return image.convert("RGB")
     rgba = image.convert("RGBA")
-    alpha, rgb = rgba.getchannel("A"), rgba.convert("RGB")
-    how = "alpha dropped"
-    if decoding.matte is not None:
-        how = f"alpha laid on {decoding.matte}"
-        ground = Image.new("RGB", image.size, decoding.matte)
-        ground.paste(rgb, mask=alpha)  # rounded to the nearest
-        rgb = ground
-    notes.append(
-        f"{how}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent"
-    )
-    return rgb
+    if decoding.matte is None:
+        notes.append("alpha dropped")
+        return rgba.convert("RGB")
+    notes.append(f"alpha laid on {decoding.matte}")
+    ground = Image.new("RGB", image.size, decoding.matte)
+    ground.paste(rgba, mask=rgba)  # rounded to the nearest
+    return ground
 
 
 def as_levels(array: Array) -> Array:

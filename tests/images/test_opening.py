@@ -200,9 +200,7 @@ def test_alpha_is_laid_on_the_matte_rounded_to_nearest():
         weight = rgba[..., 3:].astype(np.float64) / 255
         exact = rgba[..., :3] * weight + np.array(matte) * (1 - weight)
         np.testing.assert_array_equal(photo.pixels, np.floor(exact + 0.5 + 1e-9))
-        assert photo.notes == (
-            f"alpha laid on {matte}, 99.6% of the pixels transparent",
-        )
+        assert photo.notes == (f"alpha laid on {matte}",)
 
 
 def test_a_transparent_palette_entry_becomes_the_matte():
@@ -211,11 +209,11 @@ def test_a_transparent_palette_entry_becomes_the_matte():
     data = file_of(image, transparency=bytes([255, 0, 51]))
     photo = load_image(data)
     assert photo.pixels.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 255]]]
-    alpha = "alpha laid on (255, 255, 255), 66.7% of the pixels transparent"
+    alpha = "alpha laid on (255, 255, 255)"
     assert photo.notes == ("palette converted to RGB", alpha)
     dropped = photo.decoded(Decoding(matte=None))
     assert dropped.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
-    assert dropped.notes[1] == "alpha dropped, 66.7% of the pixels transparent"
+    assert dropped.notes[1] == "alpha dropped"
 
 
 SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16)
@@ -227,12 +225,10 @@ def test_16_bit_grey_is_scaled_or_cut(mode):
     image = Image.frombytes(mode, (8, 1), SIXTEEN_BITS.astype(kind).tobytes())
     photo = load_image(image)
     assert photo.pixels[..., 0].tolist() == [[0, 0, 1, 1, 1, 16, 128, 255]]
-    assert photo.notes == ("16-bit greyscale 0..65535 divided by 257",)
+    assert photo.notes == ("16-bit greyscale divided by 257",)
     cut = photo.decoded(Decoding(depth="clip"))
     assert cut.pixels[..., 1].tolist() == [[0, 128, 129, 255, 255, 255, 255, 255]]
-    assert cut.notes == (
-        "16-bit greyscale 0..65535 clipped at 255 (50.0% of the pixels)",
-    )
+    assert cut.notes == ("16-bit greyscale clipped at 255",)
 
 
 def test_whole_numbers_outside_16_bits_are_refused():
@@ -268,7 +264,7 @@ def test_a_colour_profile_is_reported_and_not_applied():
     photo = load_image(file_of(opaque, icc_profile=profile))
     assert photo.notes == (
         "greyscale converted to RGB",
-        "alpha laid on (255, 255, 255), 0.0% of the pixels transparent",
+        "alpha laid on (255, 255, 255)",
         "ICC profile not applied",
     )
     np.testing.assert_array_equal(photo.pixels[..., 0], CORNERS[1])
