@@ -99,27 +99,27 @@ def keras_application_fields(name: str) -> Fields:
     A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
     ValueError gives the nearest one.
     """
-    family_by_model = {
-        model: family for family in FAMILIES.values() for model in family.sides
-    }
-    # A name may be that of a family or of a model.
-    family_by_name = FAMILIES | family_by_model
-    # Case and what is neither a letter nor a digit do not count.
-    name_by_letters = {letters(known_name): known_name for known_name in family_by_name}
-    spelling = letters(str(name))
-    if spelling not in name_by_letters:
-        expected = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
-        raise ValueError(
-            f"Expected {expected}; received {name!r}{nearest(str(name), name_by_letters.values())}"
-        )
-    known_name = name_by_letters[spelling]
-    family = family_by_name[known_name]
     # Each model has one side of its square input; the name of a family stands for its first model.
-    first_side = next(iter(family.sides.values()))
-    side = family.sides.get(known_name, first_side)
-    # Caffe's means are in the order blue, green, red.
-    channels = "bgr" if family.scaling == "caffe" else "rgb"
-    return {"size": (side, side), "channels": channels, "scaling": family.scaling}
+    family_and_side = {
+        known_name: (family, side)
+        for module, family in FAMILIES.items()
+        for known_name, side in (
+            (module, next(iter(family.sides.values()))),
+            *family.sides.items(),
+        )
+    }
+    # Case and what is neither a letter nor a digit do not count.
+    spelling = letters(str(name))
+    for known_name, (family, side) in family_and_side.items():
+        if letters(known_name) == spelling:
+            # Caffe's means are in the order blue, green, red.
+            channels = "bgr" if family.scaling == "caffe" else "rgb"
+            scaling = family.scaling
+            return {"size": (side, side), "channels": channels, "scaling": scaling}
+    expected = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
+    raise ValueError(
+        f"Expected {expected}; received {name!r}{nearest(str(name), family_and_side)}"
+    )
 
 
 _CONVERTER_SETTINGS = (
