@@ -112,7 +112,9 @@ def explain_changes(
     view_as_trained = None
     if settings_without_faults and is_prepared_as_in_training(view.bench.classifier):
         view_as_trained = view_of_settings(view.settings | settings_without_faults)
-    reason = _reason_with_text_only("")
+    is_correct = view.label is not None and not view.wrong
+    # What a diagnosis names takes its place; else this is known at once.
+    reason = _reason_with_text_only("", OTHER_PHOTO_ADVICE if is_correct else "")
     image_buffers: list[bytes] = []
     # Where the prediction stays spoilt without the faults, another change is to blame.
     if view_as_trained and not (

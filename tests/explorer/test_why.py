@@ -121,9 +121,12 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
 
 
 def test_a_right_pipeline_is_not_accused(explorer):
-    because = ask(explorer, photo="otter.jpg")[-1]
+    first, *_, because = ask(explorer, photo="otter.jpg")
     assert because["headline"] == "Nothing wrong found."
     assert because["advice"] == "Ask about a photo whose prediction is wrong."
+    assert first["changes"]["advice"] == because["advice"], "it is known before"
+    unlabelled = replace(explorer.view, label=None)
+    assert why.explain_changes(unlabelled, None)[0]["advice"] == ""
     assert "inverted polarity: ruled out" in because["details"]
     assert because["apply"] is None
 
