@@ -412,7 +412,8 @@ const EXPLAINED = {
 const asking = () => {
   const { log, events } = noted("ask", "take", "blame", "open");
   const { blame, ...others } = events;
-  return { log, view: new BecauseView({ ...others, path: { blame }, settings: SETTINGS }) };
+  const page = { ...others, path: { blame }, settings: SETTINGS, more: { hidden: true } };
+  return { log, page, view: new BecauseView(page) };
 };
 
 test("an answer blames chips, fixes them and goes back, and says so when it is about another state", () => {
@@ -585,9 +586,37 @@ test("a page that no camera is given to says why", async () => {
   ]);
 });
 
+test("an answer that comes while the other drawer is open takes its place", () => {
+  const { log, page, view } = asking();
+  view.ask.click();
+  page.more.hidden = false;
+  view.explain({ changes: CHANGES, stopped: "Stopped." }, []);
+  assert.ok(!log.slice(2).some(([name]) => name === "open"), "of one that was closed");
+  view.explain(EXPLAINED, []);
+  assert.deepEqual(
+    log.find(([name], k) => k > 2 && name === "open"),
+    ["open", "because", true],
+  );
+});
+
+test("until a file is read, it says so, before the first photo in the middle of the page", () => {
+  for (const dataset of [{ told: "1" }, {}]) {
+    const [done, error] = ["p", "p"].map((tag) => document.createElement(tag));
+    const page = { prefix: "a", panel: { uploadBytes: 9 }, root: { dataset }, done, error };
+    const files = new Files(page);
+    files.send([]);
+    assert.equal(done.textContent, "", "there is none");
+    files.send([{ size: 1, arrayBuffer: () => new Promise(() => {}) }]);
+    assert.deepEqual([done.textContent, error.hidden], ["Reading …", "told" in dataset]);
+    assert.equal(error.textContent, "Reading …");
+  }
+});
+
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
   const { log, events } = noted("ask", "fail");
-  const files = new Files({ ...events, prefix: "a", panel: { uploadBytes: 9e6 } });
+  const [done, error] = ["p", "p"].map((tag) => document.createElement(tag));
+  const page = { ...events, prefix: "a", panel: { uploadBytes: 9e6 }, root: error, done, error };
+  const files = new Files(page);
   const file = (size) => ({
     name: "big.jpg",
     size,

@@ -538,14 +538,19 @@ const STEPS = {
     document.fullscreenElement = null;
     root().fire("fullscreenchange");
   },
-  "a file that is no image": () =>
-    body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
-  "one that ends early": () =>
-    body.fire("paste", { clipboardData: { files: [file("cut.jpg", DOG.slice(0, -1))] } }),
+  "a file that is no image": () => {
+    body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } });
+    log.push(root().querySelector(".kit-done").textContent);
+  },
+  "one that ends early, and another": () => {
+    const files = [file("cut.jpg", DOG.slice(0, -1)), file("text.png", [1])];
+    body.fire("paste", { clipboardData: { files } });
+  },
   "one that is dropped": () => {
     for (const event of ["dragover", "dragleave", "dragover"])
       log.push(`${event} ${body.fire(event)} ${body.className}`);
-    log.push(body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } }));
+    const files = [file("torn.png", [1]), file("mine.png", DOG)];
+    log.push(body.fire("drop", { dataTransfer: { files } }));
   },
   "labelled photos are judged one after the other": async () => {
     for (const name of ["mine.png", "my.dog.png"]) {
@@ -709,6 +714,13 @@ const STEPS = {
     press("Yes, blue");
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
+  "which is gone with another photo": async () => {
+    const { content, buffers } = lastView;
+    const settings = { ...content.settings, photo: "cat.jpg" };
+    hear({ ...content, settings, request: "" }, buffers.slice(0, 1));
+    log.push(`said: ${root().querySelector(".kit-done").textContent}`);
+    hear({ ...content, request: "" }, buffers.slice(0, 1));
+  },
   "photos that another page has added or labelled, and what compiling has found": () => {
     inNotebook.panel.notes = ["falls back to Keras"];
     inNotebook.events["change:_panel"]();

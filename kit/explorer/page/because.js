@@ -67,6 +67,7 @@ export class BecauseView {
     this.folds.replaceChildren(...folded(changes, content));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
+    if (found && !this.view.more.hidden) this.view.open("because", true); // which was opened meanwhile
     this.moved(this.view.settings);
   }
 

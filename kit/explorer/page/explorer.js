@@ -181,7 +181,6 @@ class ExplorerView {
   }
 
   refresh() {
-    this.error.hidden = true; // of a picture before the one that has come
     this.notes.replaceChildren(...this.panel.notes.map((text) => element("p", { text })));
     this.notes.hidden = this.panel.notes.length === 0;
     this.photos.build(this.panel.photos, this.settings.photo);
@@ -465,9 +464,13 @@ class ExplorerView {
   }
 
   fail(text, stale = false) {
-    this.error.textContent = text;
+    const { changes } = this.exchange;
+    const isFirst = stale || this.error.hidden || this.failedAt !== changes;
+    const before = isFirst ? "" : this.error.textContent;
+    if (!before.includes(text)) this.error.textContent = `${before}\n${text}`.trim();
     this.error.hidden = false;
-    this.failedAt = this.exchange.changes; // the change that the error belongs to
+    this.failedAt = changes; // the change that the error belongs to
+    write(this.done, "");
     if (!stale) return;
     this.root.classList.add("kit-stale");
     this.endFlips();
@@ -489,6 +492,7 @@ class ExplorerView {
 
   adopted(settings) {
     if (settings.photo !== this.panel.camera.name) this.camera.stop();
+    if (settings.photo !== this.settings.photo) write(this.done, ""); // which was of the one before
     this.adopt(settings);
     this.because.moved(settings);
   }

@@ -32,6 +32,11 @@ export class Files {
 
   /** One after the other: the kernel takes few at a time. */
   async send(pictures) {
+    if (pictures.length === 0) return;
+    const { done, error, root } = this.view;
+    done.textContent = error.textContent = "Reading …";
+    error.hidden = "told" in root.dataset; // before the first photo, nothing else is seen
+    this.view.failedAt = -1; // what was refused before gives place to this
     for (const picture of Array.from(pictures)) await this.#sendOne(picture);
   }
 
