@@ -106,7 +106,11 @@ def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Draw
         axes.set_title(textwrap.fill(title, int(side * _LETTERS_PER_INCH)), fontsize=10)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in images)
-    return as_png(figure, f"{len(images)} images: {titles}.")
+    return as_png(figure, f"{_counted_images(images)}: {titles}.")
+
+
+def _counted_images(images: Sequence[object]) -> str:
+    return f"{len(images)} image{'s' if len(images) != 1 else ''}"
 
 
 _MOST_IMAGES = 12
@@ -261,7 +265,7 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
         figure,
         (
             f"{kind} over {' and '.join(sweep.axes)} for "
-            f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}: {'; '.join(ranges)}."
+            f"{_counted_images(sweep.photos)}: {'; '.join(ranges)}."
         ),
     )
 

@@ -204,7 +204,7 @@ class Mystery:
         if preprocessing == self._faulty:
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
-        photo = kit.samples.photos("imagenet")[0]
+        photo = kit.samples.photo("espresso.jpg")
         expected = _figures(preprocessing.apply(photo))
         actual = _figures(self.tensor(photo))
         return f"Not yet, {_titled(named)}: {near}{photo.name} would be {expected}; the mystery is {actual}."

@@ -139,7 +139,7 @@ def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
     assert "a &quot;cat&quot; &lt;b&gt;" in data["text/html"]
     assert data["text/html"].endswith(f'" src="data:image/png;base64,{encoded}">')
     assert data["image/png"].replace("\n", "") == encoded
-    assert told["image/png"] == {"alt": '1 images: a "cat" <b>.'}
+    assert told["image/png"] == {"alt": '1 image: a "cat" <b>.'}
 
 
 def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures):

@@ -18,7 +18,9 @@ from exercises import (
     needs,
 )
 from kit.preprocessing.faults import CATALOGUE
+from tests.project import ROOT
 
+TEACHING = ROOT / "notebooks" / "solutions" / "teaching.md"
 # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
 ROWS, LABELS = np.array([[0.9, 0.1]] * 4, np.float32), [0, 0, 0, 1]
 
@@ -131,7 +133,7 @@ def test_each_mystery_has_one_answer_and_every_other_gets_a_reason_of_its_own(
     assert len(set(replies.values())) == len(CATALOGUE)
     for name, reply in replies.items():
         assert CATALOGUE[name].title in reply
-        assert ("would be" in reply) == (name != passed)
+        assert ("espresso.jpg would be" in reply) == (name != passed)
 
 
 def test_a_mystery_takes_names_and_titles(classifier):
@@ -162,6 +164,19 @@ def test_a_remedy_passes_where_it_gets_most_right(
     assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
     assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")
     assert delivery.check(passing).startswith("Passed: leave ")
+
+
+@pytest.mark.parametrize("kind", [Mystery, Delivery])
+def test_what_teachers_are_given_as_answers_passes(classifier, fashion, kind):
+    text = TEACHING.read_text("utf-8")
+    [answers] = re.findall(
+        rf"\*{kind.__name__}\* 1, 2, 3:([^.(]+)", text.replace("\n", " ")
+    )
+    names = re.findall(r"\*(.+?)\*", answers)
+    assert len(names) == 3
+    given = (classifier,) if kind is Mystery else (fashion, (0, 213))
+    for which, name in enumerate(names, 1):
+        assert kind(*given, which).check(name).startswith("Passed")
 
 
 def test_a_delivery_tells_neither_labels_nor_origin(fashion):

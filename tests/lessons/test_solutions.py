@@ -68,6 +68,22 @@ def test_what_readers_guess_is_not_answered_in_plain_sight_below(pair):
             assert re.match(r"<details>|#|\*\*\w\)", following.source), cell.source
 
 
+NEEDS_A_KERNEL = re.compile(
+    r"\brun (it|the cell|this cell)|^set `|into `|replace `|restart the kernel"
+    r"|more perturbations|looks for a cause",
+    re.IGNORECASE,
+)
+
+
+def test_pages_do_not_ask_for_what_takes_a_kernel(pair):
+    cells = [cell for cell in pair[0].cells if cell.cell_type == "markdown"]
+    for cell in cells:
+        if "notebook" not in cell.metadata.get("tags", []):
+            for sentence in re.split(r"(?<=[.?:;])\s", cell.source):
+                asks = NEEDS_A_KERNEL.search(sentence)
+                assert not asks or "in a notebook" in sentence.lower(), sentence
+
+
 def test_teachers_have_a_chapter_on_every_lesson():
     chapters = re.findall(
         r"^## (\d\d) ",
