@@ -371,6 +371,10 @@ def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Readi
     may_be_cast = 1 < len(distinct_values) <= FEW_WHOLE_VALUES and not np.any(
         distinct_values % 1
     )
+    # What a cast lets wrap around may rise with the inverted image, so that this is tried first.
+    cast = expected.replace(cast="uint8")
+    if may_be_cast and _probe_levels_off(cast, probe) <= DECODER_LEVELS:
+        return Reading(cast)
     for pipeline in (expected, expected.replace(invert=not expected.invert)):
         if may_be_cast and _rises_in_steps(pipeline, probe, distinct_values):
             return _cast_reading(pipeline, distinct_values)
