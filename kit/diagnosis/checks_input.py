@@ -103,8 +103,10 @@ def _unheeded_request_finding(
     ) - surprises(predictions_after.probabilities, affected_labels)
     gain_nats = float(surprise_falls.mean())
     helps = gain_nats > HELPING_NATS
-    # Of several ways, labels have to tell the best from every other one.
-    rivals = [in_use, *heeding_ways] if heeding_ways[1:] else []
+    # Of several ways, no file says that training had one: labels have to tell the best from that in use.
+    gained, lost = labelled.gained_and_lost(in_use, fixed)
+    chance = chance_of_at_least(gained, gained + lost, 0.5)
+    has_several_ways = len(heeding_ways) > 1
     changed_share = float(predictions_before.changed(predictions_after).mean())
     return conclude(
         request.cause,
@@ -117,26 +119,12 @@ def _unheeded_request_finding(
         ),
         Evidence("share of these predictions that change", changed_share),
         advice=(
-            "Decode so, if training did." if rivals else "Decode as the file asks for."
+            "Decode so, if training did."
+            if has_several_ways
+            else "Decode as the file asks for."
         ),
-        sure=helps and _labels_tell_apart(labelled, rivals, fixed),
+        sure=helps and (not has_several_ways or chance <= CONVINCING_CHANCE),
         fixed=fixed,
-    )
-
-
-def _labels_tell_apart(
-    labelled: Labelled, rivals: list[Preprocessing], fixed: Preprocessing
-) -> bool:
-    """Whether labels tell a preprocessing from each rival that decodes these images otherwise."""
-    # Those that decode these images as `fixed` does, such as `fixed` itself, need not be told from it.
-    gained_and_lost_counts = (
-        labelled.gained_and_lost(in_use=rival, fixed=fixed)
-        for rival in rivals
-        if _indices_decoded_differently(labelled.photos, rival, fixed)
-    )
-    return all(
-        chance_of_at_least(gained, gained + lost, 0.5) <= CONVINCING_CHANCE
-        for gained, lost in gained_and_lost_counts
     )
 
 

@@ -50,3 +50,10 @@ def test_labels_alone_tell_how_training_read_transparency():
         found = certain_checks(fashion.using(dropped), cut, labels)
         assert [one.verdict for one in found if one.cause == "alpha_matte"] == verdicts
     assert found[0].fix.preprocessing.decoding == Decoding(matte=(0, 0, 0))
+    # The picture itself, as opaque: dropped or over black it is seen, and labels do not tell which.
+    seen = [
+        load_image(encoded(np.dstack([photo.pixels, photo.pixels[..., :1]])))
+        for photo in samples.photos("fashion_mnist")[:20]
+    ]
+    (finding,) = named(certain_checks(fashion, seen, labels))
+    assert finding.cause == "alpha_matte"
