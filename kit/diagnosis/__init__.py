@@ -433,11 +433,12 @@ def certain_checks(
     if not np.isfinite(outputs).all():
         return (nonfinite_outputs_finding(outputs, weights),)
     findings = [
+        # First, since no other fix helps a network that was never trained.
+        check_trained(layers, weights),
         *check_files(classifier, photos, labels),
         check_tensors(in_use),
         check_scaling_inside(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
-        check_trained(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
         check_norms(layers, weights),
     ]

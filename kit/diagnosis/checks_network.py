@@ -148,8 +148,8 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     names = names_of([(repr(layer.name), layer) for layer in untrained_layers])
     return conclude(
         "untrained_weights",
-        f"{len(untrained_layers)} of {len(kernel_layers)} layers with kernels are as their initializers"
-        f" left them: {names}.",
+        f"{len(untrained_layers)} of {len(kernel_layers)} layers with kernels are for certain as their"
+        f" initializers left them: {names}.",
         Evidence("such layers", len(untrained_layers), threshold=1, supports=True),
         advice="Train these layers, or load their weights before you save the model.",
     )
@@ -266,8 +266,8 @@ def _sigmoids_finding(outputs: Float32) -> Finding | None:
             supports=True,
         ),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
-        # More than two may be meant so: an image may have several classes.
-        sure=count == 2,
+        # They may be meant so, and which of them is the largest is the same after a softmax.
+        sure=False,
     )
 
 
@@ -380,9 +380,11 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
         return None
     return conclude(
         "training_mode",
-        f"model(x) differs from model.predict(x): {names[0]!r} is called with training=True.",
+        f"model(x), not model.predict(x) or the kit, runs {names[0]!r} with training=True.",
         Evidence("layers that are called so", len(names), 1, supports=True),
-        advice="Build the layers without it; the kit, as model.predict, overrules it.",
+        advice="If your code calls model(x), build the layers without it.",
+        # It is not behind the predictions of the kit.
+        sure=False,
         code=_CODE_IN_INFERENCE,
     )
 

@@ -55,7 +55,8 @@ def test_a_network_that_was_never_trained_is_named(tmp_path):
     model = network()
     (finding,) = weights_checked(model, tmp_path)
     assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
-    assert finding.evidence[0].value == 2, "the first has too few weights to tell"
+    # The first has too few weights to tell.
+    assert finding.summary.startswith("2 of 3 layers with kernels are for certain as")
     twice = 2 * layers_of(json.loads(model.to_json()))
     finding = check_trained(twice, weights_in(tmp_path / "model.keras"))
     assert finding.summary.endswith(" and 1 more."), "of four"
@@ -136,6 +137,17 @@ def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
     assert finding.summary.endswith(": 'new'.")
 
 
+def test_what_was_never_trained_is_named_before_a_wrong_range():
+    body = layers.Rescaling(1 / 255), *network().layers[:-1]
+    classifier = Classifier(
+        networks.stacked((12, 12, 3), *body),
+        Preprocessing(size=(12, 12), scaling="0..1"),
+    )
+    found = certain_checks(classifier, PHOTOGRAPH, np.array([-1]))
+    first, second, *_ = (one.cause for one in named(found))
+    assert (first, second) == ("untrained_weights", "double_scaling")
+
+
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converged():
     body = network().layers[:-1]
@@ -180,7 +192,7 @@ def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
     # 200 x 10 and 100 x 10 weights.
     (finding,) = weights_checked(made(200), tmp_path)
     assert finding.cause == "untrained_weights"
-    assert finding.summary.startswith("1 of 3 layers with kernels are as their init")
+    assert finding.summary.startswith("1 of 3 layers with kernels are for certain as")
     assert finding.summary.endswith(": 'head'.")
     assert weights_checked(made(100), tmp_path) == ()
 
@@ -267,6 +279,11 @@ def test_usual_heads_are_not_accused(last):
     assert head_of(*last) is None
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_sigmoids_for_several_classes_are_possible_as_no_class_changes(count):
+    assert head_of(layers.Dense(count, activation="sigmoid")).verdict == "possible"
+
+
 TENSORS = np.random.default_rng(5).random((2, 12, 12, 3), np.float32)
 
 
@@ -305,14 +322,16 @@ def test_a_graph_that_runs_layers_in_training_mode_is_named(
     assert (finding is not None) == differs
 
 
-def test_training_mode_is_named_last_and_its_code_ends_it():
+def test_training_mode_that_the_kit_overrules_is_possible_and_its_code_ends_it():
     fashion = samples.classifier("fashion_mnist")
     entry = keras.Input(fashion.input_shape)
     model = keras.Model(entry, fashion.model(entry, training=True))
     photos = samples.photos("fashion_mnist")[1000:1016]
     used = fashion.preprocessing.replace(invert=True)
     classifier = Classifier(model, used, fashion.class_names)
-    inverted, mode = named(diagnose(classifier, photos).findings)
+    findings = diagnose(classifier, photos).findings
+    (inverted,) = named(findings)
+    mode = next(one for one in findings if one.verdict == "possible")
     assert (inverted.cause, mode.cause) == ("inverted_polarity", "training_mode")
     scope = {"kit": kit, "classifier": classifier}
     exec(mode.fix.code, scope)  # noqa: S102
