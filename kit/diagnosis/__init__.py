@@ -42,13 +42,14 @@ from kit.diagnosis.checks_network import (
     nonfinite_outputs_finding,
 )
 from kit.diagnosis.class_order import check_class_order, most_right_in_any_order
-from kit.diagnosis.evidence import Grounds
+from kit.diagnosis.evidence import CONVINCING_CHANCE, Grounds
 from kit.diagnosis.finding import (
     Evidence,
     Finding,
     Fix,
     Photos,
     any_named,
+    chance_of_at_least,
     fix_from,
     ranked,
     using,
@@ -91,8 +92,9 @@ make what little range it has."""
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
 _LAYERS_UNREAD_NOTE = "layers and weights were not checked"
 _FAILING_NOTE = (
-    "at most half of the labelled images are predicted correctly, perhaps by chance: give more labels; else"
-    " check class names, weights (a conversion may have changed them) and training images"
+    "{:.0%} of the labelled images are predicted correctly, with a mean probability of {:.0%}, perhaps by"
+    " chance: give more labels; else check class names, weights (a conversion may have changed them) and"
+    " training images"
 )
 
 
@@ -602,9 +604,23 @@ def _check_images(case: Investigation) -> Investigation:
         case = case.with_findings(*properties)
     if not any_named(case.findings):
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
-    # Without labels the share is NaN, and no comparison with it is true.
-    if not any_named(case.findings) and case.correct_share <= 0.5:
-        case = replace(case, doubts=(_FAILING_NOTE,))
+    return case if any_named(case.findings) else _doubted_by_labels(case)
+
+
+def _doubted_by_labels(case: Investigation) -> Investigation:
+    """Doubt that all is well where half of the labels are missed, or more than the network is unsure of."""
+    labelled = Labelled(case.evaluator, case.photos, case.labels)
+    wrong_count = labelled.count - int(labelled.correct(case.in_use).sum())
+    confidence = float(labelled.probabilities(case.in_use).max(axis=1).mean())
+    # Sound networks are often surer than that.
+    claimed_share = min(confidence, 1 - QUIET_SHARE)
+    chance_of_as_many = chance_of_at_least(
+        wrong_count, labelled.count, 1 - claimed_share
+    )
+    # Without labels the share is NaN, and no comparison with it is true; the chance is 1.
+    share = case.correct_share
+    if share <= 0.5 or chance_of_as_many <= CONVINCING_CHANCE:
+        return replace(case, doubts=(_FAILING_NOTE.format(share, confidence),))
     return case
 
 

@@ -59,8 +59,8 @@ CORRECT_SHARE = 0.5
 RECOGNISED_SHARE = 0.2
 
 CONVINCING_CHANCE = 0.05
-"""Chance of as many correct predictions by guessing, or by any of the changes tried, up to which labels alone
-say that nothing is wrong, or name a cause."""
+"""Chance of as many correct predictions where half are, or by any of the changes tried, up to which labels
+alone say that nothing is wrong, or name a cause; or of as many wrong ones as the network is unsure of."""
 
 
 @dataclass(frozen=True)
@@ -267,15 +267,11 @@ class Grounds:
         return int(self.labelled.correct(self.in_use).sum())
 
     def can_rule_out_faults(self) -> bool:
-        """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
-        # Else labels alone do: more have to be met than guessing meets.
-        if self.judges_every_step:
-            return True
-        class_count = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
+        """Whether the evidence can say that nothing is wrong: labels alone, if more than half are met."""
         chance_of_as_many = chance_of_at_least(
-            self.correct_count(), self.labelled.count, 1 / class_count
+            self.correct_count(), self.labelled.count, 0.5
         )
-        return chance_of_as_many <= CONVINCING_CHANCE
+        return self.judges_every_step or chance_of_as_many <= CONVINCING_CHANCE
 
 
 def _sources_of_own_images(

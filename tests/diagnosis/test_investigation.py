@@ -138,6 +138,23 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
 
 
+def test_more_wrong_labels_than_the_network_is_unsure_of_are_a_doubt():
+    photos = tuple(kit.samples.photos("fashion_mnist")[:20])
+    predicted = CLASSIFIER.predict(photos)
+    assert predicted.probability.mean() > 7 / 8, "more does not count"
+
+    def doubts(wrong_count):
+        labels = predicted.index.copy()
+        labels[:wrong_count] = (labels[:wrong_count] + 1) % 10
+        case = investigation(photos=photos, in_use=USED, labels=labels)
+        return STAGES["properties"](case).doubts
+
+    # One of eight wrong: then five of 20 or more are in 9.1 % of cases, six in 2.9 %.
+    assert doubts(5) == ()
+    (note,) = doubts(6)
+    assert note.startswith("70% of the labelled images are predicted correctly, with")
+
+
 def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
     network = CLASSIFIER.network
     too_large = {"preprocessing": USED.replace(size=(64, 64)).to_dict()}
