@@ -281,7 +281,8 @@ _PREPROCESSING_OR_LIGHT = (
     "The preprocessing, or the light of these images: compare with a training image."
 )
 _UNSURE_OR_CONSTANT = (
-    "All predictions are unsure, or the same; with another scaling they are not."
+    "Predictions for these and for photos of the kit are all unsure, or the same;"
+    " with another scaling they are not."
 )
 _NO_EVIDENCE = "No evidence shows whether this is as in training."
 

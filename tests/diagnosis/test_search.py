@@ -52,7 +52,8 @@ def test_how_sure_predictions_are_makes_another_scaling_possible_at_most(
     result = search(grounds)
     told = [(one.cause, one.verdict, one.summary) for one in result.findings]
     summary = (
-        "All predictions are unsure, or the same; with another scaling they are not."
+        "Predictions for these and for photos of the kit are all unsure, or the same;"
+        " with another scaling they are not."
     )
     assert told == [("missing_scaling", "possible", summary)] * unscaled
     assert not result.decided
