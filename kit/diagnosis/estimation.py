@@ -1,14 +1,16 @@
-"""Scalings that no table has, and other light."""
+"""Scalings that no table has, and images that are unlike those of the training: other light, and more."""
 
 from dataclasses import replace
+from math import inf, log
 
 import numpy as np
 
 from kit._arrays import Array
 from kit.diagnosis.candidates import candidate_with_causes
-from kit.diagnosis.evidence import Grounds, Score, Scores
-from kit.diagnosis.sources import POSSIBLE_GAIN
+from kit.diagnosis.evidence import FAMILIAR_DISTANCE, Grounds, Score, Scores
+from kit.diagnosis.sources import POSSIBLE_GAIN, Averages, Ordinary
 from kit.preprocessing.scaling import Scaling, scale, unscale
+from kit.samples import typical
 
 LEAST_LIGHT_FACTOR = 0.51
 """Least factor of a channel by which other light may be undone: lamps hardly make levels more than twice as
@@ -112,3 +114,24 @@ def _measured_gain_of_light(
     return grounds.score(
         replace(score.candidate, preprocessing=in_other_light)
     ).measured_gain
+
+
+def gain_beside_own_distance(grounds: Grounds, score: Score) -> float:
+    """Return what speaks for a change, in nats, besides that the user's images come nearer to training by it.
+
+    Images unlike those of the training, such as one that is overexposed, come nearer by a wrong change, too.
+    Photos of the kit do so only by chance, also where the network is not at home with them. Infinite where
+    distances tell nothing.
+    """
+    evaluator = grounds.evaluator
+    photos, weights = typical(without=grounds.photos)
+    if evaluator.first_layers.means is None or not grounds.in_use.size or not photos:
+        return inf
+    before, after = (
+        evaluator.distance_from_training(photos, preprocessing, weights)
+        for preprocessing in (grounds.in_use, score.preprocessing)
+    )
+    gain_of_kit_photos = log((before + FAMILIAR_DISTANCE) / (after + FAMILIAR_DISTANCE))
+    return gain_of_kit_photos + sum(
+        vote.gain for vote in score.votes if vote.source not in {Averages, Ordinary}
+    )

@@ -8,7 +8,11 @@ import numpy as np
 
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
-from kit.diagnosis.estimation import is_explained_by_light, with_unlisted_scaling
+from kit.diagnosis.estimation import (
+    gain_beside_own_distance,
+    is_explained_by_light,
+    with_unlisted_scaling,
+)
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import (
     Evidence,
@@ -73,7 +77,11 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         single_scores[0].gain + PAIR_SURPLUS,
         best_rival_gain + LEAD_OVER_STEPS,
     )
-    if best_pair.gain < least_gain or _is_forbidden(grounds, best_pair):
+    if (
+        best_pair.gain < least_gain
+        or _is_forbidden(grounds, best_pair)
+        or _evidence_against_images(grounds, best_pair)
+    ):
         return None
     fixed = best_pair.preprocessing
     evidence = Evidence(
@@ -277,8 +285,8 @@ _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
 _A_LITTLE_FOR_IT = "Undoing it explains images or labels a little better."
 _RARE = "Hardly any training has this step."
 _NOTHING_FOR_IT = "This change does not explain images or labels better."
-_PREPROCESSING_OR_LIGHT = (
-    "The preprocessing, or the light of these images: compare with a training image."
+_PREPROCESSING_OR_IMAGES = (
+    "The preprocessing, or these images, as by light: compare with a training image."
 )
 _UNSURE_OR_CONSTANT = (
     "Predictions for these and for photos of the kit are all unsure, or the same;"
@@ -295,7 +303,8 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     fixed = best_score.preprocessing
     lead = _most_doubtful_lead(best_score, scores)
     chance_of_labels = _chance_evidence(grounds, best_score)
-    conditions = [*filter(None, (lead, chance_of_labels))]
+    against_images = _evidence_against_images(grounds, best_score)
+    conditions = [*filter(None, (lead, chance_of_labels, against_images))]
     is_sure = (
         best_score.gain >= NAMED_GAIN
         # How rare a step is in training is part of `gain`, but names nothing alone.
@@ -304,8 +313,8 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         and all(condition.supports for condition in conditions)
     )
     summary = _SEES_AS_TRAINED if is_sure else _A_LITTLE_FOR_IT
-    if is_explained_by_light(grounds, best_score):
-        summary = _PREPROCESSING_OR_LIGHT
+    if against_images or is_explained_by_light(grounds, best_score):
+        summary = _PREPROCESSING_OR_IMAGES
     elif best_score.measured_gain < LEAST_MEASURED_GAIN:
         summary = _RARE
     best_fix = _fix_of_best(grounds, best_score, scores)
@@ -334,6 +343,18 @@ def _is_forbidden(grounds: Grounds, score: Score) -> bool:
         or _labels_need_no_fix(grounds, fixed)
         or is_explained_by_light(grounds, score)
     )
+
+
+def _evidence_against_images(grounds: Grounds, score: Score) -> Evidence | None:
+    """Return what speaks against a change that brings the user's images nearer to training, if all else does.
+
+    Then they may be unlike those of the training, and the preprocessing right.
+    """
+    gain = gain_beside_own_distance(grounds, score)
+    if gain >= 0:
+        return None
+    text = "all but the distance of your images, in nats; photos of the kit count in their place"
+    return Evidence(text, gain, 0.0, supports=False)
 
 
 def _fix_of_best(grounds: Grounds, best: Score, scores: Scores) -> Fix:
@@ -428,15 +449,21 @@ def _most_doubtful_lead(best: Score, scores: Scores) -> Evidence | None:
             else LEAD_OVER_STEPS
         )
 
+    def evidence_for(rival: Score) -> float:
+        if rival.candidate.step == "polarity":
+            # Images such as film negatives are inverted themselves, however rare that is in training.
+            return max(rival.gain, rival.measured_gain)
+        return rival.gain
+
     # The one that leaves the best least of the lead that it needs.
     rival = max(
         _of_other_causes(best, scores),
-        key=lambda rival: rival.gain + lead_needed(rival),
+        key=lambda rival: evidence_for(rival) + lead_needed(rival),
         default=None,
     )
     if not rival:
         return None
-    lead = best.gain - rival.gain
+    lead = best.gain - evidence_for(rival)
     text = f"lead over {rival.candidate.cause}, the next cause, in nats"
     threshold = lead_needed(rival)
     return Evidence(text, lead, threshold, supports=lead >= threshold)

@@ -10,7 +10,7 @@ from kit.diagnosis.candidates import Evaluator, candidate_with_causes, candidate
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.finding import Fix, fix_from
 from kit.diagnosis.search import best_finding, evidence_of, other_findings, search
-from kit.diagnosis.sources import Labelled, Ordinary, Vote
+from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Vote
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
@@ -151,10 +151,49 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
 def test_what_light_explains_as_well_is_possible_and_said_so(grounds, monkeypatch):
     monkeypatch.setitem(search.__globals__, "is_explained_by_light", lambda *_: True)
     found = search(grounds)
-    words = "The preprocessing, or the light of these images: compare with a training image."
+    words = "The preprocessing, or these images, as by light: compare with a training image."
     best = found.findings[0]
     assert (best.verdict, best.summary) == ("possible", words)
     assert words not in found.notes, "it is said once"
+
+
+def test_pictures_that_alone_speak_for_a_change_may_be_unusual_themselves(
+    fashion, sixteen, in_use, found, monkeypatch
+):
+    grounds = Grounds.of(Evaluator(fashion, fashion.first_layers), in_use, sixteen)
+    # Photos of the kit go from 0.35 nats to 0.85: ln (0.35 + 0.15) / (0.85 + 0.15) is -0.693.
+    monkeypatch.setattr(
+        Evaluator,
+        "distance_from_training",
+        lambda _, photos, preprocessing, weights: (
+            0.35 if preprocessing == in_use else 0.85
+        ),
+    )
+    for other, said in ((0.69, "possible"), (0.70, "named")):
+        votes = (
+            Vote("nearer", 1.0, 1.0, source=Averages),
+            Vote("sure", other, other, source=Certainty),
+            Vote("rare", 0.0, 0.0),
+        )
+        told = best_finding(grounds, [Score(found["polarity"], votes)])
+        assert told.verdict == said
+        against = [
+            one.value for one in told.evidence if one.text.startswith("all but the")
+        ]
+        assert against == (
+            [pytest.approx(-0.0031, abs=1e-4)] if said == "possible" else []
+        )
+        words = "The preprocessing, or these images, as by light: compare with a training image."
+        assert (told.summary == words) == (said == "possible")
+
+
+def test_pictures_that_are_inverted_themselves_are_a_rival_however_rare_in_training(
+    grounds, found
+):
+    best = replace(found["polarity"], step="channels", cause="another")
+    for step, said in (("polarity", "possible"), ("layout", "named")):
+        rival = Score(found[step], (Vote("a", 0.7, 0.7), Vote("rare", -0.6, -1.0)))
+        assert verdict(grounds, [*scores({"polarity": best}, 0.8), rival]) == said
 
 
 def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
