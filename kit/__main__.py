@@ -117,15 +117,28 @@ def _parser() -> _Parser:
     return parser
 
 
-def _class_names(text: str) -> Sequence[str]:
+def _class_names(text: str) -> Any:
     from kit.classifier.metadata import names_in
 
-    names, _ = names_in(Path(text).resolve())
-    if not names and "," not in text:
-        raise argparse.ArgumentTypeError(
-            f"Expected a text file of class names, or names with commas between, received {text!r}"
-        )
-    return names or re.split(" *, *", text)
+    file = Path(text)
+    try:
+        content = file.read_text("utf-8")
+        if file.suffix == ".json":
+            given = json.loads(content)
+            # A configuration of Hugging Face has more than names.
+            return given.get("id2label", given) if isinstance(given, dict) else given
+        names, _ = names_in(file.resolve())
+        if names:
+            return names
+        reason = "it is empty"
+    except (OSError, ValueError) as error:
+        if "," in text:
+            return re.split(" *, *", text)
+        reason = str(error)
+    raise argparse.ArgumentTypeError(
+        "Expected a file of class names in UTF-8, one a line or as JSON, or names with commas between,"
+        f" received {text!r}: {reason}"
+    )
 
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -164,7 +177,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--classes": {
         "metavar": "NAMES",
         "type": _class_names,
-        "help": "class names: a text file with one a line, or the names with commas between",
+        "help": "class names: a text file with one a line, JSON, or the names with commas between",
     },
     "--import": {
         "dest": "imports",
@@ -227,9 +240,10 @@ def _add_command(commands: Any, run: _Run, arguments: Sequence[str]) -> None:
 
 def _diagnose(options: argparse.Namespace) -> int:
     """Name the cause of wrong predictions: 0 nothing serious found, 1 a cause is named, 2 cannot tell."""
+    from kit.images.photo import as_photos
+
     classifier = _classifier(options, options.model)
-    asked = options.pictures, _labels(options)
-    diagnosis = kit.diagnose(classifier, *asked)
+    asked = as_photos(options.pictures), _labels(options)
     predicted = {}
     with suppress(ValueError):  # of a network that puts out no numbers
         predictions = classifier.predict(*asked)
@@ -237,6 +251,9 @@ def _diagnose(options: argparse.Namespace) -> int:
         predicted = {"predictions": [*rows]}
         if not options.json:
             _print_result(predictions)
+            sys.stdout.flush()
+    progress = sys.stderr.isatty() and not options.json and _show_part
+    diagnosis = kit.diagnose(classifier, *asked, progress=progress)
     if options.json:
         _print_result(diagnosis, as_json=True, **predicted)
     elif options.details:
@@ -247,6 +264,12 @@ def _diagnose(options: argparse.Namespace) -> int:
         if diagnosis.fix_code:
             sys.stdout.write(f"\n{diagnosis.fix_code}\n")
     return DIAGNOSED[diagnosis.verdict]
+
+
+def _show_part(part: str) -> None:
+    """Show what is done now, where the next line takes its place."""
+    sys.stderr.write(f"{part:13}\r")
+    sys.stderr.flush()
 
 
 def _pin(options: argparse.Namespace) -> int:

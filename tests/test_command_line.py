@@ -13,8 +13,9 @@ from PIL import Image
 
 import kit
 from kit import Preprocessing
-from kit.__main__ import main
+from kit.__main__ import _class_names, main
 from kit._bundled import DATA
+from kit.classifier.labels import checked_class_names
 from tests.networks import imported_keras, stacked
 
 MODEL, SMALL = (
@@ -33,6 +34,20 @@ def test_a_correct_pipeline_with_labels_is_clean(capsys):
     printed = capsys.readouterr().out
     assert re.match(r"image +predicted .*\ncat\.jpg +Egyptian cat +\d", printed)
     assert "Nothing wrong found." in printed
+
+
+def test_predictions_stand_there_before_the_search_whose_parts_a_terminal_shows(
+    monkeypatch, capsys
+):
+    def diagnose(*_asked, progress):
+        assert re.match(r"cat\.jpg: .*%\n$", capsys.readouterr().out)
+        progress("checks")
+        raise ValueError("enough")
+
+    monkeypatch.setattr(kit, "diagnose", diagnose)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["diagnose", SMALL, PICTURES[0]]) == 3
+    assert capsys.readouterr().err.startswith("checks       \rpython -m kit diag")
 
 
 def test_folders_name_the_classes(tmp_path, capsys):
@@ -293,9 +308,24 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     assert ": c, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot ,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["pin", SMALL, "--classes", "nothing.txt"])
-    assert (
-        "file of class names, or names with commas between, received 'nothing.txt'"
-        in capsys.readouterr().err
-    )
+    for file, content, reason in [
+        ("nothing.txt", None, "No such file"),
+        ("latin.txt", "Kätzchen".encode("latin-1"), "codec can't decode byte 0xe4"),
+        ("empty.txt", b"", "it is empty"),
+        ("cut.json", b'["cat"', "Expecting"),
+    ]:
+        path = tmp_path / file
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(SystemExit):
+            main(["pin", SMALL, "--classes", str(path)])
+        assert re.search(f"received '.*{file}': .*{reason}", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("form", [list, dict, lambda names: {"id2label": dict(names)}])
+def test_the_classes_of_a_model_may_be_json(tmp_path, form):
+    indices = {str(index): name for index, name in enumerate("ab")}
+    given = [*indices.values()] if form is list else form(indices)
+    file = tmp_path / "classes.json"
+    file.write_text(json.dumps(given), encoding="utf-8")
+    assert checked_class_names(_class_names(str(file)), 2, "small") == ("a", "b")

@@ -225,6 +225,7 @@ class Engine:
         if batch not in {None, 1}:
             raise ValueError(
                 f"Expected a network for one image or any number, received one for {batch}"
+                "; export it with a batch of 1"
             )
         self.single = batch == 1
         self.output_count = outputs[0][1] or 0

@@ -72,7 +72,7 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
         Keras or TensorFlow is not installed.
     """
     require(*KERAS)
-    source = store.local_file(old)
+    source = store.model_file(old, ".h5, .hdf5 or .keras")
     target = Path(new)
     parent = target.resolve().parent
     if target.suffix != ".keras" or target.exists() or not parent.is_dir():
@@ -175,6 +175,9 @@ def _halved_number(number: re.Match[str]) -> str:
 
 def _repair(config: Any, classes: JSONObject) -> Iterator[str]:
     """Repair a configuration in place, and yield what is left out."""
+    # What code such as ``x / 127.5 - 1`` becomes.
+    from keras.src.ops import numpy as operations
+
     for part in serialized_objects(config):
         settings = part.get("config")
         if not isinstance(settings, dict):
@@ -184,6 +187,9 @@ def _repair(config: Any, classes: JSONObject) -> Iterator[str]:
         if private:
             public = "layers" if home.startswith("engine") else home.partition(".")[0]
             part["module"] = _MODULES.get(kind, f"keras.{public}")
+        # An .h5 file calls arithmetic on tensors as it calls layers, which have more to say of themselves.
+        if "trainable" not in settings and hasattr(operations, kind):
+            part["module"] = operations.__name__
         if isinstance(inner := settings.get("layers"), list):
             nodes = [layer.get("inbound_nodes") for layer in inner]
             _recount(inner, [*nodes, settings.get("output_layers")])

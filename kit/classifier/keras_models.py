@@ -127,7 +127,10 @@ def check_model(model: Any) -> None:
     )
     if isinstance(getattr(model, "output", None), dict):
         outputs = [(name,) for name in model.output]
-    advice = "; make keras.Model(image, classes) of image = keras.Input((height, width, 3)) and model(image)"
+    advice = (
+        "; make keras.Model(image, classes) of image = keras.Input((h, w, 3)) and model(image),"
+        " of several outputs model(image)[…]"
+    )
     check_ends(type(model).__name__, inputs, outputs, advice)
 
 
@@ -144,7 +147,8 @@ def _refusal(error: BaseException, of_another_keras: str) -> str:
         return f"{reason}; {of_another_keras}"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return (
-            f"{reason}; import the module that registers custom layers first (--import)"
+            f"{reason}; import the module that registers custom layers first (--import), or"
+            " that has keras.saving.get_custom_objects()['NAME'] = NAME"
         )
     reason = re.sub(r"\{\{.*?\}\} ?", "", reason)
     return f"{reason}; replace Lambda layers, or copy a damaged file again"

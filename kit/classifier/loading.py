@@ -64,16 +64,17 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     The source of what is returned is the file, with what its maker says.
 
     FileNotFoundError or ValueError where the network cannot be opened, is no classifier of images, or was
-    replaced meanwhile; ModuleNotFoundError where nothing is known of it yet, and what runs it, such as Keras
-    with TensorFlow, is not installed.
+    replaced meanwhile; ModuleNotFoundError without ONNX Runtime for what it runs, or where nothing is known
+    of a Keras network yet, without Keras and TensorFlow.
     """
     steps = opened.preprocessing if steps is None else steps
+    # Which runs what is known, too.
+    if opened.network and not is_lite(opened.network):
+        require("onnxruntime")
     if network := _known(opened):
         return network
     if opened.network is None:
         require(*KERAS)
-    elif not is_lite(opened.network):
-        require("onnxruntime")
     if _has_registered_code(opened):
         # Their code is known in this process and nowhere else.
         return Network(compile_model(load_keras(opened.path), steps), source=opened)

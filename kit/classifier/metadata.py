@@ -142,7 +142,8 @@ def _first_literal(properties: Mapping[str, str], *keys: str) -> Any:
 def names_in(labels: Path) -> tuple[tuple[str, ...] | None, bool]:
     """Return the class names in a file, one a line, and whether Teachable Machine wrote it.
 
-    It numbers the lines from 0. None where there is no such file.
+    It numbers the lines from 0. Lines that begin with all numbers from 0 on are put into the order of these,
+    without them. None where there is no such file.
     """
     names = None
     with suppress(OSError):
@@ -150,9 +151,8 @@ def names_in(labels: Path) -> tuple[tuple[str, ...] | None, bool]:
         if labels.is_file() and not labels.is_symlink():
             with labels.open("rb") as stream:
                 names = listed(stream.read(MOST_TEXT))
-    numbered_lines = [
-        re.match(rf"{number} (.+)", line) for number, line in enumerate(names or ())
-    ]
-    if names and all(numbered_lines):
-        return tuple(match[1] for match in numbered_lines if match), True
+    pairs = re.findall(r"(?m)^(\d{1,6})[:, \t]\s*(.+)$", "\n".join(names or ()))
+    by_number = dict(sorted((int(number), name) for number, name in pairs))
+    if names and [*by_number] == [*range(len(names))]:
+        return (*by_number.values(),), names[0].startswith("0 ")
     return names, False

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -63,8 +64,10 @@ _CONVERSIONS = {
     **dict.fromkeys(
         (".h5", ".hdf5"), "make one: python -m kit import OLD.h5 NEW.keras"
     ),
+    **dict.fromkeys(SHIPPED, "it is opened as it is"),
+    ".zip": "unpack it first",
     ".pb": (
-        "of its folder make one: open('model.tflite', 'wb').write("
+        "of its folder make a .tflite file: open('model.tflite', 'wb').write("
         "tensorflow.lite.TFLiteConverter.from_saved_model('FOLDER').convert())"
     ),
     ".json": (
@@ -124,7 +127,7 @@ def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
     FileNotFoundError or ValueError for no such file, another SHA-256, damage, sizes that no network needs, or
     a contract that is not understood.
     """
-    file = _model_file(path)
+    file = model_file(path)
     if sha256 is not None:
         with file.open("rb") as stream:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -240,16 +243,16 @@ def _begins_with(file: Path, mark: bytes) -> bool:
         return stream.read(len(mark)) == mark
 
 
-def _model_file(path: AnyPath) -> Path:
-    """Return a file in one of the formats that are opened, by its name."""
+def model_file(path: AnyPath, formats: str = ".keras, .tflite or .onnx") -> Path:
+    """Return a file in one of the formats, by its name."""
     file = local_file(path)
     suffix = ".h5" if is_hdf5(file) else file.suffix
-    if suffix in {".keras", *SHIPPED}:
+    if suffix in re.findall(r"\.\w+", formats):
         return file
     advice = _CONVERSIONS.get(suffix, _ADVICE)
     kind = f", an {suffix} file" if suffix != file.suffix else ""
     raise ValueError(
-        f"Expected a .keras, .tflite or .onnx file, received {file.name!r}{kind}; {advice}"
+        f"Expected a {formats} file, received {file.name!r}{kind}; {advice}"
     )
 
 

@@ -39,10 +39,13 @@ that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
 _SIGNATURES = (
     # Brands after the first one are those that it is compatible with.
-    (rb"(?s)....ftyp(....)*?avi[fs]", "an AVIF photo"),
-    (rb"(?s)....ftyp(....)*?(hei|hev|mif1|msf1)", "a HEIC photo"),
-    (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
-    (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
+    (rb"(?s)....ftyp(....)*?avi[fs]", "an AVIF photo; save it as PNG or JPEG"),
+    (
+        rb"(?s)....ftyp(....)*?(hei|hev|mif1|msf1)",
+        "a HEIC photo; save it as PNG or JPEG",
+    ),
+    (rb"(?i)\s*(<!doctype html|<html)", "a web page; download the image itself"),
+    (rb"version https://git-lfs", "a Git LFS pointer; run git lfs pull"),
 )
 
 
@@ -168,14 +171,16 @@ def _image(data: bytes, name: str) -> ImageFile.ImageFile:
         # Image.open() warns about large images; the size check that follows is stricter.
         factory, _ = Image.OPEN[image_format]
         return factory(BytesIO(data), "")
-    unknown = f"{len(data)} bytes of unknown data"
+    unknown = (
+        f"{len(data)} bytes of unknown data; copy it again, or save it as PNG or JPEG"
+    )
     contents = next(
         (words for pattern, words in _SIGNATURES if re.match(pattern, data[:512])),
         unknown,
     )
     raise PhotoError(
         f"Expected an image file ({', '.join(FORMATS)}), received "
-        f"{name!r}, which is {contents}; save it as PNG or JPEG"
+        f"{name!r}, which is {contents}"
     )
 
 

@@ -70,7 +70,7 @@ class Photo:
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
             raise TypeError(
                 "Expected a uint8 array with values 0..255, received "
-                f"{describe(pixels)}; scale it to 0..255, round and cast it, or call predict_tensors"
+                f"{describe(pixels)}; scale it to 0..255, round and cast it to uint8, or call predict_tensors"
             )
         if pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(
@@ -445,6 +445,11 @@ def names_of(named: Sequence[tuple[str, Any]]) -> str:
 
 def _are_several(pictures: Any) -> bool:
     if isinstance(pictures, np.ndarray):
+        if pictures.ndim == len(pictures) == 3 and pictures.shape[2] > 4:
+            raise ValueError(
+                f"Expected (H, W, 3) or (N, H, W, 1 or 3), received {pictures.shape}, one image with channels"
+                " first or three grey ones; array.transpose(1, 2, 0) for one, array[..., None] for three"
+            )
         return pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] > 4)
     is_list = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
     return is_list and not hasattr(pictures, "read")

@@ -319,6 +319,25 @@ def test_a_file_is_imported_by_what_is_in_it_not_by_its_name(
     np.testing.assert_array_equal(opened(image), teachable(image))
 
 
+def test_arithmetic_in_an_h5_file_is_imported(here, tmp_path):
+    image = keras.Input((2, 2, 1))
+    keras.Model(image, layers.Flatten()(image / 4.0 - 1.0)).save(tmp_path / "old.h5")
+    import_h5(tmp_path / "old.h5", tmp_path / "new.keras")
+    opened = load_keras(tmp_path / "new.keras")
+    result = opened(np.array([0, 2, 4, 8.0]).reshape(1, 2, 2, 1))
+    assert np.asarray(result).tolist() == [[-1, -0.5, 0, 1]]
+
+
+def test_what_needs_another_tool_or_none_is_refused_with_that(tmp_path):
+    for name, advice in [("a.tflite", "it is opened as"), ("a.zip", "unpack it first")]:
+        (tmp_path / name).write_bytes(b"PK")
+        with pytest.raises(
+            ValueError,
+            match=f"^Expected a .h5, .hdf5 or .keras file, received '{name}'; {advice}",
+        ):
+            import_h5(tmp_path / name, tmp_path / "new.keras")
+
+
 def test_a_damaged_file_is_told_from_one_without_an_architecture(here, tmp_path):
     (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(ValueError, match=r"which is none or damaged; copy it again$"):

@@ -32,7 +32,7 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
         (both, r"received Functional from \[\(None, 8, 8, 3\), \(None, 4\)\]"),
         (
             keras.Model(picture, [flat, flat]),
-            r"to \[\(None, 192\), \(None, 192\)\]; make keras.Model\(image, classes\) of ",
+            r"to \[\(None, 192\), .*; make keras.Model\(.*, of several outputs model\(.*\)\[…\]$",
         ),
         (networks.stacked((4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
         (networks.stacked((8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),

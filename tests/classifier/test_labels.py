@@ -116,6 +116,14 @@ def test_numbered_lines_are_those_of_teachable_machine_and_come_in_their_order(
     file = tmp_path / "labels.txt"
     file.write_text("".join(f"{number} class {number}\n" for number in range(12)))
     assert names_in(file) == (tuple(f"class {number}" for number in range(12)), True)
+    for lines, names in [
+        ("2 fish\n0 cat\n1 dog\n", ("cat", "dog", "fish")),
+        ("0: cat\n1:\tdog\n", ("cat", "dog")),
+        ("0 cat\n2 dog\n", ("0 cat", "2 dog")),
+        ("0 cat\n0 dog\n", ("0 cat", "0 dog")),
+    ]:
+        file.write_text(lines)
+        assert names_in(file) == (names, False)
 
 
 def test_a_mapping_gives_names_in_the_order_of_its_indices():

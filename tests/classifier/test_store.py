@@ -276,7 +276,7 @@ FORMATS = [
     (
         "a.zip",
         b"PK",
-        r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; make",
+        r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; unpack it first$",
     ),
     (
         "a.keras",

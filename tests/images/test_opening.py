@@ -65,7 +65,10 @@ def test_a_16_bit_tiff_is_turned_by_a_quarter():
 
 
 NO_IMAGES = [
-    (b"\x00" * 20, "20 bytes of unknown data"),
+    (
+        b"\x00" * 20,
+        "20 bytes of unknown data; copy it again, or save it as PNG or JPEG",
+    ),
     (b"\0\0\0\x18ftypheic........", "a HEIC photo; save it as PNG or JPEG"),
     (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC photo; save it as PNG or JPEG"),
     (
@@ -74,11 +77,11 @@ NO_IMAGES = [
     ),
     (
         b"\n" * 99 + b"<!DOCTYPE html><html>",
-        "a web page (perhaps a failed download); save it as",
+        "a web page; download the image itself",
     ),
     (
         b"version https://git-lfs.github.com/spec/v1\n",
-        "a Git LFS pointer (run git lfs pull); save",
+        "a Git LFS pointer; run git lfs pull",
     ),
 ]
 
