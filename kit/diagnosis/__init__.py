@@ -608,7 +608,7 @@ def _check_images(case: Investigation) -> Investigation:
 
 
 def _doubted_by_labels(case: Investigation) -> Investigation:
-    """Doubt that all is well where half of the labels are missed, or more than the network is unsure of."""
+    """Doubt that all is well where half of the labels are missed, or fewer if they alone judge."""
     labelled = Labelled(case.evaluator, case.photos, case.labels)
     wrong_count = labelled.count - int(labelled.correct(case.in_use).sum())
     confidence = float(labelled.probabilities(case.in_use).max(axis=1).mean())
@@ -617,9 +617,11 @@ def _doubted_by_labels(case: Investigation) -> Investigation:
     chance_of_as_many = chance_of_at_least(
         wrong_count, labelled.count, 1 - claimed_share
     )
+    grounds = _grounds_if_in_use(case, case.in_use)
+    is_convincing = chance_of_as_many <= CONVINCING_CHANCE
     # Without labels the share is NaN, and no comparison with it is true; the chance is 1.
     share = case.correct_share
-    if share <= 0.5 or chance_of_as_many <= CONVINCING_CHANCE:
+    if share <= 0.5 or (is_convincing and not grounds.judges_every_step):
         return replace(case, doubts=(_FAILING_NOTE.format(share, confidence),))
     return case
 

@@ -16,6 +16,7 @@ from kit.diagnosis import (
     with_one_fix,
 )
 from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix, fix_from
 from kit.diagnosis.report import (
     RAW_PIXELS_NEED_NO_FIX,
@@ -138,7 +139,7 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
 
 
-def test_more_wrong_labels_than_the_network_is_unsure_of_are_a_doubt():
+def test_more_wrong_labels_than_the_network_is_unsure_of_are_a_doubt(monkeypatch):
     photos = tuple(kit.samples.photos("fashion_mnist")[:20])
     predicted = CLASSIFIER.predict(photos)
     assert predicted.probability.mean() > 7 / 8, "more does not count"
@@ -153,6 +154,8 @@ def test_more_wrong_labels_than_the_network_is_unsure_of_are_a_doubt():
     assert doubts(5) == ()
     (note,) = doubts(6)
     assert note.startswith("70% of the labelled images are predicted correctly, with")
+    monkeypatch.setattr(Grounds, "judges_every_step", True)
+    assert doubts(6) == (), "other evidence says that images are prepared as trained"
 
 
 def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
