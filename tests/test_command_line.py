@@ -256,11 +256,11 @@ def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
 
 
 def test_a_crash_is_no_result(monkeypatch, capsys):
-    monkeypatch.setattr(kit, "diagnose", lambda *_: {}["tinted"])
+    monkeypatch.setattr(kit, "diagnose", lambda *_, **__: {}["tinted"])
     assert main(["diagnose", MODEL, PICTURES[0]]) == 70
     assert "KeyError: 'tinted'" in capsys.readouterr().err
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(kit, "diagnose", interrupted)
@@ -308,24 +308,19 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     assert ": c, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot ,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
-    for file, content, reason in [
-        ("nothing.txt", None, "No such file"),
-        ("latin.txt", "Kätzchen".encode("latin-1"), "codec can't decode byte 0xe4"),
-        ("empty.txt", b"", "it is empty"),
-        ("cut.json", b'["cat"', "Expecting"),
+    file = tmp_path / "names.txt"
+    for content, reason in [
+        (b"\xe4", "'utf-8' codec can't decode"),
+        (b"", "it is empty"),
     ]:
-        path = tmp_path / file
-        if content is not None:
-            path.write_bytes(content)
+        file.write_bytes(content)
         with pytest.raises(SystemExit):
-            main(["pin", SMALL, "--classes", str(path)])
-        assert re.search(f"received '.*{file}': .*{reason}", capsys.readouterr().err)
+            main(["pin", SMALL, "--classes", str(file)])
+        assert f"{file}': {reason}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("form", [list, dict, lambda names: {"id2label": dict(names)}])
-def test_the_classes_of_a_model_may_be_json(tmp_path, form):
-    indices = {str(index): name for index, name in enumerate("ab")}
-    given = [*indices.values()] if form is list else form(indices)
-    file = tmp_path / "classes.json"
-    file.write_text(json.dumps(given), encoding="utf-8")
-    assert checked_class_names(_class_names(str(file)), 2, "small") == ("a", "b")
+def test_the_classes_of_a_model_may_be_json(tmp_path):
+    file = tmp_path / "config.json"
+    for given in ('["a", "b"]', '{"id2label": {"1": "b", "0": "a"}}'):
+        file.write_text(given)
+        assert checked_class_names(_class_names(str(file)), 2, "small") == ("a", "b")
