@@ -107,13 +107,14 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
         printed = capsys.readouterr().out
         assert "\\u" not in printed
-        finding = json.loads(printed)["findings"][0]
+        untrained, finding = json.loads(printed)["findings"][:2]
+        assert untrained["cause"] == "untrained_weights", "no other fix helps it"
         assert "expects 0..255" in finding["summary"]
         assert finding["fix"]["preprocessing"]["size"] == [32, 32]
     # One with open sides has that of the family.
     stacked((None, None, 3), *last).save(plain)
     assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
-    finding = json.loads(capsys.readouterr().out)["findings"][0]
+    _, finding, *_ = json.loads(capsys.readouterr().out)["findings"]
     assert finding["fix"]["preprocessing"]["size"] == [299, 299]
     # Where predictions are no numbers, none are printed.
     no_number = imported_keras().initializers.Constant(float("nan"))
