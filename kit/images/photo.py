@@ -443,9 +443,14 @@ def names_of(named: Sequence[tuple[str, Any]]) -> str:
     return ", ".join(name for name, _ in named[:3]) + more
 
 
+LARGEST_GREY_SIDE = 64
+"""Up to which an array (3, H, W) is three grey images, as of MNIST, and no image with channels first."""
+
+
 def _are_several(pictures: Any) -> bool:
     if isinstance(pictures, np.ndarray):
-        if pictures.ndim == len(pictures) == 3 and pictures.shape[2] > 4:
+        sides = pictures.shape[1:]
+        if pictures.ndim == len(pictures) == 3 and min(sides) > LARGEST_GREY_SIDE:
             raise ValueError(
                 f"Expected (H, W, 3) or (N, H, W, 1 or 3), received {pictures.shape}, one image with channels"
                 " first or three grey ones; array.transpose(1, 2, 0) for one, array[..., None] for three"

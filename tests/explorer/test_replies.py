@@ -21,7 +21,7 @@ from kit.explorer import replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.protocol import REQUESTS
 from kit.explorer.replies import LIVE_PIXELS, chips_by_step
-from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
+from kit.explorer.shelf import CAMERA, THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 from kit.perturbation import noise_field
 from kit.preprocessing import Preprocessing
@@ -149,7 +149,7 @@ def test_a_bad_frame_leaves_the_last_one(classifier, photos):
     for wrong in ({"settings": {"noise": "much"}}, {"height": 3}):
         message, _ = ask(explorer, [b"\xff" * 12], **(FRAME | wrong))
         assert message["kind"] == "error"
-        assert explorer.photos[-1] is photo
+        assert explorer._shelf[CAMERA].photo is photo
 
 
 def test_noise_is_bounded_by_what_a_page_can_paint(shown):

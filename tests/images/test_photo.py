@@ -417,11 +417,11 @@ def test_an_array_is_one_picture_or_a_batch():
     grey = as_photos(BATCH[..., 0])
     assert [photo.pixels.tolist() for photo in grey] == BATCH.tolist()
     assert grey[0].notes == ("greyscale converted to RGB",)
-    either = np.zeros((3, 9, 9), np.uint8)
-    with pytest.raises(ValueError, match=r"received \(3, 9, 9\), one image with chan"):
+    either = np.zeros((3, 99, 99), np.uint8)
+    with pytest.raises(ValueError, match=r"received \(3, 99, 99\), one image with ch"):
         as_photos(either)
-    assert as_photos(either.transpose(1, 2, 0))[0].size == (9, 9)
-    assert len(as_photos(either[..., None])) == 3
+    assert as_photos(either.transpose(1, 2, 0))[0].size == (99, 99)
+    assert len(as_photos(either[..., None])) == len(as_photos(either[:, :28])) == 3
     see_through = np.full((5, 6, 4), 255, np.uint8)
     for wrong in (
         BATCH[0, :, :, :2],
