@@ -282,6 +282,7 @@ LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
 
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
+_LABELS_MET = "With the fix, labelled images are predicted correctly."
 _A_LITTLE_FOR_IT = "Undoing it explains images or labels a little better."
 _RARE = "Hardly any training has this step."
 _NOTHING_FOR_IT = "This change does not explain images or labels better."
@@ -312,7 +313,11 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         and not _is_forbidden(grounds, best_score)
         and all(condition.supports for condition in conditions)
     )
-    summary = _SEES_AS_TRAINED if is_sure else _A_LITTLE_FOR_IT
+    summary = _A_LITTLE_FOR_IT
+    if is_sure:
+        # Labels alone do not tell what training was like.
+        has_statistics = grounds.evaluator.has_statistics
+        summary = _SEES_AS_TRAINED if has_statistics else _LABELS_MET
     if against_images or is_explained_by_light(grounds, best_score):
         summary = _PREPROCESSING_OR_IMAGES
     elif best_score.measured_gain < LEAST_MEASURED_GAIN:
