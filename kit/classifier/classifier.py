@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import ceil
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -163,11 +164,16 @@ class Classifier:
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            No such file, another SHA-256, another format, a damaged archive, or no classifier of images.
+        FileNotFoundError, TypeError, ValueError
+            No path, no file, another SHA-256, another format, a damaged archive, or no image classifier.
         ModuleNotFoundError
             A ``.keras`` file that is to be compiled without Keras and TensorFlow, or no ONNX Runtime.
         """
+        if not isinstance(path, str | PathLike):
+            raise TypeError(
+                f"Expected the path of a model file, received {type(path).__name__};"
+                " a model itself is for kit.Classifier(model)"
+            )
         opened = store.read_model(path, sha256=sha256)
         # What is no preprocessing is refused before anything is compiled.
         engines.checked_for_network(preprocessing, (None, None, None))

@@ -105,6 +105,13 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
     assert again.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
 
+def test_a_model_in_place_of_its_file_is_refused_with_what_takes_it():
+    with pytest.raises(
+        TypeError, match=r"received Sequential; .* kit.Classifier\(model\)"
+    ):
+        Classifier.load(networks.small())
+
+
 def test_an_interrupted_save_over_itself_leaves_the_old_file(
     small_file, tmp_path, monkeypatch
 ):
