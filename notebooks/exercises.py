@@ -199,6 +199,8 @@ class Mystery:
         named = _matching(answer, FAULTS)
         if named is None:
             hint = nearest(answer, FAULTS) if isinstance(answer, str) else ""
+            if hint and letters(answer) in map(letters, kit.faults.STEPS.values()):
+                hint = "; write the whole row, step and fault."
             return f"Not yet: {_quoted(answer)} is no row of the table of costs{hint or '.'}"
         preprocessing = named.apply(self._trained)
         if preprocessing == self._faulty:

@@ -141,6 +141,7 @@ def test_a_mystery_takes_names_and_titles(classifier):
     for answer in ("done twice", "Scaling: done twice", " Double Scaling "):
         assert mystery.check(answer) == 'Passed: "Scaling: done twice".'
     assert mystery.check("Scaling: dona twice").endswith("mean 'Scaling: done twice'?")
+    assert mystery.check("scaling").endswith("; write the whole row, step and fault.")
     assert mystery.check(None).startswith("Not answered yet")
     assert "'dark' is no row of the table of costs" in mystery.check("dark")
     assert "the step is right" in mystery.check("missing_scaling")
