@@ -51,7 +51,7 @@ class Explanation:
         Whether the training images look like photos that were altered in this way.
     changed, count, tried
         Share of a classifier's predictions that change, 0..1, among so many images, and in words what was
-        done to them; NaN without a classifier.
+        done to them; NaN without a classifier, or where that takes the training images themselves.
     """
 
     alteration: str

@@ -119,8 +119,12 @@ class Shift(Result):
             yield self.table()
         for name, finding in zip(names, self.shifted, strict=True):
             cause = finding.explanation
+            if cause is None:
+                continue
+            if self.answers is not None and np.isnan(cause.changed):
+                yield f"{name}: how many predictions this changes, only the training images themselves tell."
             # What changes no prediction of others says nothing of these photos.
-            if cause is not None and cause.changed > 0:
+            elif cause.changed > 0:
                 yield (
                     f"{name}: "
                     f"{cause.changed:.0%} of the predictions change when {cause.tried}"
@@ -286,12 +290,13 @@ def _shifted_names(quantities: Sequence[QuantityShift]) -> set[str]:
 def _explains_answers(
     answers: AnswerShift, quantities: Sequence[QuantityShift]
 ) -> bool:
-    """Whether alterations change as many predictions as differ, or are too strong to say how many."""
+    """Whether alterations change as many predictions as differ, or it cannot be said how many they change."""
     causes = [finding.explanation for finding in quantities if finding.explanation]
     changed = answers.chance + sum(cause.changed for cause in causes)
     explains_distance = answers.distance <= changed
     return bool(causes) and (
-        explains_distance or any(cause.strongest for cause in causes)
+        explains_distance
+        or any(cause.strongest or np.isnan(cause.changed) for cause in causes)
     )
 
 
@@ -325,7 +330,8 @@ def with_changed_share(
 ) -> Explanation:
     """Alter images as strongly as a shift did, and predict before and after; photos without training images.
 
-    What training images went through cannot be done to them again, so the photos go through it.
+    What training images went through cannot be done to them again, so the photos go through it. Photos from
+    which the alteration cannot be taken away do not tell: what they have lost is not lost once more.
     """
     alteration = ALTERATIONS[cause.alteration]
     chosen = training
@@ -337,7 +343,7 @@ def with_changed_share(
         if alteration.neutral == 1 and QUANTITIES[cause.quantity].invertible:
             strength = float(1 / np.clip(strength, 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
-            tried = "this is done to the photos once more"
+            return cause
     altered = [alteration.apply(photo, strength) for photo in chosen]
     changed = classifier.predict(chosen).changed(classifier.predict(altered))
     return replace(cause, changed=float(changed.mean()), count=len(chosen), tried=tried)
