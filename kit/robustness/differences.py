@@ -122,9 +122,10 @@ class AnswerShift:
     chance
         Total variation distance that 99 % of random tables with these sums stay below.
     verdict
-        ``"other_classes"``, where nothing differs among images that are predicted alike, or where predictions
-        differ more than the alterations that were found can change them; ``"follows"`` (they differ, but
-        these alterations may do that), or ``"unchanged"``.
+        ``"other_classes"``, where nothing that is measured differs among images that are predicted alike, or
+        where predictions differ more than the alterations that were found can change them: other classes, or
+        something that no quantity measures, such as turned images; ``"follows"`` (they differ, but these
+        alterations may do that), or ``"unchanged"``.
     """
 
     training: tuple[int, ...]

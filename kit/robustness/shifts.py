@@ -47,7 +47,7 @@ Findings: TypeAlias = tuple[QuantityShift, ...]
 """One for each quantity, the most important first."""
 
 _PREDICTIONS = {
-    "other_classes": "other classes",
+    "other_classes": "other classes, or a change that no quantity measures, such as turned images",
     "follows": "the mix of classes differs, which this change may explain",
     "unchanged": "each class is predicted about as often",
 }
@@ -88,7 +88,10 @@ class Shift(Result):
 
     @property
     def verdict(self) -> str:
-        """``"shifted"`` where a quantity is, ``"other_classes"``, ``"unchanged"``, or ``"cannot_tell"``."""
+        """``"shifted"`` where a quantity is, ``"other_classes"``, ``"unchanged"``, or ``"cannot_tell"``.
+
+        What no quantity measures, such as a turn, is ``"other_classes"``, too.
+        """
         if min(self.training, self.photos) < FEWEST:
             return "cannot_tell"
         if self.shifted:
@@ -106,7 +109,7 @@ class Shift(Result):
         names = [QUANTITIES[finding.quantity].label for finding in self.shifted]
         results = {
             "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
-            "other_classes": "the classes differ, the images of each class do not",
+            "other_classes": "no measured quantity is shifted, but the predictions differ",
             "unchanged": "no measured quantity is shifted",
             "shifted": f"shifted in {', '.join(names)}",
         }
@@ -363,7 +366,7 @@ def shift(
     by how the training images respond to alterations, and is ranked first; the others "follow". Where one
     alteration leaves much unexplained, two at once are tried, such as less light and noise. With a classifier
     and the training images, or what its file knows of them, its predictions for both are compared too, which
-    separates other classes from other images (`AnswerShift`).
+    separates other classes from other images in all that is measured (`AnswerShift`).
 
     No classifier is needed; hence it does not come first, unless it stands for its training images:
     ``kit.shift(classifier, photos)``.
