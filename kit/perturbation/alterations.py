@@ -68,8 +68,6 @@ class Condition:
         Among those with such a word: what changes another property as well comes before it.
     alterations
         What moves it, where sets of images are compared by it.
-    signs
-        Names of those that may speak for these alterations where this one hardly moves.
     """
 
     name: str
@@ -85,7 +83,6 @@ class Condition:
     much: str = ""
     rank: int = 100
     alterations: tuple[Alteration, ...] = ()
-    signs: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

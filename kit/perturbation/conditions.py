@@ -108,7 +108,6 @@ _ROWS = (
             Alteration("darker", _LESS, perturbed("brightness")),
             Alteration("brighter", _MORE, perturbed("brightness")),
         ),
-        signs=("highlights", "shadows"),
     ),
     Condition(
         "contrast",
@@ -125,7 +124,6 @@ _ROWS = (
             Alteration("flatter", _LESS, perturbed("contrast")),
             Alteration("harder", _MORE, perturbed("contrast")),
         ),
-        signs=("highlights", "shadows"),
     ),
     ImageCause(
         "light",
@@ -297,7 +295,6 @@ _ROWS = (
                 opposite="less grainy",
             ),
         ),
-        signs=("colour_noise",),
         cause="noisy",
         adjective="noisy",
         advice="Remove the noise",
@@ -349,7 +346,6 @@ _ROWS = (
                 opposite="less compressed",
             ),
         ),
-        signs=("jpeg_quality",),
     ),
     ImageCause(
         "grid",

@@ -114,15 +114,15 @@ class Path:
 
     @cached_property
     def about(self) -> Bools:
-        """Which quantities may speak for the alteration: bool (quantities,)."""
-        return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
+        """Which quantity speaks for the alteration: bool (quantities,)."""
+        return np.isin(list(QUANTITIES), self.quantity.name)
 
     def _movements_at(self, points: Float64) -> Float64:
         line = scipy.interpolate.make_interp_spline(_CORNERS, self.corners, k=1)
         return np.asarray(line(points))
 
     def moves_like(self, movement: Float64) -> bool:
-        """Return whether a quantity that speaks for the alteration has moved the way that this does."""
+        """Return whether the quantity that the alteration is about has moved the way that this does."""
         return bool((self.corners[-2] * movement > 0)[self.about].any())
 
     def explained(self, place: int) -> Explanation:
@@ -199,8 +199,8 @@ def paths(response: Float64) -> tuple[Path, ...]:
 class NearestPaths(NamedTuple):
     """One alteration, or two, where they come nearest to a movement.
 
-    `explanations` say how strong they are there, `about`, bool (quantities,), which quantities may speak for
-    them, and `single_movements`, float64 (alterations, quantities), what each does alone. `distance` is the
+    `explanations` say how strong they are there, `about`, bool (quantities,), which quantities they are
+    about, and `single_movements`, float64 (alterations, quantities), what each does alone. `distance` is the
     squared distance of Mahalanobis that is left of the movement, and `joint_movement`, float64 (quantities,),
     the movement that goes with them together.
     """
