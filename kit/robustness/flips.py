@@ -25,7 +25,11 @@ class Flip:
 
 
 def flip(
-    classifier: Classifier, photo: Source, parameter: str, low: float, high: float
+    classifier: Classifier,
+    photo: Source,
+    parameter: str,
+    low: float | None,
+    high: float | None,
 ) -> Flip | None:
     """Find by bisection where the prediction for an image changes between two values of a parameter.
 
@@ -37,7 +41,7 @@ def flip(
         A `Photo` or whatever else `kit.load_image` takes.
     parameter, low, high
         Name of a parameter of `Perturbation`, and values to look between, in either order. The prediction is
-        followed from `low`.
+        followed from `low`. For ``jpeg_quality`` None, which is no file, stands for the best, 100.
 
     Raises
     ------
@@ -46,9 +50,10 @@ def flip(
         be read.
     """
     check_first(classifier)
-    kinds = {name: row.kind for name, row in PARAMETERS.items() if row.kind != "switch"}
-    whole = kinds[known("parameter", parameter, kinds)] == "whole"
-    finest = 1 if whole else PARAMETERS[parameter].step / 10
+    rows = {name: row for name, row in PARAMETERS.items() if row.kind != "switch"}
+    row = rows[known("parameter", parameter, rows)]
+    whole = row.kind == "whole"
+    finest = 1 if whole else row.step / 10
     image = load_image(photo)
 
     def predicted(setting: float) -> int:
@@ -56,8 +61,10 @@ def flip(
         perturbation = Perturbation(**change)
         return int(classifier.predict(image, perturbation=perturbation).index[0])
 
-    last = low
-    value = high
+    ends: list[Any] = [
+        row.high if end is row.neutral is None else end for end in (low, high)
+    ]
+    last, value = ends
     before = predicted(last)
     after = predicted(value)
     if before == after:

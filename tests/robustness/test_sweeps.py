@@ -129,6 +129,16 @@ def test_flip_is_within_a_tenth_of_a_step(classifier, photos):
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
 
 
+def test_of_no_file_a_flip_starts_at_the_best_quality(fashion, clothes):
+    ends = [
+        [flip(fashion, photo, "jpeg_quality", start, 1) for photo in clothes[:6]]
+        for start in (None, 100)
+    ]
+    assert ends[0] == ends[1] != [None] * 6
+    with pytest.raises(TypeError, match=r"Expected noise .* received None"):
+        flip(fashion, clothes[0], "noise", None, 60)
+
+
 def test_a_flip_is_told_as_it_was_predicted_on_both_sides(fashion, clothes):
     def prediction(photo, **change):
         changed = kit.Perturbation(**change)
