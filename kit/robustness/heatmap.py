@@ -77,7 +77,8 @@ class Heatmap(Result):
     def __repr__(self) -> str:
         if not self.cells.any():
             return f"Heatmap({self.class_name!r} by {self.method}: none)"
-        down, right = 100 * np.argwhere(self.cells == 1)[0] / self.cells.shape
+        middle = np.argwhere(self.cells == 1)[0] + 0.5
+        down, right = 100 * middle / self.cells.shape
         return (
             f"Heatmap({self.class_name!r} by {self.method}: "
             f"hottest {right:.0f} % from the left, {down:.0f} % from the top)"

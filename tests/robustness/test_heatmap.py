@@ -9,7 +9,7 @@ import kit
 from kit.classifier.classifier import Classifier
 from kit.classifier.intermediate import Dense
 from kit.classifier.network import Compiled
-from kit.robustness.heatmap import _scaled, class_activation, occlusion_rows
+from kit.robustness.heatmap import Heatmap, _scaled, class_activation, occlusion_rows
 from tests import networks
 
 
@@ -115,6 +115,13 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
     # Of the hottest place the colour, and that it covers a half.
     assert found.rgba[found.cells == 1].tolist()[0] == [255, 240, 0, 128]
+
+
+def test_the_hottest_cell_is_named_by_its_middle():
+    picture = np.zeros((4, 4, 3), np.uint8)
+    heat = Heatmap("a", "occlusion", np.float32([[0, 1], [0, 0.5]]), picture)
+    told = "Heatmap('a' by occlusion: hottest 75 % from the left, 25 % from the top)"
+    assert repr(heat) == told
 
 
 BRIGHT = np.ones((1, 2, 3, 1), np.float32)
