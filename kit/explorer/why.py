@@ -21,6 +21,7 @@ from kit.explorer.texts import (
     prediction_text,
 )
 from kit.perturbation import PARAMETERS
+from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.faults import STEPS
@@ -51,6 +52,8 @@ HARD_IMAGE_ADVICE = (
     " (kit.diagnose); else train on more such images."
 )
 OTHER_PHOTO_ADVICE = "Ask about a photo whose prediction is wrong."
+CAUSES_IN_IMAGE = {*IMAGE_CAUSES, "out_of_distribution"}
+"""What changes of an image may bring about; any other cause is there without them, too."""
 LABEL_ADVICE = "If this prediction is wrong, label the photo, and others, too."
 
 
@@ -331,18 +334,21 @@ def _best_reason(
         fixed_view = _view_with_preprocessing(view, fixed_preprocessing)
         return _preprocessing_reason(view, fixed_view, settings_to_apply)
     # A prediction that the changes have spoilt is explained by them, not by the image.
-    in_image = None if is_spoilt_by_changes(view) else _reason_in_image(diagnosis, view)
+    is_spoilt = is_spoilt_by_changes(view)
+    if best and not (is_spoilt and best.cause in CAUSES_IN_IMAGE):
+        own_reason, image_buffers = answer_from_changes
+        headline = f"{diagnosis.headline} {own_reason['headline']}".strip()
+        advice = in_plain_words(best.fix.text)
+        return {**own_reason, "headline": headline, "advice": advice}, image_buffers
+    in_image = None if is_spoilt else _reason_in_image(diagnosis, view)
     return (in_image, []) if in_image else answer_from_changes
 
 
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
-    """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
+    """Say what else is known where no cause is named; None where the changes of the image say it all."""
     # Unless the prediction is known to be wrong, what was changed is the whole answer.
     if view.effective_changes and not view.wrong:
         return None
-    best = diagnosis.best
-    if best:
-        return _reason_with_text_only(diagnosis.headline, in_plain_words(best.fix.text))
     for finding in diagnosis.findings:
         if view.wrong and finding.verdict == "possible":
             return _reason_with_text_only(

@@ -172,7 +172,8 @@ def test_what_an_image_suffers_from_is_said_and_what_it_may_only_if_it_is_wrong(
         finding = Finding("dark", verdict, "Seen.", fix=Fix("Use more_light"))
         diagnosis = Diagnosis((finding,), "n", 1)
         view = replace(explorer.view, **label)
-        because, _ = why.final_answer(diagnosis, view, None)
+        own = why.explain_changes(view, explorer._view_of)
+        because, _ = why.final_answer(diagnosis, view, own)
         return because["headline"], because["advice"]
 
     assert said("espresso.jpg", "named")[1] == "Use more light"
@@ -180,6 +181,31 @@ def test_what_an_image_suffers_from_is_said_and_what_it_may_only_if_it_is_wrong(
         ", and others, too."
     )
     assert said("cat.jpg", "possible") == ("Perhaps: Seen.", "Use more light")
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "is_named"),
+    [
+        ({"brightness": 0.9}, "untrained_weights", True),
+        ({"brightness": 0.9}, "dark", True),
+        ({"noise": 60}, "untrained_weights", True),
+        ({"noise": 60}, "noisy", False),
+    ],
+)
+def test_a_cause_is_named_beside_changes_unless_these_spoilt_the_image(
+    explorer, changes, cause, is_named
+):
+    explorer.settings = {"photo": "volleyball.jpg", **changes}
+    finding = Finding(cause, "named", "Seen.", fix=Fix("Use more_light"))
+    own = why.explain_changes(explorer.view, explorer._view_of)
+    because, _ = why.final_answer(Diagnosis((finding,), "n", 1), explorer.view, own)
+    assert because["headline"] == "Seen. " * is_named + own[0]["headline"]
+    assert because["advice"] == ("Use more light" if is_named else own[0]["advice"])
+    assert (
+        because["apply"]
+        == own[0]["apply"]
+        == ({"noise": 0} if "noise" in changes else None)
+    )
 
 
 def test_of_mistakes_that_a_person_chose_the_changes_say_more_than_the_search(explorer):
