@@ -198,6 +198,13 @@ test("while the kernel is lost a hand asks for nothing and sees nothing, not eve
   assert.equal(page.sent("frame").length, 0);
   assert.ok(page.shows.every(({ ahead }) => !ahead));
   assert.equal(page.shown.brightness, 1);
+  world.delay = () => 5;
+  world.pass(LOST_MS);
+  assert.deepEqual(
+    [page.shown, world.settings.brightness],
+    [world.settings, 1.8],
+    "told in the end",
+  );
 });
 
 test("what was known is asked for anew once the kernel is back", () => {
@@ -250,7 +257,6 @@ test("a kernel that was busy is found again by the late reply, and its settings 
   const { world, page } = opened();
   world.delay = ({ kind }) => (kind === "settings" ? 1.5 * LOST_MS : 5);
   page.move({ brightness: 0.1 });
-  page.move({ brightness: 0.2 });
   world.pass(1.2 * LOST_MS);
   assert.equal(page.lost, SILENT);
   world.pass(LOST_MS);
@@ -263,6 +269,29 @@ test("a kernel that was busy is found again by the late reply, and its settings 
   page.move({ brightness: 0.3 });
   world.pass(100);
   assert.equal(page.shown.brightness, 0.3);
+});
+
+test("what a hand has set while a request takes long is told once the kernel is heard again", () => {
+  const { world, page } = opened();
+  page.hover("brightness");
+  for (const [start, next] of [
+    [0.1, 0.33], // waits for the answer
+    [0.13, 0.4], // is known ahead, and about to be told
+  ]) {
+    const before = page.sent("settings").length;
+    world.delay = ({ settings }) => (settings?.brightness === start ? 1.2 * LOST_MS : 5);
+    page.move({ brightness: start });
+    world.pass(LOST_MS - SYNC_MS / 2);
+    page.move({ brightness: next });
+    world.pass(SYNC_MS);
+    assert.equal(page.lost, SILENT);
+    assert.equal(page.settings.brightness, next, "the slider stays where it is");
+    world.pass(LOST_MS);
+    assert.equal(page.lost, "");
+    assert.deepEqual(values(page.sent("settings").slice(before)), [start, next]);
+    assert.deepEqual([page.shown, page.settings], [world.settings, world.settings]);
+    assert.equal(page.exchange.due, Infinity);
+  }
 });
 
 for (const [name, kind] of [

@@ -16,8 +16,7 @@ const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as i
 const NEVER = Infinity;
 
 export const GONE = "The kernel was restarted or stopped. Run all cells up to this one.";
-export const SILENT =
-  "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run all cells up to this one.";
+export const SILENT = `No answer for ${LOST_MS / 1000} seconds. If the kernel is still computing, this goes on by itself; if it was restarted or stopped, run all cells up to this one.`;
 export const BARE =
   "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
 export const CUT =
@@ -74,7 +73,6 @@ export class Exchange {
 
   /** A hand has changed the settings. */
   changed(settings) {
-    if (this.lost) return;
     this.settings = settings;
     this.changes += 1;
     if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
@@ -176,7 +174,8 @@ export class Exchange {
 
   /** Nothing can be asked any more, or for the time being. */
   lose(reason) {
-    Object.assign(this, { inFlight: null, waiting: false, moving: false, greetings: 0 });
+    this.waiting ||= this.at.sync !== NEVER; // what a hand has set is told once the kernel is heard again
+    Object.assign(this, { inFlight: null, moving: false, greetings: 0 });
     Object.assign(this.known, { asked: null, answers: new Map() });
     Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
     if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
@@ -206,7 +205,7 @@ export class Exchange {
   }
 
   #request() {
-    if (this.inFlight) this.waiting = true;
+    if (this.inFlight || this.lost) this.waiting = true;
     else this.#send({ kind: "settings" }, []);
   }
 
@@ -232,6 +231,7 @@ export class Exchange {
     if (!this.lost) return;
     this.lost = "";
     this.effects.push(["find"]);
+    if (this.waiting) this.#request();
   }
 
   /** What has come tells nothing of the settings that a kernel has which was lost. */

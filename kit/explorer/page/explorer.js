@@ -286,7 +286,6 @@ class ExplorerView {
   }
 
   move(settings, done = "") {
-    if (this.exchange.lost) return;
     write(this.done, done);
     this.settings = settings;
     if (this.held === null) this.because.moved(settings); // the original photo is shown for a moment only
