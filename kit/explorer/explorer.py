@@ -383,7 +383,11 @@ class Explorer(anywidget.AnyWidget):
     def _take_hello(self) -> None:
         # A page that opens holds no photo.
         self._replies.sent_photo = None
-        self._update()
+        if self.error:
+            self._update()  # what is shown may belong to the settings before
+        else:
+            # Not computed anew: of a view that takes long, a page has greeted several times.
+            self._replies.send_view(self._view)
         if self._awaits_first_page:
             self._awaits_first_page = False
             # Told so, the first page after its cell was run scrolls itself into view.
