@@ -977,6 +977,21 @@ const STEPS = {
       }
       log.push(...sent.map(({ kind }) => kind));
     },
+  "labelled photos beside one that the page cannot paint by itself": async () => {
+    main.replaceChildren();
+    const events = {};
+    const photos = inNotebook.panel.photos.map((row) => ({ ...row, labelled: true }));
+    const values = { _panel: { ...inNotebook.panel, photos }, _kept: [] };
+    const sent = [];
+    const on = (event, heard) => (events[event] = heard);
+    render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+    const { content, buffers } = lastView;
+    const source = { live: false, width: 2, height: 1 };
+    const photo = new Uint8Array(6);
+    events["msg:custom"]({ ...content, source, request: "" }, [buffers[0], photo]);
+    await go(100);
+    log.push(...sent.map(({ kind }) => kind));
+  },
   "what was refused of a label is gone once another is taken": async () => {
     main.replaceChildren();
     const events = {};

@@ -381,13 +381,12 @@ class ExplorerView {
       this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
   }
 
-  /** While nothing else is under way, and where the cores may be used ahead of a hand. */
+  /** While nothing else is under way; photos where the cores may be used ahead of a hand. */
   judge() {
     const { ahead, idle, lost, moving } = this.exchange;
     if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
     this.where.ask();
-    if (!ahead.places || !this.mayLookAhead()) return;
-    this.photos.ask(this.settings);
+    if (ahead.places && this.root.dataset.told) this.photos.ask(this.settings);
   }
 
   tick() {
