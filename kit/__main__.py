@@ -295,10 +295,10 @@ def _pin(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Test whether predictions of saved cases changed: 0 none changed, 1 some did."""
-    from kit.regression.cases import make_folder_of, write_file
+    from kit.regression.cases import make_folder_of_new, write_file
 
     if options.junit:
-        make_folder_of(options.junit)
+        make_folder_of_new(options.junit, ".xml")
         # That of an earlier run says nothing of this one, which may end before there is a report.
         options.junit.unlink(missing_ok=True)
     result = kit.check_cases(
@@ -333,11 +333,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _mistakes(options: argparse.Namespace) -> int:
     """List images that a model predicts wrongly; FOLDER has a folder for each class: 0 done."""
-    from kit.regression.cases import make_folder_of, write_file
+    from kit.regression.cases import make_folder_of_new, write_file
 
     if options.html:
         require("matplotlib")
-        make_folder_of(options.html)
+        make_folder_of_new(options.html, ".html")
     result = kit.mistakes(_classifier(options, options.model), options.folder)
     _print_result(result)
     if options.html:

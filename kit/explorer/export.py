@@ -37,7 +37,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.resizing import PILLOW
-from kit.regression.cases import make_folder_of, write_file
+from kit.regression.cases import make_folder_of_new, write_file
 from kit.robustness.heatmap import COLD, COVER, HOT
 
 TABLE_STEPS = {"brightness": 0.1, "noise": 5.0}
@@ -99,10 +99,7 @@ def write(
     **title_and_text: str,
 ) -> Path:
     """Write a page: see `Explorer.export`."""
-    # A path such as cat.jpg would replace a photo.
-    if path.suffix.lower() != ".html":
-        raise ValueError(f"Expected a page.html to write, received {str(path)!r}")
-    make_folder_of(path)
+    make_folder_of_new(path, ".html")
     reason_for_table = ""
     try:
         page_parts = parts_with_network(contents, exact_weights=exact_weights)

@@ -339,6 +339,16 @@ def make_folder_of(target: Path) -> None:
         TemporaryFile(dir=target.parent).close()
 
 
+def make_folder_of_new(target: Path, suffix: str) -> None:
+    """Do so for a file that a person names, once nothing else can be lost in its place."""
+    # A report would replace the photo cat.jpg, or what /dev/null is.
+    if target.suffix.lower() != suffix or (target.exists() and not target.is_file()):
+        raise ValueError(
+            f"Expected a plain {suffix} file to write, received {str(target)!r}; choose another name"
+        )
+    make_folder_of(target)
+
+
 def write_file(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there; its folder is made."""
     make_folder_of(target)

@@ -299,7 +299,9 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path, monkeyp
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
         ("page.html", "before")
     ]
-    with pytest.raises(ValueError, match=r"^Expected a page.html to write, received"):
+    with pytest.raises(
+        ValueError, match=r"^Expected a plain .html file to write, received"
+    ):
         explorer.export(tmp_path / "photo.jpg")
     # What has no folder is refused before anything is computed.
     with pytest.raises(

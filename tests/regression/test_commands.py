@@ -108,6 +108,23 @@ def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(
     assert not (tmp_path / "cases.xml").exists(), "a report is of the last run"
 
 
+def test_a_report_takes_the_place_of_a_report_alone(tmp_path, pinned, capsys):
+    photo = tmp_path / "cat.jpg"
+    photo.touch()
+    device = tmp_path / "null.xml"
+    device.symlink_to(os.devnull)
+    for command in (
+        ("verify", MODEL, pinned, "--junit"),
+        ("mistakes", MODEL, pinned, "--html"),
+    ):
+        for path in (photo, device, tmp_path):
+            assert main([*command, str(path)]) == 3
+            said = capsys.readouterr().err
+            assert f"l file to write, received '{path}'; choose another name\n" in said
+    assert photo.is_file()
+    assert device.is_symlink()
+
+
 def test_commands_print_any_name_in_any_encoding_and_import_nothing_at_hand(
     tmp_path, clothes
 ):

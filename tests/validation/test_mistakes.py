@@ -330,7 +330,7 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
     target = tmp_path / "report.html"
     assert main(["mistakes", MODEL, str(folder), "--html", str(tmp_path)]) == 3
-    assert main(["mistakes", MODEL, "nothing", "--html", f"{__file__}/page"]) == 3
+    assert main(["mistakes", MODEL, "nothing", "--html", f"{__file__}/page.html"]) == 3
     assert "nothing" not in capsys.readouterr().err
     assert main(["mistakes", MODEL, str(folder), "--html", str(target)]) == 0
     page = target.read_text(encoding="utf-8")
