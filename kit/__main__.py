@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import kit
 from kit._bundled import LESSONS, __version__
-from kit._checking import require
+from kit._checking import require, small_file
 
 _Run = Callable[[argparse.Namespace], int]
 
@@ -122,7 +122,7 @@ def _class_names(text: str) -> Any:
 
     file = Path(text)
     try:
-        content = file.read_text("utf-8")
+        content = small_file(file).decode()
         if file.suffix == ".json":
             given = json.loads(content)
             # A configuration of Hugging Face has more than names.
@@ -408,7 +408,7 @@ def _classifier(options: argparse.Namespace, model: str) -> "kit.Classifier":
     if options.preprocessing is not None:
         file = Path(options.preprocessing)
         # Of a file that cannot be read, `from_config` says what it should have been.
-        text = file.read_text("utf-8", "replace") if file.is_file() else ""
+        text = small_file(file).decode(errors="replace") if file.is_file() else ""
         if '"kit.preprocessing"' in text:
             preprocessing = kit.Preprocessing.from_json(text)
             return load(preprocessing=preprocessing)

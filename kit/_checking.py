@@ -21,6 +21,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
 """What others call what the kit calls otherwise: by kind, the names here and their words for each."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
+_LARGEST = 1 << 20
+"""Bytes of a text file that is read; the JSON of a case with a thousand probabilities has 100,000."""
 KERAS = ("keras", "tensorflow")
 """Modules that `require` is asked for where networks are opened by Keras, trained or compiled."""
 _KIT = "classifier-investigation-kit"
@@ -98,6 +100,15 @@ def instance(what: str, value: Any, kind: type, words: str) -> Any:
 def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     """Return the check that lets None pass as well."""
     return lambda what, value: None if value is None else check(what, value)
+
+
+def small_file(path: Path) -> bytes:
+    """Return what is in a text file; ValueError for a large one, or what may never end, as a pipe."""
+    if path.stat().st_size > _LARGEST or not path.is_file():
+        raise ValueError(
+            f"Expected a plain file of at most {_LARGEST} bytes, received {path.name!r}"
+        )
+    return path.read_bytes()
 
 
 def parsed(what: str, text: str | bytes) -> dict[str, Any]:

@@ -166,6 +166,11 @@ BAD = [
         "received no file 'nothing.json'; ",
     ),
     ([*DIAGNOSE, "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
+    (
+        # Others of the kind, as /dev/zero, never end.
+        [*DIAGNOSE, "--preprocessing", os.devnull],
+        "Expected a plain file of at most 1048576 bytes, received",
+    ),
     ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),
     ([*DIAGNOSE, "--scaling", ""], "Expected the scaling out of"),
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
@@ -313,6 +318,7 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     for content, reason in [
         (b"\xe4", "'utf-8' codec can't decode"),
         (b"", "it is empty"),
+        (b"a\n" * (1 << 19) + b"b", "Expected a plain file of at most 1048576 bytes"),
     ]:
         file.write_bytes(content)
         with pytest.raises(SystemExit):

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kit._checking import first_line, known, letters, nearest, parsed, printable
+from kit._checking import (
+    first_line,
+    known,
+    letters,
+    nearest,
+    parsed,
+    printable,
+    small_file,
+)
 from kit.preprocessing.resizing import Size
 from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
@@ -463,7 +471,7 @@ def read_configs(config: Any) -> Fields:
         content = str(content)
     elif not isinstance(content, Mapping):
         try:
-            json_bytes = Path(content).read_bytes()
+            json_bytes = small_file(Path(content))
         except (OSError, TypeError) as error:
             # A file that cannot be read, or what is no path; error 2 is that there is no such file.
             received = re.sub(r"^\[Errno 2\][^:]*:", "no file", first_line(error))

@@ -22,6 +22,7 @@ from kit._checking import (
     nearest,
     number,
     parsed,
+    small_file,
     whole,
 )
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
@@ -50,8 +51,6 @@ _PICTURE = re.compile(f"{PICTURES}/{_FILE.pattern}")
 _BETWEEN = re.compile(r"\.*[^\w.]\W*")
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
-_LARGEST = 1 << 20
-"""Bytes of the JSON of a case that is read; with a thousand probabilities it has 100,000."""
 
 
 def probable_classes(
@@ -272,7 +271,8 @@ def pinned_files(folder: Path) -> set[Path]:
     """Return the files of the cases that were pinned, which the list of a folder has."""
     names = file_in_folder(folder, NAMES)
     try:
-        pinned = names.read_text("utf-8-sig").splitlines() if names.exists() else []
+        listed = small_file(names) if names.exists() else b""
+        pinned = listed.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(
             f"Expected {NAMES} as UTF-8 text, received: {error}; restore it"
@@ -297,12 +297,8 @@ def _case_bytes(path: Path) -> bytes:
         raise ValueError(
             f"Expected a case, received no file; restore it, or take it out of {NAMES}"
         )
-    if path.stat().st_size > _LARGEST:
-        raise ValueError(
-            f"Expected a file of at most {_LARGEST} bytes, received another"
-        )
     check_fetched("a case", path)
-    content = path.read_bytes()
+    content = small_file(path)
     # No line of JSON begins so.
     if b"\n=======" in content:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -356,12 +357,16 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
         (tmp_path / "kept").rename(mine)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
-    with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
+    with pytest.raises(ValueError, match="a plain file of at most 1048576 bytes"):
         folders.read_case(tmp_path / "large.json")
     with pytest.raises(ValueError, match="received no file"):
         folders.read_case(tmp_path)
+    os.mkfifo(tmp_path / "cases.txt")
+    with pytest.raises(ValueError, match=r"a plain file of .*, received 'cases\.txt'$"):
+        folders.case_files(tmp_path)
     # As editors of Windows save it, and as large as may be.
     content = b"\xef\xbb\xbf" + made().to_json().encode()
     (tmp_path / "marked.json").write_bytes(content.ljust(1 << 20))
