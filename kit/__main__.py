@@ -71,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_and_exit() -> NoReturn:
     """Be the process of one command."""
+    # Closed: a file that is opened next would take their number, and what libraries print.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     # Of the script, or at hand, where a file may have the name of a module that is imported later.
     if not sys.flags.safe_path:
         del sys.path[0]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -284,6 +285,18 @@ def test_an_output_that_nobody_reads_is_no_result_and_has_no_bars(tmp_path):
     how = {"stderr": subprocess.PIPE, "cwd": tmp_path}
     cut_off = subprocess.run(command, stdout=write, check=False, **how)
     assert (cut_off.returncode, cut_off.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is closed otherwise")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_command_whose_output_is_closed_gives_its_own_result(tmp_path, closed):
+    for code in (0, 3):  # the second time the folder is there
+        command = f"{shlex.quote(sys.executable)} -m kit lessons new {closed}"
+        done = subprocess.run(
+            ["sh", "-c", command], capture_output=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == code
+        assert b"Traceback" not in done.stderr
 
 
 def test_details_print_the_fix_once_as_code_that_runs(capsys):
