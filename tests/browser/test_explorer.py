@@ -293,7 +293,15 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     shown.page.evaluate("() => { window.refused = false }")
 
 
-def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
+COMMANDS = """() => {
+  window.commands = [];
+  jupyterapp.commands.commandExecuted.connect((_, { id }) => window.commands.push(id));
+}"""
+
+
+def test_keys_move_a_slider_and_not_the_notebook_but_ctrl_s_saves_it(
+    shown, classifier, named
+):
     cells = shown.page.locator(".jp-Notebook .jp-Cell")
     count = cells.count()
     shown.control("brightness").focus()
@@ -310,6 +318,12 @@ def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
     shown.root.get_by_role("textbox", name="Brightness, exact value").fill("0,4")
     shown.page.keyboard.press("Enter")
     shown.assert_shows(classifier, named["cat.jpg"], brightness=0.4)
+    shown.page.evaluate(COMMANDS)
+    shown.page.keyboard.press("Control+z")
+    shown.control("brightness").focus()
+    shown.page.keyboard.press("Control+s")
+    shown.page.wait_for_function("window.commands.includes('docmanager:save')")
+    assert not shown.page.evaluate("window.commands.some((id) => id.includes('undo'))")
 
 
 def test_tab_reaches_every_control_with_a_visible_focus(shown):

@@ -171,6 +171,7 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   assert.deepEqual([picker.yes.hidden, picker.none.hidden], [false, true]);
   called(picker.node, "Yes, dog").click();
   assert.deepEqual(log.splice(0), [["ask", "label", { photo: "a.jpg", label: "dog" }]]);
+  picker.known.label = "dog"; // as the answer says
   assert.equal(document.activeElement, opener);
   picker.open(opener);
   assert.deepEqual([picker.yes.hidden, picker.none.hidden], [true, false], "it is said already");
@@ -200,6 +201,29 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
     log.map(([, , { label }]) => label),
     ["cat", "", "dog"],
   );
+});
+
+test("a label that is refused is there to be put right, and what waits for one goes on once it is taken", () => {
+  const { log, events } = noted("ask", "pin");
+  const panel = { classes: ["cat", "dog"] };
+  const view = { ...events, prefix: "a", panel, settings: { photo: "a.jpg" } };
+  const picker = new LabelPicker(view);
+  picker.open(document.createElement("button"), view.pin);
+  for (const label of ["dgo", "dog"]) {
+    picker.box.value = label;
+    picker.node.querySelector("form").fire("submit");
+    picker.answered(label === "dog");
+    assert.equal(picker.node.hidden, label === "dog");
+    assert.equal(picker.box.value, label);
+    if (label === "dgo") assert.equal(document.activeElement, picker.box);
+  }
+  assert.deepEqual(
+    log.map(([name]) => name),
+    ["ask", "ask", "pin"],
+  );
+  view.settings = { photo: "b.jpg" };
+  for (const isTaken of [true, false]) picker.answered(isTaken);
+  assert.deepEqual([log.length, picker.node.hidden], [3, true], "of another photo, it is late");
 });
 
 // -- path.js

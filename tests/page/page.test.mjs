@@ -743,6 +743,14 @@ const STEPS = {
     window.addEventListener("keydown", heard, host);
     for (const target of [called(root(), "Noise, exact value"), keyed("scaling"), body])
       key("p", target);
+    const kept = [{ key: "Enter" }, { key: "s" }, { key: "z", ctrlKey: true }];
+    const commands = [
+      { key: "s", ctrlKey: true },
+      { key: "s", metaKey: true },
+      { key: "Enter", shiftKey: true },
+    ];
+    for (const pressed of [...kept, ...commands])
+      window.fire("keydown", { ...pressed, target: keyed("noise") });
     host.abort();
     for (const target of [keyed("noise"), called(root(), "my.dog.png")]) {
       key("p", target);

@@ -161,14 +161,12 @@ class ExplorerView {
       this.more,
       this.because.node,
     );
-    // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
     this.root = element(
       "section",
       {
         class: `kit-explorer ${panel.tempered ? "kit-tempered" : ""}`,
         role: "group",
         "aria-label": `Explorer ${window.kitViews}: ${panel.title}`,
-        "data-lm-suppress-shortcuts": "true",
         tabindex: -1, // a click anywhere lets it hear keys
       },
       this.banner,
@@ -245,15 +243,19 @@ class ExplorerView {
 
   key(event) {
     if (!this.root.contains(event.target) && !this.stage.on) return;
-    event.stopPropagation();
     const down = event.type === "keydown";
+    // Commands, such as to save the notebook, are for the host; its undo would be of what is not seen.
+    const held = event.ctrlKey || event.metaKey;
+    const isCommand = held ? !/^[yz]$/i.test(event.key) : event.shiftKey && event.key === "Enter";
+    if (down && isCommand) return;
+    event.stopPropagation();
     const types = event.target.matches("select, input:not([type=range], [type=radio])");
     if (event.target === this.peek && [" ", "Enter"].includes(event.key)) {
       event.preventDefault();
       this.hold(down);
     } else if (down && this.stage.turn(event.key)) {
       event.preventDefault();
-    } else if (down && event.key === "p" && !types && !event.ctrlKey && !event.metaKey) {
+    } else if (down && event.key === "p" && !types) {
       this.stage.toggle();
     } else if (down && event.key === "Escape") {
       const running = [...this.flips.values()].find((flip) => flip.running);
@@ -402,8 +404,10 @@ class ExplorerView {
     if (this.stopped) return;
     const { kind, request } = content;
     if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("lose", BARE);
-    else if (kind === "view") this.tell("answered", content, buffers);
-    else if (kind === "ahead") this.tell("foreseen", content, buffers);
+    else if (kind === "view") {
+      this.tell("answered", content, buffers);
+      if (request === `${this.prefix}.label`) this.picker.answered(true);
+    } else if (kind === "ahead") this.tell("foreseen", content, buffers);
     else if (kind === "noise") {
       this.preview.takeNoise(content, buffers[0]);
       this.draw();
@@ -422,6 +426,7 @@ class ExplorerView {
     else if (kind === "because") this.because.explain(content, buffers);
     else if (kind === "error") {
       if (request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
+      if (request === `${this.prefix}.label`) this.picker.answered(false);
       this.tell("failed", content);
     }
     this.judge();

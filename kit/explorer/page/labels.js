@@ -40,7 +40,7 @@ export class LabelPicker {
     this.node.hidden = true;
   }
 
-  /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */
+  /** Ask; the focus goes back to the opener, and once a label is taken, `onChosen` is called. */
   open(opener, onChosen) {
     const { top, label } = this.known;
     Object.assign(this, { opener, onChosen, photo: this.view.settings.photo });
@@ -61,12 +61,22 @@ export class LabelPicker {
     this.node.hidden ||= photo !== this.photo;
   }
 
+  /** Whether the kernel took what was chosen: if not, that is there to be put right. */
+  answered(isTaken) {
+    if (this.photo !== this.view.settings.photo) return;
+    if (!isTaken) {
+      this.node.hidden = false;
+      this.box.focus();
+    } else {
+      if (!this.node.hidden) this.close();
+      this.onChosen?.();
+    }
+  }
+
   #choose(label) {
     if (this.node.hidden) return;
     this.close();
-    this.known.label = label; // Pin may be pressed before the kernel has answered
     this.view.failedAt = -1; // the next answer takes the place of what was refused
-    this.view.ask("label", { photo: this.view.settings.photo, label });
-    this.onChosen?.();
+    this.view.ask("label", { photo: this.photo, label });
   }
 }
