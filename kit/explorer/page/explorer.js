@@ -244,9 +244,9 @@ class ExplorerView {
   key(event) {
     if (!this.root.contains(event.target) && !this.stage.on) return;
     const down = event.type === "keydown";
-    // Commands, such as to save the notebook, are for the host; its undo would be of what is not seen.
+    // Commands, such as to save the notebook, are for the host, but its undo and copy are of cells.
     const held = event.ctrlKey || event.metaKey;
-    const isCommand = held ? !/^[yz]$/i.test(event.key) : event.shiftKey && event.key === "Enter";
+    const isCommand = held ? !/^[acvxyz]$/i.test(event.key) : event.shiftKey && event.key === "Enter";
     if (down && isCommand) return;
     event.stopPropagation();
     const types = event.target.matches("select, input:not([type=range], [type=radio])");
