@@ -387,14 +387,21 @@ def _import(options: argparse.Namespace) -> int:
 
 def _lessons(options: argparse.Namespace) -> int:
     """Copy the lessons into a new FOLDER: 0 copied."""
+    from kit.regression.cases import write_file
+
     folder = Path(options.folder)
     if folder.exists():
         raise FileExistsError(
             f"Expected a folder that is not there yet, received {options.folder!r}; name another"
         )
-    shutil.copytree(LESSONS / "regression", folder / "regression")
-    for file in (*LESSONS.glob("*.ipynb"), LESSONS / "exercises.py"):
-        shutil.copy(file, folder)
+    try:
+        for pattern in ("*.ipynb", "exercises.py", "regression/**/[!.]*.*"):
+            for file in LESSONS.glob(pattern):
+                write_file(folder / file.relative_to(LESSONS), file.read_bytes())
+    except BaseException:
+        # Half of them would be in the way of the next try.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     lesson = folder / "00_explore.ipynb"
     sys.stdout.write(f"Begin with: python -m jupyterlab {shlex.quote(str(lesson))}\n")
     return 0

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 import kit
 from kit import Preprocessing
 from kit.__main__ import _class_names, main
-from kit._bundled import DATA
+from kit._bundled import DATA, LESSONS
 from kit.classifier.labels import checked_class_names
 from tests.networks import imported_keras, stacked
 
@@ -244,6 +245,33 @@ def test_a_page_of_mistakes_asks_for_matplotlib_before_anything_is_predicted(
     assert main(["mistakes", SMALL, "nothing", "--html", "page.html"]) == 3
     message = capsys.readouterr().err
     assert message.endswith("received none; python -m pip install matplotlib\n")
+
+
+def test_lessons_on_a_full_disk_are_one_line_and_not_in_the_way_of_the_next_try(
+    tmp_path, monkeypatch, capsys
+):
+    command = ["lessons", str(tmp_path / "new")]
+    written = []
+
+    def full(stream):
+        written.append(stream)
+        if len(written) > 1:
+            raise OSError(ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert main(command) == 3
+    line = capsys.readouterr().err
+    assert re.fullmatch(r".*: Expected to write '.*', received: No space .*\n", line)
+    assert not [*tmp_path.iterdir()]
+    assert main(command) == 0
+    copied = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    for file in copied:
+        original = LESSONS / file.relative_to(tmp_path / "new")
+        assert file.read_bytes() == original.read_bytes()
+    assert {"exercises.py", "check_cases.ipynb", "cases.txt", "espresso.json"} < {
+        file.name for file in copied
+    }
 
 
 def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
