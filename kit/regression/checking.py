@@ -214,8 +214,9 @@ def check_cases(
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
-        A folder for an image of each case that changed: what the model sees with the settings of then, with
-        those of now, and four times the difference, side by side.
+        A folder for an image of each case that changed, ``CASE.changed.png``: what the model sees with the
+        settings of then, with those of now, and four times the difference, side by side. Those of an earlier
+        run are removed.
     update
         Whether what changed is accepted: its case is written again with the present prediction. A case whose
         expectation held, and does not any more, stays red.
@@ -256,6 +257,12 @@ def _run_case(
     *,
     update: bool,
 ) -> Checked:
+    # An ending that no photo has: nothing else is removed or replaced.
+    artefact = artefacts is not None and Path(artefacts, f"{path.stem}.changed.png")
+    if artefact:
+        # That of an earlier run says nothing of this one.
+        with suppress(OSError):
+            artefact.unlink()
     if path not in folders.pinned_files(path.parent):
         words = (
             f"Expected a case that {NAMES} lists, received another; add its name there"
@@ -270,8 +277,8 @@ def _run_case(
     except (OSError, TypeError, ValueError) as error:
         return Checked(path.stem, "unusable", message=first_line(error))
     try:
-        if checked.moved and artefacts is not None:
-            rerun.write_artefact(Path(artefacts))
+        if checked.moved and artefact:
+            rerun.write_artefact(artefact)
         return rerun.accept(checked, path) if update else checked
     except OSError as error:
         # What changed is worth more than the file that could not be written.
@@ -413,7 +420,7 @@ class _Rerun:
         words = "" if checked.state == "fixed" else checked.message
         return replace(checked, state="accepted", message=words)
 
-    def write_artefact(self, folder: Path) -> None:
+    def write_artefact(self, target: Path) -> None:
         """Write what the model sees with the settings of then, of now, and the difference, side by side."""
         # Settings of then may not run any more, or give other channels or sizes.
         with suppress(ValueError):
@@ -421,7 +428,7 @@ class _Rerun:
             # Four times, so that a level or two can be seen.
             difference = (4 * np.abs(then.astype(int) - now)).clip(0, 255)
             picture = encoded(np.hstack([then, now, difference.astype(np.uint8)]))
-            folders.write_file(folder / f"{self.case.name}.png", picture)
+            folders.write_file(target, picture)
 
     def model_input(self, steps: Preprocessing) -> Pixels:
         tensor = self.classifier.tensor(self.photo, self.case.perturbation, steps)

@@ -317,7 +317,7 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(
     assert moved(boot, fashion, artefacts=target).holds
     assert not target.exists(), "where nothing moved there is nothing to see"
     moved(boot, inverted, artefacts=target)
-    picture = kit.load_image(target / "one.png").pixels.astype(int)
+    picture = kit.load_image(target / "one.changed.png").pixels.astype(int)
     then, now, difference = np.hsplit(picture, 3)
     photo = folders.photo_of(boot, folders.read_case(boot / "one.json"))
     np.testing.assert_array_equal(
@@ -327,6 +327,13 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(
     assert np.abs(now - (255 - then)).mean() < 1, (
         "black and white are exchanged for all to see"
     )
+    # Neither a case that holds nor one that cannot be run leaves that of an earlier run; nothing else goes.
+    (target / "one.png").touch()
+    for spoil in (lambda: None, (boot / "one.json").unlink):
+        (target / "one.changed.png").touch()
+        spoil()
+        moved(boot, fashion, artefacts=target)
+        assert [path.name for path in target.iterdir()] == ["one.png"]
 
 
 def test_what_changed_is_told_though_its_artefact_cannot_be_written(

@@ -99,7 +99,7 @@ def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(
     assert [
         (one["name"], one["step"]) for one in told["cases"] if one["state"] == "moved"
     ] == [(name, "scaling")]
-    assert (tmp_path / "kept" / f"{name}.png").is_file()
+    assert (tmp_path / "kept" / f"{name}.changed.png").is_file()
     assert main(["verify", MODEL, pinned, "--update"]) == 0
     assert "accepted: " in capsys.readouterr().out
     assert main(["verify", MODEL, pinned]) == 0
