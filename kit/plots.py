@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from operator import attrgetter
+from itertools import product
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -245,14 +246,19 @@ def _reliability(diagram: Any, histogram: Any, bins: Sequence["Bin"]) -> str:
 def sweep_figure(sweep: "Sweep") -> Drawn:
     """Draw a sweep: curves over one axis, heat maps over two; others raise a ValueError.
 
-    Accuracy, where there are labels, and the mean confidence, in percent.
+    Accuracy, where there are labels, and the mean confidence, in percent. A sweep in which no image is
+    predicted under every perturbation raises a ValueError, too.
     """
     if not 1 <= len(sweep.axes) <= 2:
         raise ValueError(
             f"Expected a sweep with one or two axes, received {len(sweep.axes)}"
         )
+    if not sweep.whole.any():
+        raise ValueError(
+            "Expected an image that is predicted under every perturbation, received none; see sweep.errors"
+        )
     ranges = [
-        f"{title} from {np.nanmin(shares):.0%} to {np.nanmax(shares):.0%}"
+        f"{title} from {_range(sweep, shares)}"
         for title, shares in sweep.figures.items()
     ]
     if len(sweep.axes) == 1:
@@ -265,8 +271,17 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
         figure,
         (
             f"{kind} over {' and '.join(sweep.axes)} for "
-            f"{_counted_images(sweep.photos)}: {'; '.join(ranges)}."
+            f"{sweep.counted}: {'; '.join(ranges)}."
         ),
+    )
+
+
+def _range(sweep: "Sweep", shares: Floats) -> str:
+    cells = zip(shares.ravel(), product(*sweep.axes.values()), strict=True)
+    in_order = sorted(cells, key=itemgetter(0))
+    return " to ".join(
+        f"{share:.0%} at {' and '.join(map(value_text, values))}"
+        for share, values in (in_order[0], in_order[-1])
     )
 
 
@@ -298,7 +313,6 @@ def _heat_maps(sweep: "Sweep") -> Any:
         cells = axes.imshow(
             100 * shares,
             "viridis",
-            origin="lower",
             aspect="auto",
             interpolation="nearest",
             vmin=0,

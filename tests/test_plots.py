@@ -72,8 +72,8 @@ CURVE = """\
 ('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy', 'confidence']"""
 HEAT_MAP = """\
 [8.0, 3.6]
-('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [-0.5, 1.5]] []
-('confidence (%)', 'Noise (levels)', '') [[-0.5, 2.5], [-0.5, 1.5]] []
+('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [1.5, -0.5]] []
+('confidence (%)', 'Noise (levels)', '') [[-0.5, 2.5], [1.5, -0.5]] []
 ('', '', '') [[0.0, 1.0], [0.0, 100.0]] []"""
 
 
@@ -227,24 +227,24 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
 def swept(shares, **axes):
     shares = np.array(shares)
     figures = {"accuracy": shares, "confidence": 1 - shares / 2}
-    return SimpleNamespace(photos=("one", "two"), axes=axes, figures=figures)
+    whole = np.array([True, False])
+    return SimpleNamespace(
+        axes=axes, figures=figures, whole=whole, counted="1 of 2 images"
+    )
 
 
 def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     figure = plots.sweep_figure(swept([0.25, 1], noise=(60, 0)))
     assert figure.alt == (
-        "Curves over noise for 2 images: accuracy from 25% to 100%; confidence from 50% to 88%."
+        "Curves over noise for 1 of 2 images: accuracy from 25% at 60 to 100% at 0;"
+        " confidence from 50% at 0 to 88% at 60."
     )
     line, other = figures[0].axes[0].lines
     assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
     assert (other.get_linestyle(), other.get_marker()) == ("--", "s")
     assert frames(figures[0]) == CURVE
-    one = swept([0.5, np.nan], other=(1, 2))
-    one.photos = ("one",)
-    # An image that could not be read has no share.
-    assert plots.sweep_figure(one).alt == (
-        "Curves over other for 1 image: accuracy from 50% to 50%; confidence from 75% to 75%."
-    )
+    other = swept([0.5, 0.5], other=(1, 2))
+    plots.sweep_figure(other)
     assert figures[1].axes[0].get_xlabel() == "other"
     # Without a file there is no quality, but an accuracy all along.
     plots.sweep_figure(swept([0.75, 0.25], jpeg_quality=(None, 5)))
@@ -258,11 +258,13 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     shares = [[0.25, 0.5, 0.75], [0.25, 0.75, 0.5]]
     figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
     assert figure.alt == (
-        "Heat maps over brightness and noise for 2 images: accuracy from 25% to 75%;"
-        " confidence from 62% to 88%."
+        "Heat maps over brightness and noise for 1 of 2 images:"
+        " accuracy from 25% at 0.5 and 0 to 75% at 2 and 20;"
+        " confidence from 62% at 0.5 and 60 to 88% at 2 and 0."
     )
     axes = figures[0].axes[0]
     assert axes.images[0].get_array().tolist() == [[25, 50, 75], [25, 75, 50]]
+    # The first row on top, as in the table.
     assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
@@ -274,6 +276,10 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
         ValueError, match="Expected a sweep with one or two axes, received 3"
     ):
         plots.sweep_figure(swept(shares, blur=(0,), noise=(0,), seed=(0, 1)))
+    none = swept(shares, brightness=(0.5, 2), noise=(0, 20, 60))
+    none.whole = ~none.whole[:1]
+    with pytest.raises(ValueError, match=r"received none; see sweep.errors$"):
+        plots.sweep_figure(none)
 
 
 def test_a_page_of_mistakes_has_its_report_and_each_group_of_images():

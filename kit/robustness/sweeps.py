@@ -143,22 +143,33 @@ class Sweep(Rows):
         """Values on each axis; the number of perturbations where they are just a list."""
         return tuple(map(len, self.axes.values())) or (len(self.perturbations),)
 
+    @property
+    def whole(self) -> Bools:
+        """The images that are predicted under every perturbation: bool (photos,). Averages are over these."""
+        return np.asarray((self.rows["classes"][..., 0] >= 0).all(axis=1))
+
+    @property
+    def counted(self) -> str:
+        """How many images averages are over, in words."""
+        return f"{self.whole.sum()} of {len(self.photos)} images"
+
     def accuracy(self) -> Float64:
         """Return the share of correct predictions, 0..1, float64 of shape `shape`; NaN where there is none.
 
-        Images without a label, or without an answer there, do not count.
+        Images without a label, or without an answer to any of the perturbations, do not count.
         """
-        labels = np.repeat(self.labels, len(self.perturbations))
-        return self._mean(self.tops == labels, (labels >= 0) & (self.tops >= 0))
+        correct = self.rows["classes"][..., 0] == self.labels[:, None]
+        return self._mean(correct, self.whole & (self.labels >= 0))
 
     def confidence(self) -> Float64:
-        """Return the mean softmax probability, 0..1, of the predictions given: float64 of shape `shape`."""
-        return self._mean(self.confidences, self.tops >= 0)
+        """Return the mean softmax probability, 0..1, of images with all answers: float64 of shape `shape`."""
+        return self._mean(self.rows["probabilities"][..., 0], self.whole)
 
     @property
     def figures(self) -> dict[str, Float64]:
         """`accuracy`, where there are labels, and `confidence`, by what they are called."""
-        figures = {"accuracy": self.accuracy()} if (self.labels >= 0).any() else {}
+        labelled = (self.labels[self.whole] >= 0).any()
+        figures = {"accuracy": self.accuracy()} if labelled else {}
         return figures | {"mean confidence": self.confidence()}
 
     def table(self) -> Table:
@@ -172,7 +183,7 @@ class Sweep(Rows):
                 for value, row in zip(downwards, shares, strict=True)
             ]
             head = (down, *map(value_text, values))
-            title = f"{title}, {down} down, {across} across"
+            title = f"{title} of {self.counted}, {down} down, {across} across"
             return Table(head, rows, ">" * len(head), title=title)
         settings = self._settings
         names = [
@@ -181,17 +192,17 @@ class Sweep(Rows):
         ]
         columns = [map(_percent, shares.ravel()) for shares in figures.values()]
         head = (", ".join(settings), *figures)
-        return Table(head, zip(names, *columns, strict=True), ">" * len(head))
+        rows_of_table = zip(names, *columns, strict=True)
+        return Table(head, rows_of_table, ">" * len(head), title=self.counted)
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
-        table = np.ma.array(values, np.float64, mask=~counted).reshape(
-            len(self.photos), *self.shape
-        )
-        return np.asarray(table.mean(axis=0).filled(np.nan))
+        total = values[counted].sum(axis=0, dtype=np.float64)
+        return np.asarray(total / (counted.sum() or np.nan)).reshape(self.shape)
 
     def __repr__(self) -> str:
         sizes = " × ".join(map(str, self.shape))
-        return f"{len(self.photos)} photos × {sizes} perturbations, {len(self.errors)} errors"
+        missing = len(self.errors)
+        return f"{len(self.photos)} photos × {sizes} perturbations, {missing} predictions missing"
 
 
 def _percent(value: float) -> str:
@@ -425,7 +436,8 @@ def sweep(
     labels
         Right classes, as indices or names; None where none is known.
     resume
-        An earlier sweep of the same images and settings: only what it could not predict is predicted.
+        An earlier sweep of the same images, known by their names, and settings: only what it could not
+        predict is predicted. Arrays are named by their places, so give the same ones again.
     executor
         Anything with the interface of `concurrent.futures`: threads, processes that are spawned, or a
         `dask.distributed` client, whose machines need the same files at the same paths. By default everything

@@ -1,6 +1,7 @@
 """Sweeps: rows against `Classifier.predict`, flips against a scan, and what killing one costs."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,9 +86,10 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
 
 def test_a_sweep_by_hand():
     rows = unpredicted_rows(4, 3, ranks=1)
-    rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [1, -1, -1], [1, 1, -1]]
+    rows["classes"][..., 0] = [[0, 1, 0], [1, 0, 0], [1, -1, -1], [1, 1, 1]]
     read = rows["classes"] >= 0
-    rows["probabilities"][read] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.3, 0.1]
+    rows["probabilities"][read] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 1, 0.3, 0.2, 0.1]
+    rows["error"][2, 1] = "no image"
     by_hand = Sweep(
         photos=("first", "second", "third", "unlabelled"),
         perturbations=tuple(Perturbation(brightness=value) for value in (0.5, 1, 2)),
@@ -96,15 +98,21 @@ def test_a_sweep_by_hand():
         rows=rows,
         model={"class_names": ("cat", "dog")},
     )
-    # Right are two of three, none of two, and nothing was answered.
-    assert by_hand.accuracy().tolist()[:2] == [2 / 3, 0]
-    assert by_hand.confidence()[:2] == pytest.approx([0.6, 0.5])
-    assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
-    lines = "brightness accuracy mean confidence", "0.5 67% 60%", "1 0% 50%", "2 – –"
+    # Right are two of two, none and one; the third image was not answered throughout.
+    assert by_hand.accuracy().tolist() == [1, 0, 0.5]
+    assert by_hand.confidence() == pytest.approx([0.6, 0.5, 0.4])
+    rows_of_table = "0.5 100% 60%", "1 0% 50%", "2 50% 40%"
+    lines = "3 of 4 images", "brightness accuracy mean confidence", *rows_of_table
     assert [line.split() for line in by_hand.table().text().splitlines()] == [
         line.split() for line in lines
     ]
-    assert repr(by_hand) == "4 photos × 3 perturbations, 5 errors"
+    assert repr(by_hand) == "4 photos × 3 perturbations, 2 predictions missing"
+    pairs = replace(by_hand, axes={"blur": (0.0,), **by_hand.axes})
+    title = "accuracy of 3 of 4 images, blur down, brightness across"
+    assert pairs.table().text().startswith(title)
+    nothing = replace(by_hand, rows=unpredicted_rows(4, 3, ranks=1))
+    assert list(nothing.figures) == ["mean confidence"]
+    assert np.isnan(nothing.confidence()).all()
 
 
 # Pictures
