@@ -402,7 +402,7 @@ def _temperature_and_notes(
     # A model is nearly always right on the images that it was trained on, so it seems not sure enough. Where
     # its probabilities are right, the interval lies above their mean in at most one of forty samples.
     if temperature < 1 and accuracy_interval(is_correct).low > max(
-        1 - RARE_ERROR_SHARE, probabilities.max(axis=1).mean()
+        1 - RARE_ERROR_SHARE, float(probabilities.max(axis=1).mean())
     ):
         notes.append(
             f"more images are correct than the model is sure of: {evidence_words}; was it trained on these"

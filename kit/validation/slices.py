@@ -38,9 +38,10 @@ class Slice:
     name, words, limit
         Key of `kit.perturbation.conditions.CONDITIONS`; what such images are; the value that they are beyond.
     images
-        Measured images in it.
+        Measured images in it, and in no slice before.
     wrong, others
-        Share that is predicted wrongly, 0..1: in it, and in all others, those of slices before among them.
+        Share that is predicted wrongly, 0..1: in it, and in the others that are in no slice before,
+        as if both had the same classes; see `find_failing_slices`.
     p_value
         Of the best of all cuts; see `find_failing_slices`.
     """
@@ -56,7 +57,10 @@ class Slice:
     @property
     def summary(self) -> str:
         """One sentence."""
-        sentence = f"{self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of the others"
+        sentence = (
+            f"Class by class, {self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of"
+            " the others"
+        )
         condition = CONDITIONS[self.name]
         # A binary property has no limit to speak of.
         if condition.binary:
@@ -78,12 +82,16 @@ def find_failing_slices(
 
     Each end of each property is cut off where that explains the mistakes best, after `FEWEST` to half of the
     images. The evidence is the likelihood ratio of other rates of mistakes on both sides to one rate for each
-    class, since a class that is hard and bright is no fault of light. What only follows from the cause has
-    nearly as much evidence. Of all with `NEAR_BEST_SHARE` of the most, those that the image states exactly
-    come first, then the one with the widest gap at its cut: a cause sets its images apart.
+    class, since a class that is hard and bright is no fault of light; of a class with one image nothing
+    follows. What only follows from the cause has nearly as much evidence. Of all with `NEAR_BEST_SHARE` of
+    the most, those that the image states exactly come first, then the one with the widest gap at its cut: a
+    cause sets its images apart.
 
     The p-value is Chernoff's bound for a cut times the number of ends (Bonferroni); the cuts of an end are
     nearly one. The next slice is sought in the images outside.
+
+    The shares that are wrong are means over classes, too. Each counts on both sides by its images inside
+    times those outside, over all of it (Mantel and Haenszel 1959).
 
     Parameters
     ----------
@@ -93,12 +101,9 @@ def find_failing_slices(
         Shape (N,): whether each is predicted wrongly, and its class.
     """
     failing_slices: list[Slice] = []
-    outside = np.ones(len(measures_of_images), np.bool_)
-    while outside.sum() >= 2 * FEWEST:
+    while len(labels) >= 2 * FEWEST:
         # By the labels, each class is compared with its own rate of mistakes.
-        cuts = _best_cuts(
-            measures_of_images[outside], is_wrong[outside], labels[outside]
-        )
+        cuts = _best_cuts(measures_of_images, is_wrong, labels)
         most_evidence_nats = max(cut.evidence_nats for cut in cuts)
         # Chernoff's bound for the best cut, times the number of cuts (Bonferroni).
         p_value = len(cuts) * float(np.exp(-most_evidence_nats))
@@ -114,23 +119,27 @@ def find_failing_slices(
         # The gap lies between the values of the property on both sides, not between shares of mistakes.
         # The cuts are in the order of `SIDES`; of gaps as wide as `WIDEST_GAP`, max takes the first.
         cut = max(stated or convincing, key=lambda cut: cut.gap)
-        # Above the limit on side 1, below it on -1. Of all images, also of those in the slices before.
+        # Above the limit on side 1, below it on -1.
         inside = (
             cut.side * (measures_of_images[:, MEASURED.index(cut.name)] - cut.limit) > 0
         )
+        outside = ~inside
+        weights = np.abs(inside - _class_means(inside, labels))
         failing_slices.append(
             Slice(
                 name=cut.name,
                 words=SIDES[cut.name, cut.side],
                 limit=cut.limit,
                 images=int(inside.sum()),
-                wrong=float(is_wrong[inside].mean()),
-                others=float(is_wrong[~inside].mean()),
+                wrong=float(np.average(is_wrong[inside], weights=weights[inside])),
+                others=float(np.average(is_wrong[outside], weights=weights[outside])),
                 p_value=p_value,
             )
         )
         # The next slice is one of the images outside this one.
-        outside &= ~inside
+        measures_of_images = measures_of_images[outside]
+        is_wrong = is_wrong[outside]
+        labels = labels[outside]
     return tuple(failing_slices)
 
 
@@ -166,12 +175,7 @@ def _best_cuts(
     measures_of_images: Floats, is_wrong: Bools, labels: Int64
 ) -> list[_Cut]:
     """Return for each end of each property where to cut it off, from the extreme values on."""
-    # Each class has a rate of mistakes of its own; classes with too few images for one share that of group 0.
-    rate_groups = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
-    usual_rates = (
-        np.bincount(rate_groups, is_wrong)[rate_groups]
-        / np.bincount(rate_groups)[rate_groups]
-    )
+    usual_rates = _class_means(is_wrong, labels)
     inside_counts = np.arange(FEWEST, len(measures_of_images) // 2 + 1)
     cuts = []
     for name, side in SIDES:
@@ -199,6 +203,11 @@ def _best_cuts(
             )
         )
     return cuts
+
+
+def _class_means(values: Bools, labels: Int64) -> Float64:
+    """Return for each image the mean of its class."""
+    return np.bincount(labels, values)[labels] / np.bincount(labels)[labels]
 
 
 def _evidence_in_nats(

@@ -105,7 +105,7 @@ KINDS = {
 """Right words, and an alteration in rising strengths."""
 MISTAKES = """
 result = kit.mistakes(classifier, sys.argv[1], progress=False)
-assert not result.notes
+assert not result.swept.errors
 count = len(result.predicted)
 """
 

@@ -121,18 +121,21 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert (found.name, found.limit) == ("noise", pytest.approx(1.2, abs=0.3))
     inside = noise > found.limit
     assert found.images == inside.sum()
-    rates = f"{wrong[inside].mean():.0%} of noisy images are wrong, {wrong[~inside].mean():.0%} of the others"
-    assert found.summary == f"{rates} (noise above {found.limit:.3g})"
+    words = f"Class by class, {found.wrong:.0%} of noisy images are wrong, {found.others:.0%} of the others"
+    assert found.summary == f"{words} (noise above {found.limit:.3g})"
     small = replace(found, name="size", words="small", limit=64)
     assert small.summary.endswith(" (size below 64)")
-    assert replace(found, name="turned").summary == rates
+    assert replace(found, name="turned").summary == words
     pale = rows[:, MEASURED.index("saturation")] < -1.2
     both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
     two = find_failing_slices(rows, both, labels)
     assert {one.words for one in two} == {"noisy", "pale"}
-    for one in two:  # the others are all others, those of the slice before among them
-        mistakes = one.images * one.wrong + (600 - one.images) * one.others
-        assert mistakes == pytest.approx(both.sum())
+    # No image is in two slices.
+    limits = {one.name: one.limit for one in two}
+    either = (noise > limits["noise"]) | (
+        rows[:, MEASURED.index("saturation")] < limits["saturation"]
+    )
+    assert two[0].images + two[1].images == either.sum()
     # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
     (alone,) = find_failing_slices(rows, wrong, np.zeros(600, np.int64))
     inside = noise > alone.limit
@@ -143,8 +146,10 @@ def test_a_planted_slice_is_found_and_nothing_else():
     ratio = chi2_contingency(counts, correction=False, lambda_="log-likelihood")
     expected = len(SIDES) * np.exp(-ratio.statistic / 2)
     assert alone.p_value == pytest.approx(expected)
-    # Classes of too few images for a rate of their own share one.
-    assert find_failing_slices(rows, wrong, np.arange(600) // 19) == (alone,)
+    # Of a few images a class the cause is found, too; of one image a class nothing follows.
+    (few,) = find_failing_slices(rows, wrong, np.arange(600) // 4)
+    assert few.words == "noisy"
+    assert not find_failing_slices(rows, wrong, np.arange(600))
     assert all(SIDES.values())
     assert not any(
         find_failing_slices(rows, rng.permutation(wrong), labels) for _ in range(5)
@@ -153,8 +158,8 @@ def test_a_planted_slice_is_found_and_nothing_else():
     rows[:, MEASURED.index("brightness")] += 3 * (labels == 0)
     hard = rng.random(600) < np.where(labels == 0, 0.5, 0)
     assert not find_failing_slices(rows, hard, labels)
-    # Nor beside classes of too few images.
-    assert not find_failing_slices(rows, hard, labels * np.arange(600))
+    # Nor are a hundred such classes of two to twelve images.
+    assert not find_failing_slices(rows, hard, labels + 10 * (np.arange(600) // 60))
     # Of forty images twenty may be a slice.
     (half,) = find_failing_slices(
         rows[:40], noise[:40] > np.median(noise[:40]), labels[:40] * 0
@@ -164,6 +169,22 @@ def test_a_planted_slice_is_found_and_nothing_else():
     noise[:] = rng.random(600) + pale
     rows[pale, MEASURED.index("saturation")] -= 9
     assert [one.words for one in find_failing_slices(rows, pale, labels)] == ["pale"]
+
+
+def test_a_slice_is_compared_with_images_of_its_classes():
+    # All images of a hard class are wrong, of which ten are dark and 190 bright; of another every second
+    # of 40 dark ones, every twentieth of 160 others. Of all, 60 % of the dark are wrong, 57 % of the others.
+    places = np.arange(400)
+    hard = (places < 10) | (places >= 210)
+    every = np.where(places < 50, 2, 20)
+    wrong = hard | (places % every == every - 1)
+    rows = np.full((400, len(MEASURED)), np.nan)
+    rows[:, MEASURED.index("brightness")] = places
+    (dark,) = find_failing_slices(rows, wrong, np.int64(hard))
+    assert (dark.words, dark.images, dark.limit) == ("dark", 50, 50)
+    # Weights of 10 · 190 / 200 and 40 · 160 / 200.
+    rates = (9.5 + 32 / 2) / 41.5, (9.5 + 32 / 20) / 41.5
+    assert (dark.wrong, dark.others) == pytest.approx(rates)
 
 
 @pytest.fixture
