@@ -123,11 +123,23 @@ class Mistakes(Rows):
             notes.append(
                 f"every image is predicted as {name!r}: kit.diagnose looks for the cause"
             )
+        measured_count = self._is_measured.sum()
+        predicted_count = self._has_prediction.sum()
+        # A sample of many images, or those until a stop by hand.
+        if measured_count < predicted_count:
+            notes.append(
+                f"properties that go with mistakes are looked for in {measured_count:,} of"
+                f" {predicted_count:,} images"
+            )
         return tuple(notes)
 
     @property
     def _has_prediction(self) -> Bools:
         return self.predicted >= 0
+
+    @property
+    def _is_measured(self) -> Bools:
+        return ~np.isnan(self.measures).all(axis=1)
 
     @property
     def predicted(self) -> Int32:
@@ -188,11 +200,10 @@ class Mistakes(Rows):
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
-        is_measured = ~np.isnan(self.measures).all(axis=1)
         return find_failing_slices(
-            self.measures[is_measured],
-            self._is_wrong[is_measured],
-            self.labels[is_measured],
+            self.measures[self._is_measured],
+            self._is_wrong[self._is_measured],
+            self.labels[self._is_measured],
         )
 
     def _surest_first(self, is_included: Bools) -> tuple[Mistake, ...]:
@@ -262,7 +273,10 @@ class Mistakes(Rows):
                 title=f"{title}: {len(rows)} of {len(group):,}",
             )
         if not self.slices:
-            yield f"No measured property goes with the mistakes; to see one takes {2 * FEWEST} images."
+            yield (
+                f"No measured property goes with the mistakes; to see one takes {2 * FEWEST} images,"
+                " several of a class."
+            )
         yield from (failing_slice.summary for failing_slice in self.slices)
 
     __repr__ = Result.__str__

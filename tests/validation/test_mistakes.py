@@ -300,7 +300,8 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     assert not np.isinf(found.measures).any()
     assert found.text().startswith("3 of 3 images are predicted correctly: 100.0% (")
     assert found.text().endswith(
-        "wrong: none.\nNo measured property goes with the mistakes; to see one takes 40 images."
+        "wrong: none.\nNo measured property goes with the mistakes; to see one takes 40 images,"
+        " several of a class."
     )
     with pytest.raises(
         ValueError, match=r"^Expected an image file .* 4 bytes of unknown"
@@ -336,8 +337,10 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
     with pytest.raises(ValueError, match=r"^Expected results for the same photos,"):
         predicted(0, 40, resume=stopped)
     monkeypatch.setattr("kit.validation.mistakes.MOST_MEASURED", 5)
-    measured = np.isfinite(predicted(0, 40).measures).any(axis=1)
-    assert measured.sum() == 5
+    sample = predicted(0, 40)
+    measured = np.isfinite(sample.measures).any(axis=1)
+    sought = "properties that go with mistakes are looked for in {} of 40 images"
+    assert (measured.sum(), sample.notes) == (5, (sought.format(5),))
     assert measured[5:].any(), "at random"
 
     def interrupted(_):
@@ -345,7 +348,8 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
 
     # Nothing of what was predicted is lost, though nothing was measured yet.
     monkeypatch.setattr("kit.validation.mistakes.measured", interrupted)
-    assert predicted(0, 40).accuracy.count == 40
+    unmeasured = predicted(0, 40)
+    assert (unmeasured.accuracy.count, unmeasured.notes) == (40, (sought.format(0),))
 
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
