@@ -141,24 +141,14 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     assert list(explorer._contents("cat.jpg").shelf) == ["cat.jpg"]
 
 
-def test_greetings_compute_nothing_anew_unless_the_last_settings_failed(
+def test_a_greeting_computes_nothing_anew_unless_the_last_settings_failed(
     explorer, monkeypatch
 ):
     explorer.settings = {"noise": 7}
-    computed = []
-    compute = Bench.compute_view
-    monkeypatch.setattr(
-        Bench,
-        "compute_view",
-        lambda *given: computed.append(given) or compute(*given),
-    )
-    for _ in range(2):
-        message, _ = ask(explorer, kind="hello", request="a.hello")
-        assert (message["kind"], message["settings"]["noise"]) == ("view", 7)
-    assert len(computed) == 0
+    monkeypatch.setattr(Bench, "compute_view", None)
+    assert ask(explorer, kind="hello")[0]["settings"]["noise"] == 7
     explorer.error = "It failed."
-    assert ask(explorer, kind="hello", request="a.hello")[0]["settings"]["noise"] == 7
-    assert (len(computed), explorer.error) == (1, "")
+    assert ask(explorer, kind="hello")[0]["kind"] == "error"
 
 
 def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(
