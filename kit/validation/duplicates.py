@@ -77,7 +77,7 @@ class Duplicates(Result):
     def leaked(self) -> Bools:
         """Which images of the second collection have a duplicate in the first, bool, shape (N,).
 
-        A ValueError where there is no second one.
+        Those in `left_out` were not compared, so they have none. A ValueError where there is no second one.
         """
         if len(self.sizes) == 1:
             raise ValueError(
@@ -113,7 +113,8 @@ def find_duplicates(
     """Find images that are near-duplicates, within one collection or between two.
 
     Compares perceptual hashes (`imagehash.phash`) of each image and of its mirror image. That finds copies
-    that were saved again, resized, made brighter or darker, mirrored, or cropped by up to two percent.
+    that were saved again, resized, made brighter or darker, mirrored, or cropped by one percent; not all, and
+    of small images fewer: of 48 pixels a side 7 in 10 at JPEG quality 75, 2 in 10 at 30.
 
     Parameters
     ----------
