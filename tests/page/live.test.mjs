@@ -451,7 +451,10 @@ test("a file that is no image is refused by its name, and leaves what is shown",
   const ask = standing(BENCH);
   const piece = { kind: "upload", number: "1", name: "bad.png", last: true };
   const { content } = await ask(piece, [new Uint8Array(3)]);
-  assert.equal(content.text, "Expected an image, received bad.png: it is damaged");
+  assert.equal(
+    content.text,
+    "Expected an image, received bad.png: its 3 bytes are no image that this browser opens; copy it again, or save it as PNG or JPEG",
+  );
   const { content: view } = await ask({ kind: "settings", settings: at({}) });
   assert.equal(view.kind, "view");
 });

@@ -4,6 +4,7 @@ import { resized } from "./prepare.js";
 
 const MOST_READ = 50_000_000; // pixels, as in kit.images
 const MOST_PIXELS = 4_194_304; // larger photos are reduced first
+const AGAIN = "copy it again, or save it as PNG or JPEG";
 
 function drawn(image, matte) {
   const { width, height } = image;
@@ -45,13 +46,15 @@ function isCut(bytes) {
 /** A file as the browser decodes it, and as it is stored where its EXIF block may turn it, else null. */
 export async function bitmapsOf(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
-  if (isCut(bytes)) throw new Error("it ends early");
+  if (isCut(bytes)) throw new Error(`it ends early; ${AGAIN}`);
   const plain = unturned(bytes);
   // Firefox decodes no file that is made of several parts, WebKit none in a worker.
   const decoded = (part) =>
     createImageBitmap(new Blob([part]), {
       premultiplyAlpha: "none",
       colorSpaceConversion: "none",
+    }).catch(() => {
+      throw new Error(`its ${bytes.length} bytes are no image that this browser opens; ${AGAIN}`);
     });
   const stored = plain.length < bytes.length ? await decoded(plain) : null;
   return { upright: await decoded(bytes), stored };
