@@ -64,13 +64,9 @@ export class LabelPicker {
   /** Whether the kernel took what was chosen: if not, that is there to be put right. */
   answered(isTaken) {
     if (this.photo !== this.view.settings.photo) return;
-    if (!isTaken) {
-      this.node.hidden = false;
-      this.box.focus();
-    } else {
-      if (!this.node.hidden) this.close();
-      this.onChosen?.();
-    }
+    this.node.hidden = isTaken;
+    if (isTaken) this.onChosen?.();
+    else this.box.focus();
   }
 
   #choose(label) {
