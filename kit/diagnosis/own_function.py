@@ -15,7 +15,6 @@ from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code, comparison_with_code, read
 from kit.preprocessing.calling import numpy_of, unbatched, with_names
-from kit.preprocessing.colours import AGREEING_LEVELS
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
 from kit.preprocessing.scaling import scale
@@ -86,9 +85,12 @@ class Checkup(Result):
         ]
         if failed:
             problem = failed[-1].differences[0].removeprefix("code: ")
-            yield f"Your code {problem}, on {len(failed)} of {count} images."
+            example = f"as on {failed[-1].photo}"
+            yield f"Your code {problem}, on {len(failed)} of {count} images, {example}."
+        # What the others show is said all the same.
         effects = self.effects
-        if self.main_step == "function":
+        effects.pop("function", None)
+        if not effects:
             return
         least_effect = max(effects.values()) * LARGE_EFFECT_SHARE
         main_steps = [
@@ -104,7 +106,8 @@ class Checkup(Result):
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
         names = " and ".join(map(repr, main_steps))
-        difference = f"at {names} on {len(differing)} of {count}: {words}"
+        differing_count = len(differing) - len(failed)
+        difference = f"at {names} on {differing_count} of {count}: {words}"
         yield f"Your code differs {difference}. Here: the classifier; there: your code."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in effects.items())
         yield f"Each step alone changes the probability by: {alone}."
@@ -202,7 +205,11 @@ def nearest_preprocessing(
     decoded = [photo.decoded(expected.decoding) for photo in photos]
     reading = read(expected, function, decoded, partial(_dequantised, classifier))
     nearest = cast("Preprocessing", reading.pipeline)
-    failures = [called.problem for called in reading.called if called.problem]
+    failures = [
+        f"{called.problem}, on {photo.name}"
+        for called, photo in zip(reading.called, photos, strict=True)
+        if called.problem
+    ]
     if failures:
         steps = "a function or tensor with steps of a Preprocessing"
         raise ValueError(f"Expected {steps}, received another: {failures[0]}")
@@ -214,7 +221,7 @@ def nearest_preprocessing(
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
-    if AGREEING_LEVELS < reading.levels_off < np.inf:
+    if reading.tolerated_levels_off < reading.levels_off < np.inf:
         headline += (
             f" {reading.levels_off:.2g} levels (root mean square) are unexplained"
         )
@@ -246,8 +253,11 @@ def _probabilities(classifier: Classifier, *tensors: Array) -> Float32 | None:
     """Return the probabilities of tensors, with or without a leading axis; None where there are none."""
     try:
         batches = [tensor if tensor.ndim == 4 else tensor[None] for tensor in tensors]
-        rows = classifier.predict_tensors(np.concatenate(batches).astype(np.float32))
-        return finite(rows, classifier.name)
+        # Each by itself, since a network of any size takes tensors of several shapes.
+        rows = [
+            classifier.predict_tensors(batch.astype(np.float32)) for batch in batches
+        ]
+        return finite(np.concatenate(rows), classifier.name)
     except ValueError:
         # The network takes no such shape, or puts out what is no number.
         return None

@@ -323,7 +323,7 @@ def comparison_with_code(
     notes = [_note_on_decoding(called)]
     if whole_difference.differs or "function" in reading.unexplained:
         differences = _differences_on_photo(
-            expected, reading, probe, expected_tensor, called.given_as, effect
+            expected, reading, probe, expected_tensor, effect
         )
         channels_differ = "channels" in [difference.step for difference in differences]
         if called.given_as in ARRAYS and channels_differ:
@@ -377,15 +377,13 @@ def _differences_on_photo(
     reading: Reading,
     probe: Probe,
     expected_tensor: Array,
-    given_as: str,
     effect: Effect,
 ) -> list[Difference]:
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = probe
     differences = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
     levels_off = largest_levels_off(reading.pipeline, [probe])
-    # A function that reads the file itself may have another decoder.
-    tolerated_levels_off = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    tolerated_levels_off = reading.tolerated_levels_off
     for step, words in reading.unexplained.items():
         # Photos may be files of several kinds: another decoding is named only where this one shows it.
         if step != "decode" or levels_off > tolerated_levels_off:
@@ -420,7 +418,7 @@ def departure_words(image: Float64, result: Float64) -> str:
     difference -= difference.mean()
     detail_correlation = correlation(detail_of(image), difference)
     if detail_correlation <= -DETAILED_CORRELATION:
-        return "for want of fine detail, as after a blur, a smaller size, JPEG or another filter"
+        return "of less fine detail, as after a blur, a small turn, a smaller size, JPEG or another filter"
     if detail_correlation >= DETAILED_CORRELATION:
         return "of more fine detail, as after sharpening, more local contrast or another filter"
     averaged = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)

@@ -14,7 +14,7 @@ from kit._reporting import Steps
 from kit.images.opening import first_frame
 from kit.images.photo import Photo
 from kit.preprocessing.buffers import Ordered, each_order
-from kit.preprocessing.calling import Called
+from kit.preprocessing.calling import ARRAYS, Called
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
     SCALING_LEVELS_RATIO,
@@ -110,9 +110,15 @@ class Reading:
     images_read: int = 1
 
     @property
+    def tolerated_levels_off(self) -> float:
+        """What rounding may leave, or another decoder, unless the code was given pixels."""
+        given_pixels = any(one_call.given_as in ARRAYS for one_call in self.called)
+        return AGREEING_LEVELS if given_pixels else DECODER_LEVELS
+
+    @property
     def agrees(self) -> bool:
         """Whether the pipeline does what the code does."""
-        return self.levels_off <= AGREEING_LEVELS and not self.unexplained
+        return self.levels_off <= self.tolerated_levels_off and not self.unexplained
 
 
 def largest_levels_off(pipeline: Pipeline, probes: Iterable[Probe]) -> float:

@@ -16,6 +16,7 @@ from kit.images.photo import Photo
 from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import Comparison, Difference
 from kit.preprocessing.resizing import PILLOW
+from tests import networks
 
 CLASSIFIER = samples.classifier("efficientnet_lite0")
 PHOTOS = samples.photos("imagenet")[:3]
@@ -106,6 +107,31 @@ def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_see
     assert 0 < found.effects["resize"] < found.effects["decode"]
 
 
+CHECKERED = np.indices((224, 224)).sum(axis=0)[..., None] % 2 * 2 - 1
+
+
+def decoded_otherwise(path):
+    """1.5 levels of 255 off at every pixel, as programs decode a JPEG."""
+    with Image.open(path) as opened:
+        return RIGHT.apply(np.asarray(opened)) + 1.5 / 128 * CHECKERED
+
+
+def test_a_function_that_differs_by_no_more_than_its_decoder_is_given_its_preprocessing():
+    found = kit.check(CLASSIFIER, PHOTOS[:2], decoded_otherwise)
+    assert (found.agrees, found.preprocessing) == (True, RIGHT)
+    assert "reproduces the result to within 1.50 levels" in str(found)
+    swapped = RIGHT.replace(channels="bgr")
+    found = kit.check(
+        CLASSIFIER, PHOTOS[:2], lambda path: decoded_otherwise(path)[..., ::-1]
+    )
+    assert (found.main_step, found.preprocessing) == ("channels", swapped)
+    # Pixels that it is given leave nothing to decode.
+    found = kit.check(
+        CLASSIFIER, PHOTOS[:1], lambda pixels: same(pixels) + 1.5 / 128 * CHECKERED
+    )
+    assert (found.main_step, found.preprocessing) == ("tensor", None)
+
+
 SQUASHED = RIGHT.replace(fit="squash", crop_fraction=1.0, filter="cv2_linear")
 
 
@@ -159,6 +185,18 @@ def test_a_function_that_resizes_nothing_is_compared_on_photos_of_any_size():
     sizes = [PHOTOS[0].pixels, PHOTOS[0].pixels[:90]]
     found = kit.check(CLASSIFIER, sizes, lambda x: x / 255)
     assert (found.agrees, found.main_step) == (False, "resize")
+
+
+def test_a_resize_counts_by_what_it_changes_where_a_network_takes_any_size():
+    pooling = networks.imported_keras().layers.GlobalAveragePooling2D()
+    model = networks.stacked((None, None, 3), pooling)
+    mean_levels = kit.Classifier(model, kit.Preprocessing(size=None, scaling="0..1"))
+    # Means stay nearly as they are in a smaller image.
+    found = kit.check(
+        mean_levels, PHOTOS[:1], lambda x: cv2.resize(x, (64, 64)) / np.float32(255)
+    )
+    assert 0 < found.effects["resize"] < 0.01
+    assert (found.main_step, found.changed) == ("resize", 0)
 
 
 def test_the_headline_is_what_most_images_say_and_all_that_weighs_half_as_much():
@@ -312,8 +350,13 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
     found = kit.check(CLASSIFIER.using(SQUASHED), photos, upright)
     assert (found.agrees, found.main_step, high) == (False, "function", 1)
     assert str(found).startswith(f"Your code {expected}")
-    assert ", on 1 of 2 images." in str(found)
+    first_line, *others = str(found).splitlines()
+    assert first_line.endswith(f", on 1 of 2 images, as on {photos[1].name}.")
+    # The other photo agrees.
+    assert others == []
     assert found.changed is None
+    found = kit.check(CLASSIFIER.using(SQUASHED), photos, lambda x: 2 * upright(x))
+    assert "\nYour code differs at 'scaling' on 1 of 2: scaling: " in str(found)
     with pytest.raises(
         ValueError,
         match=re.escape(
@@ -337,7 +380,7 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
         lambda x: scaled(x) + 0 * (x.shape[0] > x.shape[1] and next(calls)),
     )
     assert "raised StopIteration" in str(found)
-    assert "when it was called again, on 2 of 2 images." in str(found)
+    assert "when it was called again, on 2 of 2 images, " in str(found)
 
 
 def test_a_tensor_takes_the_place_of_a_function():

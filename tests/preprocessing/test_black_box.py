@@ -378,7 +378,7 @@ DEPARTURES = [
     ),
     (
         lambda x: in_between(x, ImageFilter.GaussianBlur(1)),
-        "for want of fine detail, as after a blur, a smaller size, JPEG or another filter",
+        "of less fine detail, as after a blur, a small turn, a smaller size, JPEG or another filter",
     ),
     (
         lambda x: in_between(x, ImageFilter.SHARPEN),
