@@ -200,6 +200,9 @@ def numpy_of(value: Any) -> Array:
     # One of PyTorch may be part of a graph or lie on another device.
     value = value.detach().cpu() if hasattr(value, "detach") else value
     array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    # NumPy has no such numbers, so that TensorFlow's and JAX's are of a kind of their own.
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
     while array.ndim > 4 and len(array) == 1:
         array = array[0]
     return array

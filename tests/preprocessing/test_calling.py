@@ -13,7 +13,7 @@ from kit import samples
 from kit._bundled import DATA
 from kit.images.photo import load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.calling import call, why_unusable
+from kit.preprocessing.calling import call, numpy_of, why_unusable
 
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
@@ -210,6 +210,14 @@ USABLE = [
 @pytest.mark.parametrize(("array", "words"), USABLE)
 def test_what_is_no_image_says_why(array, words):
     assert why_unusable(array) == words
+
+
+def test_numbers_of_16_bits_that_numpy_does_not_have_are_numbers():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    eighths = np.arange(16).reshape(4, 4) / 8
+    read = numpy_of(eighths.astype(bfloat16))
+    assert (read.dtype, why_unusable(read)) == (np.float32, "")
+    assert read.tolist() == eighths.tolist()
 
 
 def test_leading_sides_of_one_are_one_batch():
