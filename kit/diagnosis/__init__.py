@@ -33,12 +33,14 @@ from kit.diagnosis.candidates import (
 )
 from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.diagnosis.checks_network import (
+    UNSETTLED_SHARE,
     check_calls,
     check_determinism,
     check_head,
     check_nan,
     check_norms,
     check_trained,
+    initial_share,
     nonfinite_outputs_finding,
 )
 from kit.diagnosis.class_order import check_class_order, most_right_in_any_order
@@ -90,6 +92,7 @@ FLAT_STD = 2.0
 make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
+_UNSETTLED = ("batchnorm_mode", "named")
 _LAYERS_UNREAD_NOTE = "layers and weights were not checked"
 _FAILING_NOTE = (
     "{:.0%} of the labelled images are predicted correctly, with a mean probability of {:.0%}, perhaps by"
@@ -168,8 +171,10 @@ def diagnose(
     with threadpool_limits(limits=1, user_api="blas"):
         for words, stage in Steps(STAGES.items(), "Diagnosing", shows_bar):
             # Nothing else is asked of a network whose weights are not those of a training.
-            if _HOPELESS_CAUSES.isdisjoint(
-                finding.cause for finding in case.certain_findings
+            if not any(
+                finding.cause in _HOPELESS_CAUSES
+                or (finding.cause, finding.verdict) == _UNSETTLED
+                for finding in case.certain_findings
             ):
                 if callable(progress):
                     progress(words)
@@ -506,15 +511,26 @@ def _first_layers_to_compare(case: Investigation) -> FirstLayers:
     """Return the first layers with the reference as their profile, without averages that tell less."""
     # Where a file has no layers that can be run, the tensors themselves are compared.
     layers = case.classifier.first_layers or NO_LAYERS
-    has_unsettled_averages = any(
-        finding.cause == "batchnorm_mode" for finding in case.certain_findings
-    )
-    # Means and variances are running averages of batch norms: a reference tells more than these, and
-    # unsettled ones tell nothing of the training.
-    if case.reference is not None or has_unsettled_averages:
-        layers = replace(layers, means=None, variances=None)
+    means, variances = layers.means, layers.variances
+    # Means and variances are running averages of batch norms: a reference tells more than these.
     if case.reference is not None:
-        layers = layers.with_profile(np.asarray(case.reference, np.float32))
+        layers = replace(layers, means=None, variances=None).with_profile(
+            np.asarray(case.reference, np.float32)
+        )
+    elif means is not None and variances is not None:
+        config, weights = architecture_and_weights(case.classifier)
+        share = initial_share(variances, layers_of(config), weights)
+        # Unsettled ones tell nothing of the training. Of others, what is left of the 0 and 1 that they began
+        # with would outweigh the variances of quiet channels.
+        layers = (
+            replace(layers, means=None, variances=None)
+            if share > UNSETTLED_SHARE
+            else replace(
+                layers,
+                means=means / (1 - share),
+                variances=(variances - share) / (1 - share),
+            )
+        )
     return layers
 
 

@@ -41,42 +41,45 @@ _BOUND_AND_LEAST_SHARE = {
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
-    norm_layers = [
-        layer
+    # The last array of such a layer is its variances.
+    variances = [
+        weights[layer.name][-1].ravel()
         for layer in layers
         if _updates_averages(layer) and len(weights.get(layer.name, ())) >= 2
     ]
-    if not norm_layers:
+    if not variances:
         return None
-    # The last two arrays of such a layer are its averages.
-    means = np.hstack([weights[layer.name][-2].ravel() for layer in norm_layers])
-    variances = np.hstack([weights[layer.name][-1].ravel() for layer in norm_layers])
-    if not means.any() and (variances == 1).all():
-        initial_share = 1.0
-        text = "were never updated"
-    else:
-        steps = _training_steps(weights)
-        momentum = float(norm_layers[0].settings.get("momentum", 0.99))
-        initial_share = momentum**steps
-        text = f"had only {steps:.0f} training steps to settle"
-    # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
-    # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    begun_with_1 = initial_share * (1 - 1e-4) <= variances.min() <= 1
-    if initial_share <= UNSETTLED_SHARE or not begun_with_1:
+    share = initial_share(np.hstack(variances), layers, weights)
+    if share <= UNSETTLED_SHARE:
         return None
+    text = "were never updated"
+    if share < 1:
+        text = f"had only {_training_steps(weights):.0f} training steps to settle"
     return conclude(
         "batchnorm_mode",
         f"Batch normalization keeps averages of the training images; these {text}.",
         Evidence(
-            "share left of the initial values",
-            initial_share,
-            UNSETTLED_SHARE,
-            supports=True,
+            "share left of the initial values", share, UNSETTLED_SHARE, supports=True
         ),
-        advice="Measure them again on images as in training, or train for more steps.",
-        sure=initial_share > UNSETTLED_NAMED_SHARE,
+        advice="Measure them again on images as in training (kit.adapt), or train for more steps.",
+        sure=share > UNSETTLED_NAMED_SHARE,
         code="classifier = kit.adapt(classifier, photos)",
     )
+
+
+def initial_share(variances: Array, layers: Sequence[Layer], weights: Weights) -> float:
+    """Return the share of the initial 1 in moving variances; 0 where they did not begin with it."""
+    if (variances == 1).all():
+        return 1.0
+    momenta = (
+        layer.settings.get("momentum", 0.99)
+        for layer in layers
+        if _updates_averages(layer)
+    )
+    share = float(next(momenta, 0.0) ** _training_steps(weights))
+    # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
+    # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
+    return share if share * (1 - 1e-4) <= variances.min() <= 1 else 0.0
 
 
 def _updates_averages(layer: Layer) -> bool:
