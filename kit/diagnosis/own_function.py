@@ -85,8 +85,8 @@ class Checkup(Result):
         ]
         if failed:
             problem = failed[-1].differences[0].removeprefix("code: ")
-            example = f"as on {failed[-1].photo}"
-            yield f"Your code {problem}, on {len(failed)} of {count} images, {example}."
+            where = f"on {len(failed)} of {count} images, as on {failed[-1].photo}"
+            yield f"Your code {problem}, {where}."
         # What the others show is said all the same.
         effects = self.effects
         effects.pop("function", None)
