@@ -528,7 +528,7 @@ def _first_layers_to_compare(case: Investigation) -> FirstLayers:
             else replace(
                 layers,
                 means=means / (1 - share),
-                variances=(variances - share) / (1 - share),
+                variances=(variances - share).clip(0) / (1 - share),
             )
         )
     return layers
