@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from math import inf
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
 import scipy
@@ -19,7 +19,7 @@ from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, candidate_with_causes
 from kit.diagnosis.checks_network import check_determinism
-from kit.diagnosis.class_order import known_orders
+from kit.diagnosis.class_order import LEAST_CLASSES, known_orders
 from kit.diagnosis.finding import words_of_changes
 from kit.diagnosis.report import (
     CLOSE_CHANGE,
@@ -42,7 +42,6 @@ from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, affine, fits
 from kit.validation.accuracy import compare_accuracies
 
 Function = Callable[[Float32], Float32]
-Head = Callable[[Any], Any]
 
 STEPS_OF_TENSORS = {
     choice.name for operation in TO_TENSOR for choice in operation.choices
@@ -334,11 +333,12 @@ class _Search:
         return cause
 
     def _causes_simplest_first(self, *, also_in_inputs: bool) -> Iterator[_Cause]:
-        heads_by_words = _possible_heads_by_words(self.second_outputs)
-        for words, head in heads_by_words.items():
-            for cause in _causes_in_outputs(
-                self.first.class_names, self.first_outputs, head(self.second_outputs)
-            ):
+        rows_by_words = _possible_probabilities_by_words(self.second_outputs)
+        # What is fitted comes after every head: to sure outputs it fits as well as the right head.
+        for causes_in_outputs, (words, second_probabilities) in product(
+            (self._causes_without_fit, self._causes_fitted), rows_by_words.items()
+        ):
+            for cause in causes_in_outputs(second_probabilities):
                 yield cause.with_head_undone(words)
         # Images of several sizes make no one batch where they are not resized.
         sizes = {photo.size for photo in self.photos}
@@ -361,8 +361,7 @@ class _Search:
                 return
             first_evaluators = {"": first_evaluators[""]}
         changes = tuple(self._possible_changes(self.first.preprocessing))
-        for words, head in heads_by_words.items():
-            second_probabilities = head(self.second_outputs)
+        for words, second_probabilities in rows_by_words.items():
             # Reorderings alone first; the one without a name leaves tensors as they are.
             for changes_tried in ((), changes):
                 for reordering, first_evaluator in first_evaluators.items():
@@ -380,6 +379,67 @@ class _Search:
                     "", first_evaluators[""], pairs, second_probabilities
                 )
                 yield cause.with_head_undone(words)
+
+    def _classes_tell_an_order(self) -> bool:
+        """Whether so many classes are notably probable for any photo that no order fits by chance."""
+        classes_seen = (self.first_outputs > RESTORED_SHARE).any(axis=0)
+        return bool(classes_seen.sum() >= min(LEAST_CLASSES, len(classes_seen)))
+
+    def _causes_without_fit(self, second_probabilities: Floats) -> Iterator[_Cause]:
+        """Yield what is left as it is, and in usual orders."""
+        # The simplest first: the search ends at the first that leaves next to nothing.
+        yield _Cause(
+            remaining=_mean_largest_change(self.first_outputs, second_probabilities)
+        )
+        if not self._classes_tell_an_order():
+            return
+        for name, order in known_orders(self.first.class_names).items():
+            # The order has the class of each output; its argsort the output of each class.
+            change_in_order = _mean_largest_change(
+                self.first_outputs, second_probabilities[:, np.argsort(order)]
+            )
+            yield _Cause(
+                ("class_order",), f"reading its classes {name}", change_in_order
+            )
+
+    def _causes_fitted(self, second_probabilities: Floats) -> Iterator[_Cause]:
+        """Yield what is left with a temperature, and in the order that fits best."""
+        # What is fitted to one image always fits it.
+        if len(self.first_outputs) == 1 or not self._classes_tell_an_order():
+            return
+        change_as_it_is = _mean_largest_change(self.first_outputs, second_probabilities)
+        # A temperature changes no predicted class.
+        if np.array_equal(
+            self.first_outputs.argmax(axis=1), second_probabilities.argmax(axis=1)
+        ):
+            fitted = scipy.optimize.minimize_scalar(
+                lambda log_temperature: _mean_largest_change(
+                    self.first_outputs,
+                    tempered(second_probabilities, np.exp(-log_temperature)),
+                ),
+                bounds=(-3, 3),
+                method="bounded",
+            )
+            # That by which the second divides its logits beside the first; its inverse undoes it.
+            words = f"a temperature of {np.exp(fitted.x):.3g}"
+            # So much is fitted, here and below, that little may be left.
+            if (
+                abs(fitted.x) > LEAST_LOG_TEMPERATURE
+                and fitted.fun <= EXACT_SHARE * change_as_it_is
+            ):
+                yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
+        # The order that brings outputs of the same class nearest, over all photos.
+        distances = scipy.spatial.distance.cdist(
+            self.first_outputs.T, second_probabilities.T, "sqeuclidean"
+        )
+        order = scipy.optimize.linear_sum_assignment(distances)[1]
+        change_in_order = _mean_largest_change(
+            self.first_outputs, second_probabilities[:, order]
+        )
+        if change_in_order <= EXACT_SHARE * change_as_it_is:
+            yield _Cause(
+                ("class_order",), "putting its classes in order", change_in_order
+            )
 
     def _best_change(
         self,
@@ -514,32 +574,33 @@ def _proven_cause(whole_difference: float, causes: Iterable[_Cause]) -> _Cause:
     return replace(best, remaining=best.remaining / whole_difference)
 
 
-def _possible_heads_by_words(outputs: Floats) -> Mapping[str, Head]:
-    """Return what may turn the outputs into probabilities, by its words."""
-    heads_by_words: dict[str, Head] = {}
+def _possible_probabilities_by_words(outputs: Floats) -> Mapping[str, Floats]:
+    """Return the probabilities that the outputs may stand for, by the words of what turns them into these."""
+    rows_by_words: dict[str, Floats] = {}
     in_range = np.all(np.abs(outputs - 0.5) <= 0.5 + ROUNDING_CHANGE)
     if in_range and np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
         # No words: these are probabilities already.
-        heads_by_words[""] = np.asarray
+        rows_by_words[""] = outputs
         # Of a softmax of probabilities, what it was taken of is not negative.
-        if _without_softmax(outputs).min() > -ROUNDING_CHANGE:
-            heads_by_words["taking one of two softmaxes out"] = _without_softmax
-        return heads_by_words
+        without_softmax = _without_softmax(outputs)
+        if without_softmax.min() > -ROUNDING_CHANGE:
+            rows_by_words["taking one of two softmaxes out"] = without_softmax
+        return rows_by_words
     zero_point = 128 if outputs.min() < 0 else 0
     levels = outputs + zero_point
     if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
         # As TensorFlow Lite quantises a softmax.
         words = f"applying scale and zero point, (x + {zero_point}) / 256,"
-        return {words: lambda x: (x + zero_point) / 256}
+        return {words: levels / 256}
     if in_range:
-        heads_by_words["a softmax in place of sigmoids"] = lambda x: probabilities(
-            scipy.special.logit(x.clip(_LEAST_PROBABILITY, 1 - 1e-7)), "logits"
+        rows_by_words["a softmax in place of sigmoids"] = probabilities(
+            scipy.special.logit(outputs.clip(_LEAST_PROBABILITY, 1 - 1e-7)), "logits"
         )
     else:
-        heads_by_words["a softmax"] = partial(probabilities, head="logits")
+        rows_by_words["a softmax"] = probabilities(outputs, "logits")
     if outputs.min() >= -ROUNDING_CHANGE:
-        heads_by_words["dividing by the sum"] = partial(probabilities, head="sigmoid")
-    return heads_by_words
+        rows_by_words["dividing by the sum"] = probabilities(outputs, "sigmoid")
+    return rows_by_words
 
 
 def _without_softmax(rows: Floats) -> Floats:
@@ -549,56 +610,6 @@ def _without_softmax(rows: Floats) -> Floats:
     return np.asarray(
         logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32
     )
-
-
-def _causes_in_outputs(
-    class_names: Sequence[str],
-    first_probabilities: Floats,
-    second_probabilities: Floats,
-) -> Iterator[_Cause]:
-    """Yield what is left as it is, in usual orders, with a temperature, and in the order that fits best."""
-    # The simplest first: the search ends at the first that leaves next to nothing.
-    change_as_it_is = _mean_largest_change(first_probabilities, second_probabilities)
-    yield _Cause(remaining=change_as_it_is)
-    for name, order in known_orders(class_names).items():
-        # The order has the class of each output; its argsort the output of each class.
-        change_in_order = _mean_largest_change(
-            first_probabilities, second_probabilities[:, np.argsort(order)]
-        )
-        yield _Cause(("class_order",), f"reading its classes {name}", change_in_order)
-    # What is fitted to one image always fits it.
-    if len(first_probabilities) == 1:
-        return
-    # A temperature changes no predicted class.
-    if np.array_equal(
-        first_probabilities.argmax(axis=1), second_probabilities.argmax(axis=1)
-    ):
-        fitted = scipy.optimize.minimize_scalar(
-            lambda log_temperature: _mean_largest_change(
-                first_probabilities,
-                tempered(second_probabilities, np.exp(-log_temperature)),
-            ),
-            bounds=(-3, 3),
-            method="bounded",
-        )
-        # That by which the second divides its logits beside the first; its inverse undoes it.
-        words = f"a temperature of {np.exp(fitted.x):.3g}"
-        # So much is fitted, here and below, that little may be left.
-        if (
-            abs(fitted.x) > LEAST_LOG_TEMPERATURE
-            and fitted.fun <= EXACT_SHARE * change_as_it_is
-        ):
-            yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
-    # The order that brings outputs of the same class nearest, over all photos.
-    distances = scipy.spatial.distance.cdist(
-        first_probabilities.T, second_probabilities.T, "sqeuclidean"
-    )
-    order = scipy.optimize.linear_sum_assignment(distances)[1]
-    change_in_order = _mean_largest_change(
-        first_probabilities, second_probabilities[:, order]
-    )
-    if change_in_order <= EXACT_SHARE * change_as_it_is:
-        yield _Cause(("class_order",), "putting its classes in order", change_in_order)
 
 
 _REVERSED = "with their channels reversed"

@@ -367,6 +367,32 @@ def test_nothing_is_fitted_to_one_image(fashion, sixteen):
     assert causes == ["", ""]
 
 
+def test_an_order_of_classes_is_named_of_photos_that_tell_three_classes_apart(
+    fashion, sixteen
+):
+    rows = fashion.predict(sixteen).probabilities
+    # The first three that are sure of a class are of a boot, a pullover and trousers.
+    sure = [place for place in range(16) if rows[place].max() > 0.99][:3]
+    assert len({*rows[sure].argmax(axis=1)}) == 3
+    for order in (np.roll(np.arange(10), -1), [3, 0, 4, 1, 5, 9, 2, 6, 8, 7]):
+        named = [
+            kit.compare(
+                fashion,
+                rows[sure[:count]][:, order],
+                [sixteen[place] for place in sure[:count]],
+            ).cause
+            == "class_order"
+            for count in (1, 2, 3)
+        ]
+        assert named == [False, False, True]
+
+
+def test_a_second_softmax_of_sure_outputs_is_no_temperature(fashion, clothes):
+    twice = forms.softmax(fashion.probabilities(clothes))
+    found = kit.compare(fashion, twice, clothes)
+    assert found.reproduced_by == "taking one of two softmaxes out"
+
+
 def test_an_app_predicts_each_photo_once(fashion, sixteen):
     for count in (15, 17):
         words = f"outputs for each of 16 images, received {count}"
