@@ -232,7 +232,13 @@ def _second_as_compared(
             "Expected a classifier, a function of tensors, or outputs (photos, classes),"
             f" received {type(second).__name__}"
         )
-    rows = np.atleast_2d(np.asarray(second))
+    rows = np.asarray(second)
+    if photo_count == 1:
+        rows = np.atleast_2d(rows)
+    if rows.ndim != 2:
+        raise ValueError(
+            f"Expected outputs (photos, classes), received shape {rows.shape}; labels are not enough"
+        )
     if len(rows) != photo_count:
         expectation = f"outputs for each of {photo_count} images"
         raise ValueError(f"Expected {expectation}, received {len(rows)}")
@@ -588,8 +594,9 @@ def _possible_probabilities_by_words(outputs: Floats) -> Mapping[str, Floats]:
         return rows_by_words
     zero_point = 128 if outputs.min() < 0 else 0
     levels = outputs + zero_point
-    if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
-        # As TensorFlow Lite quantises a softmax.
+    are_bytes = not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255
+    # As TensorFlow Lite quantises a softmax; the sum of whole percentages is less.
+    if are_bytes and levels.sum(axis=1).mean() > 128:
         words = f"applying scale and zero point, (x + {zero_point}) / 256,"
         return {words: levels / 256}
     if in_range:

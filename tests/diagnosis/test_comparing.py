@@ -402,3 +402,8 @@ def test_an_app_predicts_each_photo_once(fashion, sixteen):
     outputs = (whole - 128).astype(np.int8)
     reproduced = kit.compare(fashion, outputs, sixteen).reproduced_by
     assert reproduced == "applying scale and zero point, (x + 128) / 256,"
+    percentages = np.round(fashion.predict(sixteen).probabilities * 100)
+    reproduced = kit.compare(fashion, percentages, sixteen).reproduced_by
+    assert reproduced == "dividing by the sum"
+    with pytest.raises(ValueError, match=r"received shape \(16,\); labels are not"):
+        kit.compare(fashion, percentages.argmax(axis=1), sixteen)
