@@ -72,7 +72,9 @@ export class BecauseView {
   }
 
   end(text) {
-    if (this.busy) this.#busy(false, text);
+    if (!this.busy) return;
+    this.#busy(false, text);
+    this.stopped = text; // stays, whatever is moved
   }
 
   close() {

@@ -246,7 +246,9 @@ class ExplorerView {
     const down = event.type === "keydown";
     // Commands, such as to save the notebook, are for the host, but its undo and copy are of cells.
     const held = event.ctrlKey || event.metaKey;
-    const isCommand = held ? !/^[acvxyz]$/i.test(event.key) : event.shiftKey && event.key === "Enter";
+    const isCommand = held
+      ? !/^[acvxyz]$/i.test(event.key)
+      : event.shiftKey && event.key === "Enter";
     if (down && isCommand) return;
     event.stopPropagation();
     const types = event.target.matches("select, input:not([type=range], [type=radio])");
