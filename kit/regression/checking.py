@@ -258,8 +258,9 @@ def _run_case(
     update: bool,
 ) -> Checked:
     # An ending that no photo has: nothing else is removed or replaced.
-    artefact = artefacts is not None and Path(artefacts, f"{path.stem}.changed.png")
-    if artefact:
+    artefact = None
+    if artefacts is not None:
+        artefact = Path(artefacts, f"{path.stem}.changed.png")
         # That of an earlier run says nothing of this one.
         with suppress(OSError):
             artefact.unlink()

@@ -245,8 +245,8 @@ class ExplorerView {
     if (!this.root.contains(event.target) && !this.stage.on) return;
     const down = event.type === "keydown";
     // Commands, such as to save the notebook, are for the host, but its undo and copy are of cells.
-    const held = event.ctrlKey || event.metaKey;
-    const isCommand = held
+    const withCtrl = event.ctrlKey || event.metaKey;
+    const isCommand = withCtrl
       ? !/^[acvxyz]$/i.test(event.key)
       : event.shiftKey && event.key === "Enter";
     if (down && isCommand) return;
