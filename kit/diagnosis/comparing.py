@@ -388,8 +388,9 @@ class _Search:
 
     def _classes_tell_an_order(self) -> bool:
         """Whether so many classes are notably probable for any photo that no order fits by chance."""
-        classes_seen = (self.first_outputs > RESTORED_SHARE).any(axis=0)
-        return bool(classes_seen.sum() >= min(LEAST_CLASSES, len(classes_seen)))
+        class_count = self.first_outputs.shape[1]
+        seen_count = (self.first_outputs > RESTORED_SHARE).any(axis=0).sum()
+        return bool(seen_count >= min(LEAST_CLASSES, class_count))
 
     def _causes_without_fit(self, second_probabilities: Floats) -> Iterator[_Cause]:
         """Yield what is left as it is, and in usual orders."""

@@ -139,7 +139,7 @@ class Mistakes(Rows):
 
     @property
     def _is_measured(self) -> Bools:
-        return ~np.isnan(self.measures).all(axis=1)
+        return np.asarray(np.isfinite(self.measures).any(axis=1))
 
     @property
     def predicted(self) -> Int32:
