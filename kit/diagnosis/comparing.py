@@ -468,11 +468,17 @@ class _Search:
         )
         # The first got tensors turned back, so what has to be given to the second is turned as the name says.
         giving_it_reordered = f"giving it tensors {reordering}" if reordering else ""
+        remaining = _mean_largest_change(second_probabilities, first_probabilities)
+        # Outputs that hardly depend on the photo come of many changes.
+        mean_output = second_probabilities.mean(axis=0)
+        spread = _mean_largest_change(second_probabilities, mean_output)
+        if len(self.photos) > 1 and remaining >= RESTORED_SHARE * spread:
+            remaining = inf
         return _Cause(
             # A turn that is not in the table is one that cameras note in Exif.
             (best.cause, _REORDERING_CAUSES.get(reordering, "exif_orientation")),
             _joined([doing_the_same, giving_it_reordered]),
-            _mean_largest_change(second_probabilities, first_probabilities),
+            remaining,
         )
 
     def _changes_nearest_first(

@@ -367,6 +367,13 @@ def test_nothing_is_fitted_to_one_image(fashion, sixteen):
     assert causes == ["", ""]
 
 
+def test_outputs_that_hardly_depend_on_the_photo_tell_no_fault(fashion, sixteen):
+    def predict_nearly_white(tensors):
+        return fashion.predict_tensors(1 - 0.02 * (1 - tensors))
+
+    assert kit.compare(fashion, predict_nearly_white, sixteen).cause == ""
+
+
 def test_an_order_of_classes_is_named_of_photos_that_tell_three_classes_apart(
     fashion, sixteen
 ):
