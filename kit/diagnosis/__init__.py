@@ -213,6 +213,8 @@ def _refuse_what_does_not_fit(
             f"Expected at least {LEAST_PROFILED} reference tensors (N, H, W, C),"
             f" received the shape {np.shape(reference)}"
         )
+    if not np.isfinite(reference).all():
+        raise ValueError("Expected finite reference tensors, received NaN or infinity")
 
 
 @dataclass(frozen=True, eq=False)

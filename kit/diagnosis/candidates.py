@@ -171,7 +171,7 @@ class Evaluator:
         layers = self.first_layers
         if layers.profile is None:
             return None
-        # Each row is what was measured of one training image; copies of an image tell nothing more.
+        # Candidates are judged by it. Each row of either is of one training image; copies tell nothing more.
         image_rows = layers.profile if layers.features is None else layers.features
         distinct_image_count = len({image_row.tobytes() for image_row in image_rows})
         if (
@@ -287,6 +287,7 @@ def _without_untrained_averages(layers: FirstLayers) -> FirstLayers:
     """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
     if layers.means is None or layers.variances is None:
         return layers
+    # Batch normalisation begins with means of 0 and variances of 1, which tell nothing of training images.
     are_initial = not layers.means.any() and bool((layers.variances == 1).all())
     return replace(layers, means=None, variances=None) if are_initial else layers
 

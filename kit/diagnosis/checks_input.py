@@ -280,7 +280,8 @@ def _layout_finding(
 ) -> Finding | None:
     if in_use.layout != "reshaped":
         return None
-    # Reshaping keeps the shape that this makes, and puts other numbers in their places.
+    # A reshape reads numbers in the order (H, W, C) as if it were (C, H, W), which puts them elsewhere; with
+    # a transpose the tensor would be that of "channels_last".
     fixed = in_use.replace(layout="channels_last")
     elsewhere_share = float(
         (tensor_of_all_levels != run(TO_TENSOR, fixed, _IMAGE_OF_ALL_LEVELS)).mean()
@@ -292,7 +293,10 @@ def _layout_finding(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
         Evidence(
-            "share of values that lie elsewhere", elsewhere_share, 0.0, supports=True
+            "share of values that lie elsewhere",
+            elsewhere_share,
+            threshold=0.0,
+            supports=True,
         ),
         advice="Transpose the axes instead of reshaping.",
         fixed=fixed,

@@ -241,7 +241,8 @@ class Grounds:
         self, first: Preprocessing, second: Preprocessing, pseudocount: int
     ) -> bool:
         """Whether the second in place of the first may change more than a few predictions."""
-        # All photos of the kit that are predicted for the votes anyway, so that this costs little.
+        # Of each photo the share of the probability that moves, not whether its class changes. All photos
+        # of the kit are predicted for the votes anyway, so that this costs little.
         kit_photos = self.bundled.photos if self.bundled else self.probes[:FEW_IMAGES]
         moved_shares = np.concatenate(
             [
@@ -250,8 +251,8 @@ class Grounds:
                 if photos
             ]
         )
-        # Counted in addition as changed, and as unchanged: with 2 of each, it is near to the upper end of
-        # the interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
+        # Counted in addition as changed, and as unchanged: with 2 of each, it is the middle of the interval
+        # of Agresti and Coull (1998), so that few images do not pass for proof of no change.
         count = len(moved_shares) + 2 * pseudocount
         changed_share = (moved_shares.sum() + pseudocount) / count
         return bool(changed_share > QUIET_SHARE) and not self.evaluator.tensors_agree(

@@ -106,7 +106,7 @@ class Diagnosis(Result):
             # False, for a step of the cause, sorts before True.
             steps = sorted(sentence_by_step, key=lambda step: step not in cause_steps)
             return " ".join(sentence_by_step[step] for step in steps)
-        # Without labels, class names and the last layer are not cleared.
+        # Such as "nothing wrong found": without labels, class names and the last layer are not cleared.
         place = " in the preprocessing" if UNLABELLED in self.notes else ""
         conclusion = f"{self.conclusion.capitalize()}{place}."
         # Beside a cause that lies elsewhere, own code may prepare images otherwise: both are told.

@@ -454,24 +454,25 @@ def _most_doubtful_lead(best: Score, scores: Scores) -> Evidence | None:
             else LEAD_OVER_STEPS
         )
 
-    def evidence_for(rival: Score) -> float:
-        if rival.candidate.step == "polarity":
-            # Images such as film negatives are inverted themselves, however rare that is in training.
-            return max(rival.gain, rival.measured_gain)
-        return rival.gain
-
     # The one that leaves the best least of the lead that it needs.
     rival = max(
         _of_other_causes(best, scores),
-        key=lambda rival: evidence_for(rival) + lead_needed(rival),
+        key=lambda rival: _gain_however_rare(rival) + lead_needed(rival),
         default=None,
     )
     if not rival:
         return None
-    lead = best.gain - evidence_for(rival)
+    lead = best.gain - _gain_however_rare(rival)
     text = f"lead over {rival.candidate.cause}, the next cause, in nats"
     threshold = lead_needed(rival)
     return Evidence(text, lead, threshold, supports=lead >= threshold)
+
+
+def _gain_however_rare(score: Score) -> float:
+    """Return the gain, of an inversion as measured: images such as film negatives are inverted themselves."""
+    if score.candidate.step == "polarity":
+        return max(score.gain, score.measured_gain)
+    return score.gain
 
 
 def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
@@ -562,6 +563,7 @@ def _is_undecided(grounds: Grounds, score: Score) -> bool:
         # The labels speak for the change, so that it is not ruled out whatever else speaks against it.
         return True
     predictions_changed = grounds.trial(score.preprocessing).changed
-    return score.gain > NEVER_EXCLUDED_GAIN or bool(
-        score.gain > ALWAYS_EXCLUDED_GAIN and predictions_changed.any()
+    gain = _gain_however_rare(score)
+    return gain > NEVER_EXCLUDED_GAIN or bool(
+        gain > ALWAYS_EXCLUDED_GAIN and predictions_changed.any()
     )

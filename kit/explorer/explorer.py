@@ -110,6 +110,7 @@ class Explorer(anywidget.AnyWidget):
         pictures = at_least_one(each_picture(photos))
         class_of_photo = label_indices(labels, classifier.class_names, pictures)
         self._lock = threading.RLock()
+        # None stands for that of the environment; a flip is where on a slider the prediction changes.
         self._places_ahead = places_ahead(ahead)
         self._offers_flips = bool(flips)
         self._case_folder = Path(cases)
@@ -428,12 +429,12 @@ class Explorer(anywidget.AnyWidget):
             self._checked({**settings, "photo": labelled_name})
             for labelled_name in photos
         ]
-        # A generator, which computes each view only when it is asked for.
+        # A generator: what the time does not allow is not computed, and the page asks for it again.
         views = (
             self._bench.compute_view(self._shelf[state["photo"]], state)
             for state in states
         )
-        self._replies.send_correctness(computed_in_time(views), settings)
+        self._replies.send_mark_of_each(computed_in_time(views), settings)
 
     def _take_noise(self, seed: int, count: int) -> None:
         self._replies.send_noise(seed, count)

@@ -176,7 +176,7 @@ class Replies:
             where=heat_map,
         )
 
-    def send_correctness(self, views: Iterable[View], settings: Settings) -> None:
+    def send_mark_of_each(self, views: Iterable[View], settings: Settings) -> None:
         """Say of labelled photos whether their prediction is correct, and nothing else."""
         marks = {view.settings["photo"]: answer_of(view)["state"] for view in views}
         self._send("judged", padded_to_go_at_once(b""), settings=settings, marks=marks)
@@ -228,6 +228,7 @@ def notebook_note(view: View) -> dict[str, Any]:
     words_of_changes = [
         change_words(key, view.settings)
         for key in view.effective_changes
+        # Which noise it is says nothing to a reader.
         if key != "seed"
     ]
     photo_and_changes = ", ".join([view.settings["photo"], *words_of_changes])

@@ -110,8 +110,10 @@ def answer_name(view: View) -> str:
 
 
 def prediction_text(view: View) -> str:
-    """Return what is predicted, with its probability."""
+    """Return what is predicted, with its probability; that it is none of the classes has none."""
     name = answer_name(view)
+    if view.novel:
+        return name
     return f"{name}, {percent(view.probabilities[view.top])}"
 
 
@@ -124,10 +126,11 @@ def answer_of(view: View) -> Answer:
     label = ""
     if view.label is not None:
         label = names[view.label]
+        # An image that shows none of the classes is none of its label, too.
         state = "wrong" if view.wrong else "right"
         mark = WORDS[state].format(label=label)
     note = ""
-    # The untouched view has no reference to compare it with.
+    # The untouched photo, with which other views are compared; its own view has none.
     if view.reference:
         note = WORDS["original"].format(before=prediction_text(view.reference))
     share = percent(view.probabilities[view.top])

@@ -253,7 +253,7 @@ def _expected_if_rounded(
     expected: Pipeline, probes: Sequence[Probe], nearest: Reading, *, given_pixels: bool
 ) -> Reading:
     """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
-    # Another decoding stays: only its colours may be those of rounding.
+    # No rounding makes another decoding, such as of transparency or 16 bits, so that this stays.
     expected = expected.replace(decoding=nearest.pipeline.decoding)
     expected_levels_off = largest_levels_off(expected, probes)
     slope, expected_slope = (

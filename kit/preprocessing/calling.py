@@ -308,7 +308,7 @@ def _image_or_problem(
         if not recording.arrays:
             # The folder of the path is another at each call, the message should not be.
             message = " ".join(str(error).replace(str(path), path.name).split())[:120]
-            lines_reached = _lines_reached(error)
+            lines_reached = _lines_reached(error, function)
             where = f" in line {lines_reached[-1]}" if lines_reached else ""
             problem = f"raised {type(error).__name__}{where}: {message}"
             return None, problem.removesuffix(": "), lines_reached
@@ -334,16 +334,19 @@ def _image_or_problem(
     return tensor, "", []
 
 
-def _lines_reached(error: BaseException) -> list[int]:
-    """Return where the file of the function that raised an error was left, the outermost call first."""
+def _lines_reached(error: BaseException, function: Function) -> list[int]:
+    """Return where the file of the function that raised an error was left, the outermost call first.
+
+    The line that is furthest tells `call` which form a function takes.
+    """
     # Calls of this module come first, then the person's function.
     frames = [
         frame for frame in extract_tb(error.__traceback__) if frame.filename != __file__
     ]
-    # Lines of the person's file are wanted; what that calls of libraries lies in other files.
-    return [
-        frame.lineno or 0 for frame in frames if frame.filename == frames[0].filename
-    ]
+    # Lines of the person's file are wanted: decorators, and what is called of libraries, lie in other files.
+    code = getattr(unwrap(function), "__code__", None)
+    own_files = {code.co_filename} if code else {frame.filename for frame in frames[:1]}
+    return [frame.lineno or 0 for frame in frames if frame.filename in own_files]
 
 
 def unflattened(array: Array, expected_shape: tuple[int, ...]) -> Array:

@@ -171,6 +171,7 @@ def _mixed_colours(photo_levels: Float64, result_values: Float64) -> Colours:
     line = Line(
         slope=weights.sum(axis=0),
         offset=weights_and_offsets[3],
+        # The error is a share of the results' spread; here in levels of the photo.
         levels_off=error_share * float(photo_levels.std()),
     )
     return Colours(error_share, line, words=words)

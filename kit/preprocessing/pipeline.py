@@ -128,7 +128,7 @@ def run(
 
 def run_back(pipeline: "Pipeline", tensor: Array) -> Array:
     """Return what `tensor` was before those operations that can be undone."""
-    # What cannot be undone, such as resizing or a cast, is left as it is.
+    # Of one image or many. Resizing and a cast cannot be undone: what comes has the network's size.
     for operation in reversed(PIPELINE):
         if operation.undo is not None and not operation.skipped(pipeline):
             tensor = operation.undo(tensor, *operation.field_values(pipeline))
@@ -313,8 +313,8 @@ def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
 
 
 def _layouts_tried(in_use: Pipeline) -> Iterator[Changes]:
-    # Not "reshaped": no network takes scrambled images. Exchanged axes come with some data sets.
-    # The first may be in use already, and then changes nothing.
+    # Not "reshaped": no network takes scrambled images. Exchanged axes come with data sets such as EMNIST.
+    # Whoever tries these leaves out what is in use already.
     yield {"layout": "channels_last"}
     if (
         in_use.layout == "channels_last"

@@ -53,8 +53,8 @@ def accuracy_interval(
         hits = _checked_bools(right)
         count = len(hits)
         right = hits.sum()
-    total = whole("count", count, 1, None)
-    correct = whole("right", right, 0, total)
+    total = whole("count", count, low=1, high=None)
+    correct = whole("right", right, low=0, high=total)
     low, high = scipy.stats.binomtest(correct, total).proportion_ci(0.95, "wilson")
     return AccuracyInterval(
         right=correct,

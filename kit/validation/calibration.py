@@ -449,7 +449,7 @@ def _checked_probabilities_and_labels(
 
 def stratified_half(labels: Int64) -> Bools:
     """Choose half of the images at random, and half of each class to within one; bool (N,)."""
-    # Shuffled within each class; then every second one in the order of the classes.
+    # A temperature is fitted on it. Shuffled within each class; then every second one in their order.
     order = np.random.default_rng(0).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     in_half = np.zeros(len(labels), np.bool_)

@@ -159,7 +159,7 @@ class Mistakes(Rows):
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         class_count = len(self.classifier.class_names)
-        # All have a label; an image that was not read, or not reached, has no predicted class.
+        # All have a label; the predicted class of an image that was not read, or not reached, is -1.
         cell_indices = (class_count * self.labels + self.predicted)[
             self._has_prediction
         ]

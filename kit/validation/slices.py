@@ -102,7 +102,7 @@ def find_failing_slices(
     """
     failing_slices: list[Slice] = []
     while len(labels) >= 2 * FEWEST:
-        # By the labels, each class is compared with its own rate of mistakes.
+        # One for each of `SIDES`, without evidence where no more are wrong than usual in their classes.
         cuts = _best_cuts(measures_of_images, is_wrong, labels)
         most_evidence_nats = max(cut.evidence_nats for cut in cuts)
         # Chernoff's bound for the best cut, times the number of cuts (Bonferroni).
@@ -119,7 +119,7 @@ def find_failing_slices(
         # The gap lies between the values of the property on both sides, not between shares of mistakes.
         # The cuts are in the order of `SIDES`; of gaps as wide as `WIDEST_GAP`, max takes the first.
         cut = max(stated or convincing, key=lambda cut: cut.gap)
-        # Above the limit on side 1, below it on -1.
+        # Above the limit on side 1, below it on -1; NaN, where nothing was measured, is outside.
         inside = (
             cut.side * (measures_of_images[:, MEASURED.index(cut.name)] - cut.limit) > 0
         )
@@ -160,6 +160,7 @@ class _Cut:
     @property
     def gap(self) -> float:
         """How far the medians of both sides are apart, in summed interquartile ranges, up to `WIDEST_GAP`."""
+        # Brightness, for one, as its logarithm; NaN, where nothing was measured, takes no part.
         values = self.side * CONDITIONS[self.name].scaled(self.ranked_values)
         percents = (25, 50, 75)
         # The ranking begins with the extreme, on side 1 the largest: the first `inside_count` are inside.

@@ -206,6 +206,8 @@ def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
             match=r"^Expected at least 10 reference tensors \(N, H, W, C\), received the shape \(",
         ):
             kit.diagnose(unscaled, photos[0], reference=unfit)
+    with pytest.raises(ValueError, match=r"received NaN or infinity$"):
+        kit.diagnose(unscaled, photos[0], reference=training * np.nan)
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

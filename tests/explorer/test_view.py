@@ -138,6 +138,8 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     assert said_of(shirt).startswith("T-shirt/top, ")
     names = [texts.answer_name(view) for view in (foreign, shirt)]
     assert names == ["none of these", "T-shirt/top"]
+    # The probability is of the likeliest class.
+    assert texts.prediction_text(foreign) == "none of these"
     # A label is one of the classes, so it is not what was predicted.
     assert replace(foreign, label=foreign.top).wrong
 

@@ -47,7 +47,7 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 def joined(modules: Sequence[str] = MODULES) -> str:
     """Return modules as one, without what ties them to each other."""
-    # A widget takes one module, which imports nothing and has only its `export default`.
+    # A widget takes one module: imports go, and the word `export` but for that of `export default`.
     module_texts = [page_file(f"{name}.js") for name in modules]
     return "\n".join(
         _EXPORT.sub("", _IMPORT.sub("", module_text)) for module_text in module_texts

@@ -48,7 +48,8 @@ export class Texts {
   }
 
   predictionText(view) {
-    return `${this.#name(view)}, ${percent(view.row[view.top])}`;
+    const name = this.#name(view);
+    return view.novel ? name : `${name}, ${percent(view.row[view.top])}`;
   }
 
   /** A change in words, for the middle of a sentence. */
