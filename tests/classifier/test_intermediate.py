@@ -38,3 +38,19 @@ def test_the_features_of_a_network_of_whole_numbers_are_those_of_its_floats(kind
     )
     # Levels of 8 bits, of which a few add up.
     np.testing.assert_allclose(features, expected, atol=0.03 * np.ptp(expected))
+
+
+def test_of_an_activation_behind_pooling_there_are_features_and_no_layers():
+    layers = networks.imported_keras().layers
+    model = networks.stacked(
+        (6, 6, 3),
+        layers.Conv2D(4, 3),
+        layers.GlobalAveragePooling2D(),
+        layers.ReLU(),
+        layers.Dense(2, "softmax"),
+    )
+    with_map, behind = with_feature_map(networks.compile_lite(model))
+    features = LiteEngine(with_map, threads=1).inside(
+        np.ones((1, 6, 6, 3), np.float32)
+    )[1]
+    assert (features.shape, behind) == ((1, 4, 4, 4), ())

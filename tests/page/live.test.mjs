@@ -287,6 +287,14 @@ test("behind the model input come the colours of a map, place by place", async (
   assert.deepEqual([...places], [...cold, alpha, ...hot, alpha]);
 });
 
+test("a map is called after its class, of those of all the first one, too", () => {
+  const cells = { height: 1, width: 2, values: [0, 1] };
+  const nameAt = (where) =>
+    texts.shown({ ...untouched, settings: at({ where }), cells }, INFO, "").where.name;
+  assert.equal(nameAt(-1), panel.classes[untouched.top]);
+  assert.equal(nameAt(0), panel.classes[0]);
+});
+
 test("what is not known is refused", async () => {
   const ask = standing({
     ...BENCH,
