@@ -202,6 +202,9 @@ def changed(layer):
     return type(layer).from_config(layer.get_config())
 model = keras.models.clone_model(classifier.model, clone_function=changed, recursive=True)
 model.set_weights(classifier.model.get_weights())
+for layer in model.layers:
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
 _head_finding = partial(conclude, "softmax_head")
 
@@ -365,6 +368,9 @@ _CODE_IN_INFERENCE = """import keras
 text = classifier.model.to_json().replace('"training": true', '"training": false')
 model = keras.models.model_from_json(text)
 model.set_weights(classifier.model.get_weights())
+for layer in model.layers:
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
 
 
