@@ -158,7 +158,8 @@ def copied_model(model: Any) -> Any:
     """Return a Keras model with layers and weights of its own."""
     copy = import_keras().models.clone_model(model)
     copy.set_weights(model.get_weights())
-    for layer in copy.layers:
+    # Of models within it, too.
+    for layer in copy._flatten_layers():  # noqa: SLF001  Keras has no public walk into them
         # What Normalization computes with is made of its weights by this alone.
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()

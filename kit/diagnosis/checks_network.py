@@ -202,7 +202,8 @@ def changed(layer):
     return type(layer).from_config(layer.get_config())
 model = keras.models.clone_model(classifier.model, clone_function=changed, recursive=True)
 model.set_weights(classifier.model.get_weights())
-for layer in model.layers:
+# A Normalization layer makes what it computes with of its weights.
+for layer in model._flatten_layers():
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
@@ -368,7 +369,8 @@ _CODE_IN_INFERENCE = """import keras
 text = classifier.model.to_json().replace('"training": true', '"training": false')
 model = keras.models.model_from_json(text)
 model.set_weights(classifier.model.get_weights())
-for layer in model.layers:
+# A Normalization layer makes what it computes with of its weights.
+for layer in model._flatten_layers():
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""

@@ -293,7 +293,7 @@ def test_a_network_of_another_runtime_is_refused_with_its_name(bench):
         assert str(refused.value) == reason
 
 
-def test_a_page_with_a_table_has_no_map_x(bench, monkeypatch):
+def test_a_page_with_a_table_has_no_map(bench, monkeypatch):
     monkeypatch.setattr(export, "TABLE_STEPS", {"brightness": 1.0, "noise": 100.0})
     panel, *_ = export.parts_with_table(contents_of(bench), progress=False)
     assert json.loads(gzip.decompress(b64decode(panel)))["map"] is None

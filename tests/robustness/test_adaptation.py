@@ -5,6 +5,7 @@ import pytest
 
 from kit import adapt, samples
 from kit.classifier.classifier import Classifier
+from kit.classifier.keras_models import copied_model
 from kit.robustness.adaptation import MOST_VALUES, adaptation_remarks
 from tests import networks
 from tests.networks import GREY, imported_keras
@@ -104,6 +105,18 @@ def test_normalization_inside_an_inner_model_is_found(few):
     assert np.allclose(adapted.probabilities(few), flat, atol=1e-5)
     assert adapted.notes[: len(nested.notes)] == nested.notes != ()
     assert adapted.renamed([*"abc"]).notes == adapted.notes[1:]
+
+
+def test_a_copy_of_a_model_scales_as_the_model_does():
+    keras = imported_keras()
+    # Of a mean of 90 and a variance of 1600, in a model within the model.
+    scale = keras.layers.Normalization()
+    scale.adapt(np.array([[[[50.0]]], [[[130.0]]]]))
+    inner = networks.stacked((8, 8, 1), scale, keras.layers.Flatten())
+    model = networks.stacked((8, 8, 1), inner, keras.layers.Dense(2))
+    levels = np.full((1, 8, 8, 1), 200, np.float32)
+    expected = model.predict(levels, verbose=0)
+    assert np.array_equal(copied_model(model).predict(levels, verbose=0), expected)
 
 
 def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):
