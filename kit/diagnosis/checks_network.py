@@ -195,6 +195,7 @@ def _is_as_initialized(layer: Layer, arrays_of_layer: tuple[Array, ...]) -> bool
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
+# A Normalization layer, for one, makes what it computes with of its weights only when it is finalized.
 _CODE_WITHOUT_SOFTMAX = """import keras
 def changed(layer):
     if layer.name == {name!r}:
@@ -202,7 +203,6 @@ def changed(layer):
     return type(layer).from_config(layer.get_config())
 model = keras.models.clone_model(classifier.model, clone_function=changed, recursive=True)
 model.set_weights(classifier.model.get_weights())
-# A Normalization layer makes what it computes with of its weights.
 for layer in model._flatten_layers():
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()
@@ -369,7 +369,6 @@ _CODE_IN_INFERENCE = """import keras
 text = classifier.model.to_json().replace('"training": true', '"training": false')
 model = keras.models.model_from_json(text)
 model.set_weights(classifier.model.get_weights())
-# A Normalization layer makes what it computes with of its weights.
 for layer in model._flatten_layers():
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()
