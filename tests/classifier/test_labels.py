@@ -21,6 +21,8 @@ def test_labels_are_indices_names_or_unknown():
     assert [*label_indices(np.array([0, 3]), NAMES, range(2))] == [0, 3]
     assert [*label_indices(None, NAMES, range(2))] == [-1, -1]
     assert [*label_indices(np.eye(5)[[4, 1]], NAMES, range(2))] == [4, 1]  # one-hot
+    with pytest.raises(ValueError, match="the shape"):
+        label_indices(np.eye(5)[[4, 1]] * [[1], [0]], NAMES, range(2))
     # pandas has NaN where nothing is known; case and all but letters and digits count for nothing.
     assert [*label_indices([np.nan, "Dress!", "BAG"], NAMES, range(3))] == [-1, 1, 2]
     # A name that two classes share stands for the first, and one may be a number.

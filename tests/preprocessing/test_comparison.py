@@ -97,6 +97,8 @@ def test_equal_is_said_plainly_and_rounding_as_such():
     assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
     # Pixels may differ where no setting does.
     assert not Comparison((), first_step="resize").equal
+    # Without a photo, no pixels are compared.
+    assert not Comparison(("scaling",)).equal
 
 
 def test_what_no_pipeline_can_have_alone_has_the_largest_effect():
@@ -116,11 +118,11 @@ def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
         "scale", np.zeros(3, np.float32), np.float32([0, np.nan, 0])
     ).differs
     assert StepDifference.of("scale", np.array([np.inf]), np.ones(1)).differs
+    assert StepDifference.of("scale", np.ones(1), np.array([np.nan])).words == "nan"
     # Two millionths of the largest value are rounding.
     hundred = np.float32([100, 0])
-    assert not StepDifference.of(
-        "scale", hundred, hundred + np.float32([0, 1.9e-4])
-    ).differs
+    rounded = StepDifference.of("scale", hundred, hundred + np.float32([0, 1.9e-4]))
+    assert (rounded.differs, rounded.words) == (False, "equal up to rounding")
     assert StepDifference.of(
         "scale", hundred, hundred + np.float32([0, 2.1e-4])
     ).differs

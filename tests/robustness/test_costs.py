@@ -23,6 +23,15 @@ def costs(classifier, pictures):
         return fault_costs(classifier, *pictures)
 
 
+def test_faults_with_as_many_right_are_in_the_order_of_the_probability_of_the_label(
+    classifier, photos
+):
+    never_right = fault_costs(classifier, photos[:8], ["trilobite"] * 8)[1:]
+    assert {cost.right for cost in never_right} == {0}
+    probabilities = [cost.probability for cost in never_right]
+    assert probabilities == sorted(probabilities)
+
+
 def test_shares_are_those_of_the_probabilities(classifier, pictures, costs):
     photos, labels = pictures
     faulty = CATALOGUE["caffe_means"].apply(classifier.preprocessing)

@@ -453,6 +453,7 @@ def test_where_few_photos_are_predicted_as_training_is_no_alteration_is_named(kn
         found, compared, notes = judged_shifts(ours, examples, gathered, CLASSIFIER)
         told = {one.verdict for one in found}
         assert (told == {"cannot_tell"}) == (count == 19)
+        assert all(one.explanation is None for one in found if count == 19)
         assert (compared.verdict, notes) == ("other_classes", (note,))
 
 
