@@ -494,7 +494,8 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     case = _search_with_certain_fixed(
         replace(case, searched=searched, certain_findings=certain_findings)
     )
-    return _without_refuted_declaration(_with_whole_fix(case))
+    # A declaration is what the file says of its preprocessing, or beside a person's own code the classifier.
+    return _without_refuted_declaration(_with_one_fix_that_explains_most(case))
 
 
 def _without_refuted_declaration(case: Investigation) -> Investigation:
@@ -553,7 +554,7 @@ def _search_with_certain_fixed(case: Investigation) -> Investigation:
     return replace(case, searched=searched)
 
 
-def _with_whole_fix(case: Investigation) -> Investigation:
+def _with_one_fix_that_explains_most(case: Investigation) -> Investigation:
     """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one.
 
     Or all that differs from the classifier's preprocessing, where about as much speaks for it: evidence may

@@ -167,7 +167,7 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
 
 
 def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
-    """Return the chance that predictions put so many classes where an order has them."""
+    """Return the most that chance puts so many classes where an order has them; more than 1 is all."""
     labels = labelled.labels
     class_count = len(output_of_class)
     is_hit = labelled.index == output_of_class[labels]
@@ -179,7 +179,7 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     ]
     # Which outputs a faulty network prefers is not known, so they are drawn as from Pólya's urn: the first
     # class hits one of K outputs with 1 / K, and another one after j hits with 1 / (K + j). Neighbours in a
-    # list of classes are often alike, and taken for each other.
+    # list of classes are often alike, and taken for each other: at least at ADJACENT_RATE.
     hit_chances = (
         max(
             1 / (class_count + earlier_hits),

@@ -235,7 +235,8 @@ def _dequantised(classifier: Classifier, tensor: Any) -> Array:
     scaling = engine.scaling
     if scaling is None or array.dtype not in (np.uint8, np.int8):
         return array
-    # A byte is read as the network's type, whatever the file was opened with; levels count from the least.
+    # A file may be opened as the other type of 8 bits, so its bytes are read as the network's; `scaling`
+    # takes levels that count from the least of that type.
     levels = array.view(engine.dtype) - float(np.iinfo(engine.dtype).min)
     return scale(levels, (scaling,))
 

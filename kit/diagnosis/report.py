@@ -367,7 +367,8 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        # Changes of a probability, 0 to 1: `difference` is their mean over images, movers have the largest.
+        # The change of an image is the largest of its probabilities', 0 to 1: `difference` is the mean over
+        # images, and the movers are those that changed most.
         largest_change = max((mover.change for mover in self.movers), default=0.0)
         if self.cause:
             cause = self.cause

@@ -79,7 +79,7 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
     )
     if (
         best_pair.gain < least_gain
-        or _is_forbidden(grounds, best_pair)
+        or _must_not_be_named(grounds, best_pair)
         or _evidence_against_images(grounds, best_pair)
     ):
         return None
@@ -310,7 +310,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         best_score.gain >= NAMED_GAIN
         # How rare a step is in training is part of `gain`, but names nothing alone.
         and best_score.measured_gain >= LEAST_MEASURED_GAIN
-        and not _is_forbidden(grounds, best_score)
+        and not _must_not_be_named(grounds, best_score)
         and all(condition.supports for condition in conditions)
     )
     summary = _A_LITTLE_FOR_IT
@@ -339,7 +339,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     )
 
 
-def _is_forbidden(grounds: Grounds, score: Score) -> bool:
+def _must_not_be_named(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
         score.vetoed

@@ -448,7 +448,7 @@ class Explorer(anywidget.AnyWidget):
         self._checked({**settings, "photo": self.settings["photo"]})
         self._shelf.take_frame(buffer, height, width)
         # The page has its own frames, so that none is sent back.
-        self._replies.sent_photo = (CAMERA, self._bench.usual_preprocessing.decoding)
+        self._replies.sent_photo = (CAMERA, self._shelf[CAMERA].photo.decoding)
         self._take_settings({**settings, "photo": CAMERA}, held=None)
 
     def _take_snap(self) -> None:
@@ -462,6 +462,7 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         if cores_are_busy():
             return  # the page asks again after seconds
+        # `places` are values of the slider `key`.
         states = [
             self._checked({**settings, key: slider_value}) for slider_value in places
         ]
@@ -477,7 +478,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        # Newer than those before: of predictions ahead, the page sends the settings only later.
+        # The page may show a prediction that it got ahead, and send its settings only now: assigning them
+        # computes and sends their view.
         self.settings = settings
         view = self.view
         changes, image_buffers = why.explain_changes(view, self._view_of)
@@ -541,7 +543,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
-        # Newer than those before: of predictions ahead, the page sends the settings only later.
+        # The page may show a prediction that it got ahead, and send its settings only now: assigning them
+        # computes and sends their view.
         self.settings = settings
         view = self.view
         best_finding = None

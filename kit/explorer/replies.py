@@ -199,7 +199,7 @@ class Replies:
     def _pixels_to_preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        # The fix is left out, since it changes no pixel of the preview.
+        # `OF_PAGES` are changes that the page's JavaScript can make; the fix changes no pixel of the preview.
         page_can_make_changes = view.effective_changes.keys() - {"fix"} <= OF_PAGES
         page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
         # `source` is the photo before the perturbation, `photo` after it.

@@ -27,7 +27,7 @@ WORDS = {
 
 def percent(probability: float) -> str:
     """Return a probability, 0..1, for people; what rounds to none or to all of it is marked."""
-    # Neither 0.0 % nor 100.0 %, which would say that nothing else is possible.
+    # Exact 0 and 1 alone are called 0.0 % and 100.0 %, which say that nothing else is possible.
     if 0 < probability < LEAST_SHOWN:
         return "<0.1 %"
     if 1 - LEAST_SHOWN <= probability < 1:

@@ -154,7 +154,8 @@ def _with_pictures(
     reason: Reason, view: View, view_beside: View, title_beside: str
 ) -> tuple[Reason, list[bytes]]:
     """Put a view beside the one it is compared with in a reason, and return their images."""
-    # What the network sees: it takes any tensor for one that was prepared without faults.
+    # `view_beside` is the view with a fault or change undone, or the original photo. Both are shown as the
+    # network takes them: as if prepared without faults.
     images = [
         shown.with_heat_map(view_beside.faultless_preprocessing.image(shown.tensor))
         for shown in (view, view_beside)

@@ -302,7 +302,7 @@ def slope_and_offset(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float
 
 
 def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
-    """Return the scaling that makes the line, one with a name if it is within this many levels."""
+    """Return polarity and scaling that make the line: usual ones within a tolerance, else fitted ones."""
     # A value of the result is slope * level + offset, for each channel.
     slope, offset, levels_off = line
     as_expected: Changes = {"invert": expected.invert, "scaling": expected.scaling}

@@ -457,7 +457,9 @@ def _padded(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     return _framed(pixels, (tall, wide), corner=(above, left), fill=fill)
 
 
-def _framed(pixels: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Array:
+def _framed(
+    pixels: Array, size: Size, corner: tuple[int, int], fill: tuple[int, ...]
+) -> Array:
     """Put an image on a ground of this size and colour, its upper left corner at (top, left)."""
     height, width, _ = pixels.shape
     top, left = corner

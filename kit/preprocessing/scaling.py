@@ -129,6 +129,7 @@ def affine(scalings: Scalings) -> tuple[Float64, Float64]:
 
 def same_scaling(first: Scalings, second: Scalings) -> bool:
     """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
+    # All its steps together make one straight line, for each channel.
     slope, offset = affine(first)
     # Some ten times what float32 rounds off the largest number that can come up for x in 0..255.
     rounding = 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset))

@@ -138,6 +138,7 @@ class CrossValidation(Result):
         """
         if len(set(self.accuracies)) == 1:
             return None
+        # Each image is in one fold alone, which counts the images it is validated on.
         fold_count = len(self.folds)
         image_count = sum(fold.count for fold in self.folds)
         # Folds share training images, so their variance by the number of folds alone is too small.

@@ -99,7 +99,7 @@ class Mistakes(Rows):
 
     def _columns(self) -> JSONObject:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
-        # Says of every image that nothing perturbs it, which no data frame or CSV needs.
+        # This column says of every image that nothing perturbs it, which no data frame or CSV needs.
         del columns["perturbation"]
         return columns
 
@@ -214,7 +214,7 @@ class Mistakes(Rows):
     def _mistakes_at(self, places: Int64) -> tuple[Mistake, ...]:
         class_names = self.classifier.class_names
         confidences = self.swept.confidences
-        # On the diagonal of `cell`, of images that are predicted correctly.
+        # Called by `cell`, too, whose diagonal has images that are predicted correctly.
         return tuple(
             Mistake(
                 place=place,
@@ -328,12 +328,13 @@ def mistakes(
         executor=executor,
         progress=progress,
     )
-    # A class of -1 is none: where no image was read, the reason of the first stands for all.
+    # -1 is no class: where no image was read, the reason of the first stands for all.
     if (swept.tops < 0).all():
         raise ValueError(swept.errors[0])
     image_measures = np.full((count, len(MEASURED)), np.nan, np.float32)
+    # Of all images: those that were not read are skipped below.
     sample = np.random.default_rng(0).permutation(count)[:MOST_MEASURED]
-    # Stopped by hand, even at the first image, it goes on with what was measured until then.
+    # Stopped by hand, even at the first image, this function goes on with what was measured until then.
     with suppress(KeyboardInterrupt):
         for place in Steps(sample.tolist(), "Measuring", progress):
             # A file may be gone hours after it was predicted; its row then stays NaN.
@@ -364,6 +365,7 @@ def label_errors(
     ranked_probabilities, ranked_classes
         Shape (N, K): probabilities of the most probable classes, in order, and these classes.
     """
+    # No class here is -1: the caller leaves out images without a prediction.
     class_count = int(max(labels.max(), ranked_classes.max())) + 1
     image_count_of_class = np.bincount(labels, minlength=class_count)
     probability_sum_of_class = np.bincount(labels, label_probability, class_count)

@@ -104,7 +104,10 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(
         assert pixels[index * size :][:size] == model_input[:size]
 
 
-def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
+def test_frames_of_a_camera_take_each_others_place(classifier, pair):
+    # How files are decoded is nothing to frames.
+    unturned = classifier.preprocessing.replace(decoding=kit.Decoding(exif=False))
+    explorer = listen(Explorer(classifier.using(unturned), pair))
     draw = np.random.default_rng(1)
     frames = draw.integers(0, 256, (2, 30, 40, 3), np.uint8)
     for frame in frames:
