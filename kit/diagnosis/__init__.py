@@ -329,6 +329,7 @@ class Investigation:
         # A report prints the first two, so that each is put before what matters less; its headline depends on
         # `ALL_CORRECT` and `UNLABELLED`.
         notes = [*self.searched.notes, *self.doubts]
+        # Where nothing is declared, nothing differs from it.
         declared_preprocessing = self.declared_preprocessing or self.in_use
         declared_fix = Fix("")
         if not (no_fault or any_named(findings)):
@@ -346,6 +347,7 @@ class Investigation:
                 declared_fix = using("", declared_preprocessing)
         notes[:0] = self.cautions(with_fixes(findings, self.in_use))
         source = self.classifier.source
+        # A .tflite or .onnx file, whose layers are not read.
         if source and source.network:
             notes.append(_LAYERS_UNREAD_NOTE)
         if no_fault and (self.labels < 0).all():

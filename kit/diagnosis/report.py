@@ -127,7 +127,7 @@ class Diagnosis(Result):
         if not self.best:
             return ""
         causes = " and ".join(finding.cause for finding in self._with_verdict("named"))
-        # True is for the cause, False against it, None neither.
+        # Of the first cause alone, where several are named. True is for it, False against it, None neither.
         supports = [evidence.supports for evidence in self.best.evidence]
         # Without units and figures, which the details have.
         contrary_words = [
@@ -367,8 +367,8 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        # The change of an image is the largest of its probabilities', 0 to 1: `difference` is the mean over
-        # images, and the movers are those that changed most.
+        # Of an image, that class counts whose probability changes most: `difference` is the mean over
+        # images, 0 to 1; movers are the images with the most.
         largest_change = max((mover.change for mover in self.movers), default=0.0)
         if self.cause:
             cause = self.cause

@@ -275,7 +275,8 @@ def fields_for_page(preprocessing: Preprocessing) -> dict[str, Any]:
         **fields["decoding"],
         # With a filter that pages lack, predictions come from a table; bilinear only draws the model input.
         "filter": fields["filter"] if fields["filter"] in page.FILTERS else "bilinear",
-        # Versions of Pillow, by which resizing differs: for the model input, and for the step "Size before".
+        # Versions of Pillow, by which resizing differs: for the model input, where 0 is the installed one,
+        # and for the step "Thumbnail", which shrinks by the installed one.
         "pillow": fields["pillow"] or PILLOW,
         "shrinks": PILLOW,
     }

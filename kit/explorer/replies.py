@@ -125,6 +125,7 @@ def view_message(view: View) -> tuple[Shown, bytes]:
     heat_map, heat_map_bytes = heat_map_message(view)
     model_input = view.input_image
     height, width = view.source.size
+    # The prediction in parts, and whether it is right.
     answer = answer_of(view)
     message: Shown = {
         "settings": view.settings,
@@ -137,6 +138,7 @@ def view_message(view: View) -> tuple[Shown, bytes]:
         "input": {"height": model_input.shape[0], "width": model_input.shape[1]},
         "where": heat_map,
     }
+    # RGB, then RGBA, of the sizes in `input` and `where`.
     return message, model_input.tobytes() + heat_map_bytes
 
 

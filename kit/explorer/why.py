@@ -239,6 +239,8 @@ def ranked_changes(view: View, view_of_settings: ViewOfSettings) -> tuple[Change
     """
     # Another seed alone is no change: the noise stays as strong.
     keys = [key for key in view.effective_changes if key != "seed"]
+    # One restores the prediction if that is spoilt no more without it, by class and by probability; the gain
+    # is of the correct class, without a label of that of the untouched photo.
     single_changes = sorted(
         (_measured_change(view, (key,), view_of_settings) for key in keys),
         key=lambda change: (change.restores_prediction, change.probability_gain),
@@ -326,7 +328,8 @@ def _best_reason(
         # To use the fix without any chosen fault on top; nothing is left to apply where it is in use.
         settings_to_apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
         if _fix_only_undoes_chosen_faults(view, fixed_preprocessing):
-            # What undoing the faults did was measured, which says more than a diagnosis.
+            # Where the classifier has the preprocessing of its file, nothing else is wrong, and what undoing
+            # the faults did was measured, which says more than a diagnosis.
             if is_prepared_as_in_training(view.bench.classifier):
                 return answer_from_changes
             # An empty setting takes back the fault that was chosen for a step.
@@ -337,6 +340,7 @@ def _best_reason(
     # A prediction that the changes have spoilt is explained by them, not by the image.
     is_spoilt = is_spoilt_by_changes(view)
     if best and not (is_spoilt and best.cause in CAUSES_IN_IMAGE):
+        # Buffers of uint8 pixels; their sizes are in the reason.
         own_reason, image_buffers = answer_from_changes
         headline = f"{diagnosis.headline} {own_reason['headline']}".strip()
         advice = in_plain_words(best.fix.text)

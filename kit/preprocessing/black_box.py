@@ -289,11 +289,12 @@ def _expected_if_rounded(
 def _unsteady_words(
     expected: Pipeline, caller: _Caller, given_as: str, probes: Sequence[Probe]
 ) -> WordsByStep:
-    """Call a function again, last of all, since it may fail from some call on."""
+    """Call a function again, once it has been called on each photo, since it may fail from some call on."""
     for probe in islice(cycle(probes), CALLS_REPEATED):
         again = caller(probe.photo, given_as)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
+        # Axes stay where they are; one of channels that is missing is added where `expected` has it.
         image = unbatched(again.tensor, expected)
         tolerance = SAME_RANGE_SHARE * np.ptp(probe.result)
         if image.shape != probe.result.shape or not np.allclose(

@@ -251,6 +251,7 @@ def differences_with_effects(
     fields_by_step = {operation.name: operation.fields for operation in PIPELINE}
     tensor = run(PIPELINE, expected, photo)
     for step, words in differences(expected, actual, photo):
+        # The whole step: two choices of one step, such as filter and fit, have one effect.
         changes = {name: getattr(actual, name) for name in fields_by_step[step]}
         try:
             expected_but_this_step = expected.replace(**changes)

@@ -202,6 +202,7 @@ _BY_WEIGHTED_UNEXPLAINED_SHARE = attrgetter("weighted_unexplained_share")
 
 def _origin_by_fits(decoded: _DecodedPhoto, ordered: Ordered) -> _Origin:
     """Find which fit shows the part of a photo that a result shows."""
+    # Borders of one colour around it count for nothing.
     content = Content(ordered.image)
     pipeline = decoded.pipeline
     # 0.875 is the usual fraction: 224 of 256 pixels.

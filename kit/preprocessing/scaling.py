@@ -211,7 +211,8 @@ def _apply_in_place_unless_none(
     """Change a result (..., C) in place by an operation with one number, or with one for each channel."""
     if operand is None:
         return
-    # Repeated along the row: broadcasting over an innermost axis of three is eight times slower.
+    # Channels are the last axis. Repeated along the row: broadcasting over an axis of three is eight times
+    # slower. In C order, as callers make the result, rows are a view of it, so that it is what changes.
     row_length = result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1)
     rows = result.reshape(-1, row_length)
     operation(rows, np.resize(np.asarray(operand, np.float32), row_length), out=rows)

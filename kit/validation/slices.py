@@ -124,6 +124,7 @@ def find_failing_slices(
             cut.side * (measures_of_images[:, MEASURED.index(cut.name)] - cut.limit) > 0
         )
         outside = ~inside
+        # So each class weighs the same on both sides: by its images inside times those outside, over all.
         weights = np.abs(inside - _class_means(inside, labels))
         failing_slices.append(
             Slice(
@@ -163,7 +164,8 @@ class _Cut:
         # Brightness, for one, as its logarithm; NaN, where nothing was measured, takes no part.
         values = self.side * CONDITIONS[self.name].scaled(self.ranked_values)
         percents = (25, 50, 75)
-        # The ranking begins with the extreme, on side 1 the largest: the first `inside_count` are inside.
+        # The ranking begins with the extreme, the largest on side 1, the smallest on -1: the first
+        # `inside_count` are inside.
         quartiles_inside = np.nanpercentile(values[: self.inside_count], percents)
         quartiles_outside = np.nanpercentile(values[self.inside_count :], percents)
         _, median_gap, _ = quartiles_inside - quartiles_outside

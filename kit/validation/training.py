@@ -11,7 +11,7 @@ from kit._arrays import Float32, Pixels
 from kit._checking import KERAS, require, whole
 from kit._reporting import Progress, Steps
 from kit.classifier.classifier import Classifier
-from kit.classifier.engines import head_of, uninterrupted
+from kit.classifier.engines import head_of, measured_head, uninterrupted
 from kit.classifier.keras_models import copied_model, import_keras
 from kit.classifier.labels import Labels, checked_class_names, known_classes
 from kit.images.photo import Photo, Pictures, as_photos
@@ -133,19 +133,22 @@ def train(
     batch_starts = range(0, len(photos) - batch_size + 1, batch_size)
     # TensorFlow is not to be used any more in a process in which it was interrupted.
     with uninterrupted():
+        tensor = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
         if model is None:
-            tensor = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
             shape = tensor.shape[1:]
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
+            # A person's own model, which is not to change.
             model = copied_model(model)
         # The classifier would refuse names that do not fit only after the training.
         outputs = model.output_shape[-1]
         class_count = 2 if outputs == 1 else outputs
         checked_class_names(class_names, class_count, model.name)
+        # Layers may stand between the last dense one and the outputs, which then tell what they are.
+        head = head_of(model) or measured_head(np.asarray(model(tensor)))
         # It has the layers of `model`, so both are trained; the optimizer stays with it.
         learner = _learner_sharing_layers(
-            model, learning_rate, total_steps=epochs * len(batch_starts)
+            model, learning_rate, total_steps=epochs * len(batch_starts), head=head
         )
     for _ in Steps(epoch_indices, "Training", progress):
         epoch_tensor = next(tensors)
@@ -157,7 +160,9 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _learner_sharing_layers(model: Any, learning_rate: float, total_steps: int) -> Any:
+def _learner_sharing_layers(
+    model: Any, learning_rate: float, total_steps: int, head: str
+) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
     # Of the same layers, so that training it trains `model`, which itself stays without an optimizer.
@@ -172,7 +177,7 @@ def _learner_sharing_layers(model: Any, learning_rate: float, total_steps: int) 
     # XLA takes longer to compile such small networks than it saves.
     learner.compile(
         keras.optimizers.Adam(rate),
-        loss_class(from_logits=head_of(model) in {"logits", "binary_logit"}),
+        loss_class(from_logits=head in {"logits", "binary_logit"}),
         jit_compile=False,
     )
     return learner

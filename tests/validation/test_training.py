@@ -101,11 +101,20 @@ def test_a_step_is_that_of_adam_on_the_cross_entropy():
 
 
 @pytest.mark.parametrize(
-    ("last", "units"), [("softmax", 3), ("linear", 3), ("sigmoid", 1), ("linear", 1)]
+    ("last", "units"),
+    [("softmax", 3), ("linear", 3), ("sigmoid", 1), ("linear", 1), ("cast", 3)],
 )
 def test_the_output_of_the_class_rises_whatever_the_last_layer_puts_out(last, units):
     # Adam's first step moves every bias by the learning rate against its gradient.
-    start = small(last, units=units)
+    if last == "cast":
+        # As networks of mixed precision end: a dense layer, and one that makes its logits float32.
+        dense = small("linear", units=units)
+        layers = imported_keras().layers
+        start = stacked(
+            (28, 28, 1), dense, layers.Activation("linear", dtype="float32")
+        )
+    else:
+        start = small(last, units=units)
     pictures, _ = samples.fashion_mnist_arrays("train")
     made = train(
         pictures[:60],
@@ -116,7 +125,7 @@ def test_the_output_of_the_class_rises_whatever_the_last_layer_puts_out(last, un
         model=start,
         learning_rate=1e-3,
     )
-    before, after = (model.layers[-1].get_weights()[1] for model in (start, made.model))
+    before, after = (model.get_weights()[-1] for model in (start, made.model))
     rises = [True] if units == 1 else [False, True, False]
     expected = np.where(rises, 1e-3, -1e-3)
     np.testing.assert_allclose(after - before, expected, rtol=1e-3)
