@@ -336,7 +336,9 @@ class Investigation:
             if self.correct_share == 1:
                 # Beside own code, the preprocessing in use is only what comes nearest to it.
                 as_code = (
-                    "as your code prepares them, " if self.own_code_difference else ""
+                    "with the preprocessing nearest to your code, "
+                    if self.own_code_difference
+                    else ""
                 )
                 notes.insert(0, f"{as_code}{ALL_CORRECT}")
             elif self.correct_share > 1 - QUIET_SHARE:

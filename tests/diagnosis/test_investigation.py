@@ -123,7 +123,10 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     other = replace(
         case, labels=predicted.index, own_code_difference="it differs"
     ).diagnosis()
-    assert other.notes == (f"as your code prepares them, {told}", "look at the crop")
+    assert other.notes == (
+        f"with the preprocessing nearest to your code, {told}",
+        "look at the crop",
+    )
     assert other.headline == "it differs"
     # So is what the file says otherwise.
     declared = replace(case, declared_preprocessing=USED).diagnosis()
