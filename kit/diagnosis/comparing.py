@@ -240,8 +240,9 @@ def _second_as_compared(
             f"Expected outputs (photos, classes), received shape {rows.shape}; labels are not enough"
         )
     if len(rows) != photo_count:
-        expectation = f"outputs for each of {photo_count} images"
-        raise ValueError(f"Expected {expectation}, received {len(rows)}")
+        raise ValueError(
+            f"Expected outputs for each of {photo_count} images, received {len(rows)}"
+        )
     recorded_rows = iter(rows[:, None])
     # Whatever the tensor, the outputs for the next photo.
     return replace(

@@ -366,7 +366,6 @@ class Compared(Result):
     accuracy: AccuracyComparison | None = None
 
     def __repr__(self) -> str:
-        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
         # Changes of a probability, 0 to 1: `difference` is their mean over images, movers have the largest.
         largest_change = max((mover.change for mover in self.movers), default=0.0)
         if self.cause:
@@ -386,18 +385,21 @@ class Compared(Result):
             if self.reproduced_by
             else ""
         )
-        return f"{changes}; {cause}. Probabilities change by {self.difference:.3f} on average{remainder}."
+        return (
+            f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}; {cause}."
+            f" Probabilities change by {self.difference:.3f} on average{remainder}."
+        )
 
     def _report(self) -> Iterator[str | Result]:
         yield repr(self)
         if self.prepared:
             yield f"The second prepares images differently: {self.prepared}."
         if accuracy := self.accuracy:
-            shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
-            only = (
-                f"only before {accuracy.only_first}, only after {accuracy.only_second}"
+            yield (
+                f"Correct: {accuracy.first:.1%} before, {accuracy.second:.1%} after;"
+                f" only before {accuracy.only_first}, only after {accuracy.only_second}."
+                f" Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
             )
-            yield f"Correct: {shares}; {only}. Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
         rows = [
             (
                 mover.photo,

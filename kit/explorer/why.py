@@ -356,9 +356,9 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
             )
     if view.wrong and view.label is not None:
         label_name = view.bench.classifier.class_names[view.label]
-        label_text = f"{label_name}, {percent(view.probabilities[view.label])}"
         return _reason_with_text_only(
-            f"A hard image: {prediction_text(view)}, rather than {label_text}.",
+            f"A hard image: {prediction_text(view)}, rather than {label_name},"
+            f" {percent(view.probabilities[view.label])}.",
             HARD_IMAGE_ADVICE,
         )
     # Here a photo with a label is predicted correctly.
