@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from kit._arrays import Int64
+from kit._arrays import AnyPath, Int64, JSONObject
 from kit._reporting import Heading, Result, Table, json_value
 from kit.classifier.classifier import Classifier
 from kit.diagnosis.candidates import QUIET_SHARE, Sensitivity
@@ -202,7 +200,7 @@ class Diagnosis(Result):
 
     def pin(
         self,
-        folder: str | PathLike[str],
+        folder: AnyPath,
         expect: str | int | None = None,
         *,
         note: str = "",
@@ -233,7 +231,7 @@ class Diagnosis(Result):
             for photo, label in zip(photos, labels.tolist(), strict=True)
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return everything as plain lists, numbers and texts, for JSON."""
         content = {
             name: json_value(getattr(self, name))

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kit._arrays import Array, Float32, Pixels
+from kit._arrays import Array, Float32, JSONObject, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit._reporting import changed
 from kit.images.opening import Decoding
@@ -182,7 +182,7 @@ class Preprocessing(Pipeline):
             self, reading, reading.called[0], decoded, effect=relative_distance
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return this value as plain lists, numbers and texts, with its format and version."""
         # Through JSON, so that tuples become lists, however deep.
         fields = json.loads(json.dumps(asdict(self)))

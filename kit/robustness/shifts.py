@@ -15,6 +15,7 @@ from kit.images.photo import (
     Photo,
     Picture,
     Pictures,
+    Reasons,
     at_least_one,
     each_picture,
     names_of,
@@ -75,7 +76,7 @@ class Shift(Result):
     findings: Findings
     training: int
     photos: int
-    unreadable: tuple[tuple[str, str], ...] = ()
+    unreadable: Reasons = ()
     notes: tuple[str, ...] = ()
     answers: AnswerShift | None = None
 
@@ -177,7 +178,7 @@ class Gathered(NamedTuple):
     rows: Float64
     photos: tuple[Photo, ...]
     answers: Int64
-    unreadable: tuple[tuple[str, str], ...]
+    unreadable: Reasons
 
 
 def gather(
@@ -402,7 +403,7 @@ def shift(
     if result.verdict == "cannot_tell":
         return result
     examples: tuple[Photo, ...] = ()
-    unreadable: tuple[tuple[str, str], ...] = ()
+    unreadable: Reasons = ()
     if not isinstance(source, InputStatistics):
         gathered = gather(source, classifier=classifier, progress=progress)
         examples = gathered.photos
