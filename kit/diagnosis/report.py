@@ -1,11 +1,10 @@
 """What a diagnosis found, and what a comparison of two classifiers did."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kit._arrays import AnyPath, Int64, JSONObject
-from kit._reporting import Heading, Result, Table, json_value
+from kit._reporting import Heading, Report, Result, Table, json_value
 from kit.classifier.classifier import Classifier
 from kit.diagnosis.candidates import QUIET_SHARE, Sensitivity
 from kit.diagnosis.finding import Finding, Fix, Photos, Verdict
@@ -259,7 +258,7 @@ class Diagnosis(Result):
         """Return what `text` says, with `details` folded below it."""
         return f"{super().html()}<details><summary>Details</summary>{self.details().html()}</details>"
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
         yield Heading(self.title)
         possible = "Possible"
@@ -295,7 +294,7 @@ class Details(Result):
 
     diagnosis: Diagnosis
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         diagnosis = self.diagnosis
         yield from filter(None, (diagnosis.judged_by, diagnosis.difference))
         yield from (f"Note: {note}" for note in diagnosis.notes)
@@ -388,7 +387,7 @@ class Compared(Result):
             f" Probabilities change by {self.difference:.3f} on average{remainder}."
         )
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         yield repr(self)
         if self.prepared:
             yield f"The second prepares images differently: {self.prepared}."

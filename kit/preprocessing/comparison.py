@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from kit._arrays import Array
-from kit._reporting import Result, Table
+from kit._reporting import Report, Result, Table
 from kit.images.photo import Photo
 from kit.preprocessing.pipeline import (
     CHOICES,
@@ -173,7 +173,7 @@ class Comparison(Result):
         # Each of the four columns is aligned to the left.
         return Table(("step", "difference", "here", "there"), rows, align="<<<<")
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         yield from self.differences or ["No difference in the steps."]
         if self.photo:
             outcome = "the tensors are equal"

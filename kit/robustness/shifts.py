@@ -1,13 +1,13 @@
 """In what a folder differs from the training images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from kit._arrays import Float64, Int64
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Progress, Report, Result, Steps, Table
 from kit.classifier.classifier import Classifier, is_prepared_as_in_training
 from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
 from kit.images.photo import (
@@ -106,7 +106,7 @@ class Shift(Result):
         head = "quantity", "training", "photos", "delta", "p", "verdict"
         return Table(head, map(_table_row, self.findings), "<>>>><")
 
-    def _report(self) -> Iterable[str | Result]:
+    def _report(self) -> Report:
         names = [QUANTITIES[finding.quantity].label for finding in self.shifted]
         results = {
             "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
