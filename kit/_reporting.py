@@ -141,8 +141,8 @@ class Code(str):
 class Result:
     """What a person gets back: text for a terminal, HTML for a notebook, plain values for JSON."""
 
-    def _report(self) -> "Iterable[str | Result]":
-        """Yield the lines, tables and other results that text and HTML are made of; others are indented."""
+    def _report(self) -> "Report":
+        """Yield the parts of a `Report`; those of other results are indented."""
         yield repr(self)
         if hasattr(self, "table"):
             yield self.table()
@@ -170,6 +170,9 @@ class Result:
         # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
         return {"text/plain": self.text(), "text/html": self._repr_html_()}
 
+
+Report: TypeAlias = Iterable[str | Result]
+"""The lines, tables and other results that text and HTML are made of."""
 
 # Where it would stand in the class, every attribute would have a type.
 Result.__getattr__ = no_attribute  # type: ignore[attr-defined]

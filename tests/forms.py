@@ -3,6 +3,7 @@
 from functools import reduce
 
 import numpy as np
+from scipy.special import expit, softmax as softmax_of
 
 from kit import samples
 from kit.preprocessing.scaling import SCALINGS, Scaling, scale, unscale
@@ -37,7 +38,7 @@ def faults(classifier):
     outputs = {
         "softmax twice": softmax,
         "logits": logits,
-        "sigmoids": lambda rows: 1 / (1 + np.exp(-(logits(rows) + 5))),
+        "sigmoids": lambda rows: expit(logits(rows) + 5),
         "temperature of 2": lambda rows: softmax(logits(rows) / 2),
         "per cent": lambda rows: rows * 100,
     }
@@ -110,8 +111,7 @@ def logits(rows):
 
 
 def softmax(rows):
-    powers = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax_of(rows, axis=1)
 
 
 def noise(count):

@@ -77,8 +77,8 @@ class FirstLayers:
     epsilon
         Added to a variance before it counts, as in the BatchNorm layers.
     profile, features
-        float64 (images, …): what `measure` and `tensor_features` give for some training images; None if
-        none were given.
+        float64 (images, …): what `measure` and `tensor_features` give for some training images; both None
+        if none were given.
     kernel
         float32 (widths, C, h, w): of a first convolution, which is measured in its place.
     """

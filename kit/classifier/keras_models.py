@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from kit._arrays import AnyPath
+from kit._arrays import AnyPath, JSONObject
 from kit._checking import KERAS, first_line, printable, require
 from kit._reporting import hidden_errors
 from kit.classifier import store
@@ -33,7 +33,7 @@ _OF_ANOTHER_KERAS = (
 )
 
 
-def serialized_objects(config: Any) -> Iterator[dict[str, Any]]:
+def serialized_objects(config: Any) -> Iterator[JSONObject]:
     """Yield what Keras makes an object or a function of in a configuration, but for training, as a loss."""
     pending = [config]
     while pending:

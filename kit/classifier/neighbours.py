@@ -70,8 +70,10 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        nearest = f"the same is predicted for {self.agreeing} of the {count} nearest training images"
-        return f"{self.name} is predicted as {self.predicted}; {nearest}{doubt}."
+        return (
+            f"{self.name} is predicted as {self.predicted}; the same is predicted for {self.agreeing}"
+            f" of the {count} nearest training images{doubt}."
+        )
 
 
 class Neighbours:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Array, Bools, Float32, Floats, Indices, Int64, JSONObject
-from kit._reporting import Result, Rows, Table
+from kit._reporting import Report, Result, Rows, Table
 from kit.classifier.labels import all_known, entropies
 
 IN_SHORT = 10
@@ -173,7 +173,7 @@ class Predictions(Rows):
             mark = "✓" if correct else f"✕ it is {label}"
             yield image, predicted, f"{probability:.0%}", "" if label is None else mark
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         if len(self) == 1:
             ((photo, *words),) = self._rows()
             yield f"{photo}: {', '.join(filter(None, words))}"

@@ -169,11 +169,10 @@ class Evaluator:
     def training_profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
-        if layers.profile is None:
+        if layers.profile is None or layers.features is None:
             return None
-        # Candidates are judged by it. Each row of either is of one training image; copies tell nothing more.
-        image_rows = layers.profile if layers.features is None else layers.features
-        distinct_image_count = len({image_row.tobytes() for image_row in image_rows})
+        # Candidates are judged by it. Each row is of one training image; copies tell nothing more.
+        distinct_image_count = len({row.tobytes() for row in layers.features})
         if (
             distinct_image_count < LEAST_PROFILED
             or not np.isfinite(layers.profile).all()
@@ -229,10 +228,8 @@ class Evaluator:
             "moments", self.first_layers.measure, photos, preprocessing
         )
 
-    def features(self, photos: Photos, preprocessing: Preprocessing) -> Float64 | None:
-        """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
-        if self.first_layers.features is None:
-            return None
+    def features(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
+        """Return the features of the tensors, float64 (N, K), one row for each."""
         return self._computed_once("features", tensor_features, photos, preprocessing)
 
     def distance_from_training(

@@ -87,7 +87,7 @@ def _unheeded_request_finding(
         _indices_decoded_differently(photos, in_use, way) for way in heeding_ways
     ):
         return None
-    labelled = Labelled(Evaluator(classifier), tuple(photos), labels)
+    labelled = Labelled(Evaluator(classifier), photos, labels)
     # Where labels are known, they choose among the decodings that heed the file; else the first is taken.
     fixed = max(heeding_ways, key=lambda way: labelled.correct(way).sum())
     affected_indices = _indices_decoded_differently(photos, in_use, fixed)

@@ -20,7 +20,7 @@ from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, candidate_with_causes
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import LEAST_CLASSES, known_orders
-from kit.diagnosis.finding import words_of_changes
+from kit.diagnosis.finding import Photos, words_of_changes
 from kit.diagnosis.report import (
     CLOSE_CHANGE,
     SOUND_CHANGE,
@@ -30,7 +30,7 @@ from kit.diagnosis.report import (
 )
 from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
+from kit.preprocessing.comparison import SCRAMBLED, TURNS, Reorderings, pillow_words
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import (
     PIPELINE,
@@ -240,8 +240,9 @@ def _second_as_compared(
             f"Expected outputs (photos, classes), received shape {rows.shape}; labels are not enough"
         )
     if len(rows) != photo_count:
-        expectation = f"outputs for each of {photo_count} images"
-        raise ValueError(f"Expected {expectation}, received {len(rows)}")
+        raise ValueError(
+            f"Expected outputs for each of {photo_count} images, received {len(rows)}"
+        )
     recorded_rows = iter(rows[:, None])
     # Whatever the tensor, the outputs for the next photo.
     return replace(
@@ -311,7 +312,7 @@ class _Search:
 
     first: _ComparedModel
     second: _ComparedModel
-    photos: tuple[Photo, ...]
+    photos: Photos
     first_outputs: Float32
     second_outputs: Float32
 
@@ -627,7 +628,7 @@ def _without_softmax(rows: Floats) -> Floats:
 
 
 _REVERSED = "with their channels reversed"
-_REORDERINGS: Mapping[str, Callable[[Array], Array]] = {
+_REORDERINGS: Reorderings = {
     **TURNS,
     **SCRAMBLED,
     # Where channels have means of their own, this is not what another order does that is scaled afterwards.

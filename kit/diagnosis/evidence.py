@@ -15,7 +15,7 @@ from kit.diagnosis.candidates import (
     Trial,
     candidates,
 )
-from kit.diagnosis.finding import chance_of_at_least
+from kit.diagnosis.finding import Photos, chance_of_at_least
 from kit.diagnosis.sources import (
     Averages,
     Bundled,
@@ -26,7 +26,6 @@ from kit.diagnosis.sources import (
     Vote,
     votes,
 )
-from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.resizing import WITH_BARS
 from kit.samples import LABELLED, labelled_images, reduced, typical
@@ -115,10 +114,10 @@ class Grounds:
 
     evaluator: Evaluator
     in_use: Preprocessing
-    photos: tuple[Photo, ...]
+    photos: Photos
     labelled: Labelled
     sources: tuple[Source, ...]
-    probes: tuple[Photo, ...] = ()
+    probes: Photos = ()
     bundled: Bundled | None = None
 
     @classmethod
@@ -126,7 +125,7 @@ class Grounds:
         cls,
         evaluator: Evaluator,
         in_use: Preprocessing,
-        photos: tuple[Photo, ...],
+        photos: Photos,
         labels: Int64 | None = None,
     ) -> "Grounds":
         """Find out what there is."""
@@ -275,9 +274,7 @@ class Grounds:
         return self.judges_every_step or chance_of_as_many <= CONVINCING_CHANCE
 
 
-def _sources_of_own_images(
-    evaluator: Evaluator, photos: tuple[Photo, ...]
-) -> list[Source]:
+def _sources_of_own_images(evaluator: Evaluator, photos: Photos) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
     profile = evaluator.training_profile
     sources: list[Source] = []
@@ -304,7 +301,7 @@ def _sources_of_own_images(
 
 
 def _source_of_probes(
-    evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
+    evaluator: Evaluator, in_use: Preprocessing, own_images: Photos
 ) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
@@ -343,7 +340,7 @@ def _source_of_probes(
 
 
 def _preprocessings_tried(
-    evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
+    evaluator: Evaluator, in_use: Preprocessing, photos: Photos
 ) -> list[Preprocessing]:
     differing = evaluator.candidates_changing_tensors(
         photos[:FEW_IMAGES], in_use, candidates(in_use)
@@ -352,7 +349,7 @@ def _preprocessings_tried(
 
 
 def _source_of_labelled_kit_images(
-    evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
+    evaluator: Evaluator, in_use: Preprocessing, own_images: Photos
 ) -> Bundled | None:
     class_count = evaluator.probabilities(own_images, in_use).shape[1]
     # With statistics of the layers, photos of the kit judge without labels; see `_source_of_probes`.

@@ -1,10 +1,10 @@
 """What a diagnosis is made of: findings with their evidence, and the fix."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from kit._reporting import Code, Result, Table
+from kit._reporting import Code, Report, Result, Table
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import PIPELINE
@@ -83,7 +83,7 @@ class Finding(Result):
     fix: Fix = Fix("")
     equivalent: tuple[str, ...] = ()
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         yield self.summary
         if self.evidence:
             rows = [

@@ -1,6 +1,6 @@
 """A person's own preprocessing function, compared with what the classifier was trained with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from kit._arrays import Array, Float32
-from kit._reporting import Result
+from kit._reporting import Report, Result
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
 from kit.images.photo import Photo, Pictures, as_photos
@@ -69,7 +69,7 @@ class Checkup(Result):
         """The step with the largest effect; None if the function agrees."""
         return next(iter(self.effects), None)
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         # A line for each question: whether it agrees, whether it fails, where it differs and how much.
         differing = [
             comparison for comparison in self.comparisons if not comparison.equal

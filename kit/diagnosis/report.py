@@ -1,13 +1,10 @@
 """What a diagnosis found, and what a comparison of two classifiers did."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from kit._arrays import Int64
-from kit._reporting import Heading, Result, Table, json_value
+from kit._arrays import AnyPath, Int64, JSONObject
+from kit._reporting import Heading, Report, Result, Table, json_value
 from kit.classifier.classifier import Classifier
 from kit.diagnosis.candidates import QUIET_SHARE, Sensitivity
 from kit.diagnosis.finding import Finding, Fix, Photos, Verdict
@@ -202,7 +199,7 @@ class Diagnosis(Result):
 
     def pin(
         self,
-        folder: str | PathLike[str],
+        folder: AnyPath,
         expect: str | int | None = None,
         *,
         note: str = "",
@@ -233,7 +230,7 @@ class Diagnosis(Result):
             for photo, label in zip(photos, labels.tolist(), strict=True)
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return everything as plain lists, numbers and texts, for JSON."""
         content = {
             name: json_value(getattr(self, name))
@@ -261,7 +258,7 @@ class Diagnosis(Result):
         """Return what `text` says, with `details` folded below it."""
         return f"{super().html()}<details><summary>Details</summary>{self.details().html()}</details>"
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
         yield Heading(self.title)
         possible = "Possible"
@@ -297,7 +294,7 @@ class Details(Result):
 
     diagnosis: Diagnosis
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         diagnosis = self.diagnosis
         yield from filter(None, (diagnosis.judged_by, diagnosis.difference))
         yield from (f"Note: {note}" for note in diagnosis.notes)
@@ -366,7 +363,6 @@ class Compared(Result):
     accuracy: AccuracyComparison | None = None
 
     def __repr__(self) -> str:
-        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
         # Of an image, that class counts whose probability changes most: `difference` is the mean over
         # images, 0 to 1; movers are the images with the most.
         largest_change = max((mover.change for mover in self.movers), default=0.0)
@@ -387,18 +383,21 @@ class Compared(Result):
             if self.reproduced_by
             else ""
         )
-        return f"{changes}; {cause}. Probabilities change by {self.difference:.3f} on average{remainder}."
+        return (
+            f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}; {cause}."
+            f" Probabilities change by {self.difference:.3f} on average{remainder}."
+        )
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         yield repr(self)
         if self.prepared:
             yield f"The second prepares images differently: {self.prepared}."
         if accuracy := self.accuracy:
-            shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
-            only = (
-                f"only before {accuracy.only_first}, only after {accuracy.only_second}"
+            yield (
+                f"Correct: {accuracy.first:.1%} before, {accuracy.second:.1%} after;"
+                f" only before {accuracy.only_first}, only after {accuracy.only_second}."
+                f" Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
             )
-            yield f"Correct: {shares}; {only}. Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
         rows = [
             (
                 mover.photo,

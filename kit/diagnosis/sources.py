@@ -9,8 +9,7 @@ import numpy as np
 from kit._arrays import Bools, Float64, Int64
 from kit.classifier.labels import entropies
 from kit.diagnosis.candidates import Candidate, Evaluator
-from kit.diagnosis.finding import chance_of_at_least
-from kit.images.photo import Photo
+from kit.diagnosis.finding import Photos, chance_of_at_least
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.resizing import WITH_BARS
 from kit.robustness.profile import Profile
@@ -78,7 +77,7 @@ class Averages:
     """
 
     evaluator: Evaluator
-    photos: tuple[Photo, ...]
+    photos: Photos
     title: str
     weight: float
     floor: float
@@ -120,7 +119,7 @@ class Ordinary:
     """Images, the user's or photos of the kit, against a profile of training images, each by itself."""
 
     evaluator: Evaluator
-    photos: tuple[Photo, ...]
+    photos: Photos
     profile: Profile
     title: str = "a profile of training images"
 
@@ -220,8 +219,8 @@ class Certainty:
     """
 
     evaluator: Evaluator
-    photos: tuple[Photo, ...]
-    probes: tuple[Photo, ...]
+    photos: Photos
+    probes: Photos
     title: str = ""
 
     WEIGHT = 0.2
@@ -256,7 +255,7 @@ class Labelled:
     """
 
     evaluator: Evaluator
-    photos: tuple[Photo, ...]
+    photos: Photos
     labels: Int64
     title: str = "your labels"
 
@@ -335,7 +334,7 @@ class Bundled(Labelled):
 
     title: str = "labelled images of the kit"
     are_photos: bool = True
-    originals: tuple[Photo, ...] = ()
+    originals: Photos = ()
 
     STANDARD_ERRORS = 2.5
     """Standard errors of the mean log-likelihood that are worth a name."""

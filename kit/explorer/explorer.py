@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent import futures
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -16,7 +15,7 @@ import anywidget
 import traitlets
 from IPython.display import display, update_display
 
-from kit._arrays import Float32
+from kit._arrays import AnyPath, Float32
 from kit._checking import instance, printable
 from kit._reporting import Progress
 from kit.classifier.classifier import Classifier, check_first
@@ -102,7 +101,7 @@ class Explorer(anywidget.AnyWidget):
         labels: Labels | int | str | None = None,
         *,
         ahead: int | None = None,
-        cases: str | PathLike[str] = "cases",
+        cases: AnyPath = "cases",
         flips: bool = True,
         tries: Mapping[str, Settings] | None = None,
     ) -> None:
@@ -223,7 +222,7 @@ class Explorer(anywidget.AnyWidget):
 
     def export(
         self,
-        path: str | PathLike[str],
+        path: AnyPath,
         photos: str | Iterable[str] | None = None,  # names
         *,
         title: str = "",

@@ -10,10 +10,11 @@ from html import escape
 from itertools import product
 from pathlib import Path
 from string import Template
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
+from kit._arrays import JSONObject
 from kit._bundled import __version__
 from kit._reporting import Progress, Steps, say
 from kit.classifier.classifier import is_prepared_as_in_training
@@ -195,7 +196,7 @@ def _file_without_metadata(entry: Entry) -> bytes:
     return without_metadata(entry.photo).file or b""
 
 
-def _panel_of_page(contents: Contents) -> dict[str, Any]:
+def _panel_of_page(contents: Contents) -> JSONObject:
     """Return what a page without a kernel is told once."""
     classifier = contents.bench.classifier
     # What the page of a running kernel has; below stand changes to it, then what a page computes with.
@@ -248,11 +249,11 @@ def _noise_generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
     }
 
 
-def _steps_and_choices(usual_preprocessing: Preprocessing) -> dict[str, Any]:
+def _steps_and_choices(usual_preprocessing: Preprocessing) -> JSONObject:
     """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
     usual_fields = fields_for_page(usual_preprocessing)
     # "" is the choice of a step without a fault.
-    choices_of_step: dict[str, dict[str, Any]] = {
+    choices_of_step: dict[str, JSONObject] = {
         step: {"": {"chip": chip}}
         for step, chip in step_chips(usual_preprocessing, usual_preprocessing).items()
     }
@@ -267,7 +268,7 @@ def _steps_and_choices(usual_preprocessing: Preprocessing) -> dict[str, Any]:
     return {"steps": usual_fields, "choices": choices_of_step}
 
 
-def fields_for_page(preprocessing: Preprocessing) -> dict[str, Any]:
+def fields_for_page(preprocessing: Preprocessing) -> JSONObject:
     """Return the fields of a preprocessing and of its decoding; a filter that pages have not is another."""
     fields = asdict(preprocessing)
     return {
@@ -313,7 +314,7 @@ def table_settings(contents: Contents, photo: str) -> list[Settings]:
 
 def _prediction_rows(
     contents: Contents, photo_name: str, progress_title: str, progress: Progress
-) -> list[dict[str, Any]]:
+) -> list[JSONObject]:
     """Return for each state of a photo the probabilities of the classes that it shows.
 
     The first has those of all others, too, which show them beside their own.
@@ -338,7 +339,7 @@ def _prediction_rows(
     ]
 
 
-def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
+def _prediction_row(view: View, class_indices: Sequence[int]) -> JSONObject:
     """Return what a table has of a state."""
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
     return {

@@ -28,6 +28,8 @@ from kit.preprocessing.faults import STEPS
 from kit.regression.cases import pin
 
 ViewOfSettings = Callable[[Settings], View]
+ReasonWithImages = tuple[Reason, list[bytes]]
+"""The bytes are those of the images whose sizes the reason has."""
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 WORDS = {
@@ -152,7 +154,7 @@ def _reason_with_text_only(headline: str, advice: str = "") -> Reason:
 
 def _with_pictures(
     reason: Reason, view: View, view_beside: View, title_beside: str
-) -> tuple[Reason, list[bytes]]:
+) -> ReasonWithImages:
     """Put a view beside the one it is compared with in a reason, and return their images."""
     # `view_beside` is the view with a fault or change undone, or the original photo. Both are shown as the
     # network takes them: as if prepared without faults.
@@ -177,9 +179,7 @@ def _with_pictures(
     return reason, [image.tobytes() for image in images]
 
 
-def _changes_reason(
-    view: View, changes_made: Sequence[Change]
-) -> tuple[Reason, list[bytes]]:
+def _changes_reason(view: View, changes_made: Sequence[Change]) -> ReasonWithImages:
     """Say what the person's own changes did; the first of them is the one to undo."""
     headline = _sentence_on_changes(view, changes_made)
     reason = _reason_with_text_only(headline, WORDS["harmless"])
@@ -301,7 +301,7 @@ def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
 
 
 def final_answer(
-    diagnosis: Diagnosis, view: View, answer_from_changes: tuple[Reason, list[bytes]]
+    diagnosis: Diagnosis, view: View, answer_from_changes: ReasonWithImages
 ) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with the images of `Reason`.
 
@@ -319,8 +319,8 @@ def final_answer(
 
 
 def _best_reason(
-    diagnosis: Diagnosis, view: View, answer_from_changes: tuple[Reason, list[bytes]]
-) -> tuple[Reason, list[bytes]]:
+    diagnosis: Diagnosis, view: View, answer_from_changes: ReasonWithImages
+) -> ReasonWithImages:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
     best = diagnosis.best
     fixed_preprocessing = best.fix.preprocessing if best else None
@@ -361,9 +361,9 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
             )
     if view.wrong and view.label is not None:
         label_name = view.bench.classifier.class_names[view.label]
-        label_text = f"{label_name}, {percent(view.probabilities[view.label])}"
         return _reason_with_text_only(
-            f"A hard image: {prediction_text(view)}, rather than {label_text}.",
+            f"A hard image: {prediction_text(view)}, rather than {label_name},"
+            f" {percent(view.probabilities[view.label])}.",
             HARD_IMAGE_ADVICE,
         )
     # Here a photo with a label is predicted correctly.
@@ -373,7 +373,7 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
 
 def _preprocessing_reason(
     view: View, fixed_view: View, settings_to_apply: Settings | None
-) -> tuple[Reason, list[bytes]]:
+) -> ReasonWithImages:
     """Say how an image is prepared otherwise than in training; the fix is put beside."""
     sentence_of_step = contrasts(view.preprocessing, fixed_view.preprocessing)
     # A fix that hardly moves this prediction may matter on other photos.

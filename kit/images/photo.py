@@ -437,6 +437,10 @@ def at_least_one(pictures: Iterable[_T]) -> tuple[_T, ...]:
     return listed
 
 
+Reasons: TypeAlias = tuple[tuple[str, str], ...]
+"""Names of images that were left out, each with the reason."""
+
+
 def names_of(named: Sequence[tuple[str, Any]]) -> str:
     """Return the first names, as of images that could not be read, and how many more there are."""
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""

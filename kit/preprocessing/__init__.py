@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kit._arrays import Array, Float32, Pixels
+from kit._arrays import Array, Float32, JSONObject, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit._reporting import changed
 from kit.images.opening import Decoding
@@ -131,8 +131,10 @@ class Preprocessing(Pipeline):
         one_image = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
         channel_axis = 0 if self.layout == "channels_first" else -1
         if one_image.ndim != 3 or one_image.shape[channel_axis] != self.channel_count:
-            expected = f"a tensor {LAYOUTS[self.layout]} with C = {self.channel_count}"
-            raise ValueError(f"Expected {expected}, received {array.shape}")
+            raise ValueError(
+                f"Expected a tensor {LAYOUTS[self.layout]} with C = {self.channel_count},"
+                f" received {array.shape}"
+            )
         levels = np.rint(run_back(self, one_image))
         pixels = np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
         return np.ascontiguousarray(pixels)
@@ -169,8 +171,10 @@ class Preprocessing(Pipeline):
         if isinstance(other, Preprocessing):
             return compare_pipelines(self, other, opened)
         if opened is None or not (callable(other) or hasattr(other, "__array__")):
-            expected = "a Preprocessing, or a function or tensor and a photo"
-            raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
+            raise TypeError(
+                "Expected a Preprocessing, or a function or tensor and a photo,"
+                f" received {other!r}, {photo!r}"
+            )
         # Of other code all that is known is what it makes of the photo, which is decoded as here.
         decoded = opened.decoded(self.decoding)
         reading = read(self, other, [decoded])
@@ -178,7 +182,7 @@ class Preprocessing(Pipeline):
             self, reading, reading.called[0], decoded, effect=relative_distance
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return this value as plain lists, numbers and texts, with its format and version."""
         # Through JSON, so that tuples become lists, however deep.
         fields = json.loads(json.dumps(asdict(self)))
@@ -198,9 +202,9 @@ class Preprocessing(Pipeline):
         fields.pop("notes", None)  # of earlier versions
         received = fields.pop("format", None), fields.pop("version", None)
         if received != (FORMAT, VERSION):
-            expected = f"format {FORMAT!r} in version {VERSION}"
             raise ValueError(
-                f"Expected {expected}, received {received}; or use Preprocessing.from_config"
+                f"Expected format {FORMAT!r} in version {VERSION}, received {received};"
+                " or use Preprocessing.from_config"
             )
         if isinstance(fields.get("scaling"), list):
             fields["scaling"] = [

@@ -132,8 +132,9 @@ def _tensors_as_called(
     has_one_for_each = has_tensors or len(photos) > 1
     tensors = [*tensor_or_tensors] if has_one_for_each else [tensor_or_tensors]
     if len(tensors) != len(photos):
-        expectation = f"a tensor for each of {len(photos)} images"
-        raise ValueError(f"Expected {expectation}, received {len(tensors)}")
+        raise ValueError(
+            f"Expected a tensor for each of {len(photos)} images, received {len(tensors)}"
+        )
     # A network of whole numbers may take bytes that stand for other numbers.
     return tuple(
         _tensor_as_called(expected, photo, numbers_meant(tensor))

@@ -163,8 +163,10 @@ def with_names(function: Any, replacements: Mapping[str, Any]) -> Iterator[Any]:
         globals_of_call = getattr(type(function).__call__, "__globals__", {})
         namespace = getattr(unwrap(function), "__globals__", globals_of_call)
     if not variables.keys() <= namespace.keys():
-        expected = "names of the function's arguments or variables"
-        raise TypeError(f"Expected {expected}, received {', '.join(replacements)}")
+        raise TypeError(
+            "Expected names of the function's arguments or variables,"
+            f" received {', '.join(replacements)}"
+        )
     # The image is the first argument that has no value yet; a function without one fails when it is called.
     free_parameters = (name for name in parameters if name not in arguments)
     image_parameter = next(free_parameters, "image")
@@ -393,9 +395,10 @@ def why_unusable(array: Array) -> str:
     # Of three lengths the smallest is that of the channels; zeros stand for sides that are missing.
     shorter_side, longer_side = sorted((0, 0, *shape))[-2:]
     if not is_image or shorter_side < LEAST_SIDE_PIXELS or longer_side > LARGEST_SIDE:
-        sides = f"sides of {LEAST_SIDE_PIXELS} to {LARGEST_SIDE} pixels"
-        expected = f"one image of 1 or 3 channels, first or last, and {sides}"
-        return f"shape {array.shape}, which is not {expected}"
+        return (
+            f"shape {array.shape}, which is not one image of 1 or 3 channels, first or last,"
+            f" and sides of {LEAST_SIDE_PIXELS} to {LARGEST_SIDE} pixels"
+        )
     # A network computes in float32, where larger numbers become infinite.
     with np.errstate(over="ignore"):
         not_finite = array.size - np.isfinite(array.astype(np.float32)).sum()

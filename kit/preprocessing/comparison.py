@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from kit._arrays import Array
-from kit._reporting import Result, Table
+from kit._reporting import Report, Result, Table
 from kit.images.photo import Photo
 from kit.preprocessing.pipeline import (
     CHOICES,
@@ -24,7 +24,9 @@ from kit.preprocessing.scaling import MINUS, same_scaling
 
 ROUNDING_SHARE = 2e-6
 """What float32 may round off, relative to the largest value."""
-TURNS: Mapping[str, Callable[[Array], Array]] = {
+Reorderings = Mapping[str, Callable[[Array], Array]]
+"""By name, what becomes of an image (H, W, ...)."""
+TURNS: Reorderings = {
     "": lambda x: x,
     "transposed": lambda x: x.swapaxes(0, 1),
     "mirrored left to right": lambda x: x[:, ::-1],
@@ -35,7 +37,7 @@ TURNS: Mapping[str, Callable[[Array], Array]] = {
     "mirrored and turned to the right": lambda x: np.rot90(x, 2).swapaxes(0, 1),
 }
 """How an image (H, W, ...) can have been turned, and what undoes it."""
-SCRAMBLED: Mapping[str, Callable[[Array], Array]] = {
+SCRAMBLED: Reorderings = {
     "reshaped": lambda x: arrange_back(x, "reshaped"),
     "channels first in another shape": lambda x: arrange(x, "reshaped"),
 }
@@ -171,7 +173,7 @@ class Comparison(Result):
         # Each of the four columns is aligned to the left.
         return Table(("step", "difference", "here", "there"), rows, align="<<<<")
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         yield from self.differences or ["No difference in the steps."]
         if self.photo:
             outcome = "the tensors are equal"

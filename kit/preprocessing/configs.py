@@ -124,9 +124,9 @@ def keras_application_fields(name: str) -> Fields:
             channels = "bgr" if family.scaling == "caffe" else "rgb"
             scaling = family.scaling
             return {"size": (side, side), "channels": channels, "scaling": scaling}
-    expected = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
     raise ValueError(
-        f"Expected {expected}; received {name!r}{nearest(str(name), family_and_side)}"
+        f"Expected a model of keras.applications or one of {', '.join(FAMILIES)};"
+        f" received {name!r}{nearest(str(name), family_and_side)}"
     )
 
 

@@ -1,12 +1,11 @@
 """What each preprocessing fault costs a classifier on images whose class is known."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
 import numpy as np
 
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Progress, Report, Result, Steps, Table
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels
 from kit.classifier.predictions import Predictions
@@ -44,7 +43,7 @@ class Costs(tuple[Cost, ...], Result):
 
     __slots__ = ()
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         head = ("preprocessing", "correct", "changed", "confidence", "wrong and sure")
         shares = attrgetter("right", "changed", "confidence", "wrong_and_sure")
         rows = [(cost.title, *map("{:.0%}".format, shares(cost))) for cost in self]

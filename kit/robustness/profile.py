@@ -136,9 +136,7 @@ class Profile:
     scatter: float
 
     @classmethod
-    def of(
-        cls, profile: Float64, features: Float64 | None, widths: tuple[int, ...]
-    ) -> Self:
+    def of(cls, profile: Float64, features: Float64, widths: tuple[int, ...]) -> Self:
         """Learn what is ordinary from those of `FirstLayers`, of `LEAST_PROFILED` images or more.
 
         The limit comes from leaving out a fifth of the images at a time.
@@ -161,11 +159,11 @@ class Profile:
             scatter=float(logarithms.std()),
         )
 
-    def distances(self, moments: Float64, features: Float64 | None) -> Float64:
+    def distances(self, moments: Float64, features: Float64) -> Float64:
         """Return how far each image is from the training images; float64 (N,), about 1 for one of them.
 
         ``moments``, float64 (N, 2 * sum(widths)), are those of `FirstLayers.measure`; ``features``, float64
-        (N, K), those of `tensor_features`, None where the profile has none.
+        (N, K), those of `tensor_features`.
         """
         return self.gaussian.distances(
             _profile_rows(moments, features, self.widths, self.floors)
@@ -173,17 +171,14 @@ class Profile:
 
 
 def _profile_rows(
-    moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64
+    moments: Float64, features: Float64, widths: tuple[int, ...], floors: Float64
 ) -> Float64:
     # Means, logarithms of standard deviations, and features. The logarithm makes an image without any
     # contrast as unusual as it is: by its variance, it is near the mean of all.
     means, _, variances = split_moments(moments, widths)
     varied = ~np.isnan(floors)
     deviations = np.log(variances[:, varied] + floors[varied]) / 2
-    blocks = [means, deviations]
-    if features is not None:
-        blocks.append(features)
-    return np.concatenate(blocks, axis=1)
+    return np.concatenate([means, deviations, features], axis=1)
 
 
 def _variance_floors(profile: Float64, widths: tuple[int, ...]) -> Float64:

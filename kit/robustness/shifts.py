@@ -1,13 +1,13 @@
 """In what a folder differs from the training images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from kit._arrays import Float64, Int64
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Progress, Report, Result, Steps, Table
 from kit.classifier.classifier import Classifier, is_prepared_as_in_training
 from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
 from kit.images.photo import (
@@ -15,6 +15,7 @@ from kit.images.photo import (
     Photo,
     Picture,
     Pictures,
+    Reasons,
     at_least_one,
     each_picture,
     names_of,
@@ -75,7 +76,7 @@ class Shift(Result):
     findings: Findings
     training: int
     photos: int
-    unreadable: tuple[tuple[str, str], ...] = ()
+    unreadable: Reasons = ()
     notes: tuple[str, ...] = ()
     answers: AnswerShift | None = None
 
@@ -105,7 +106,7 @@ class Shift(Result):
         head = "quantity", "training", "photos", "delta", "p", "verdict"
         return Table(head, map(_table_row, self.findings), "<>>>><")
 
-    def _report(self) -> Iterable[str | Result]:
+    def _report(self) -> Report:
         names = [QUANTITIES[finding.quantity].label for finding in self.shifted]
         results = {
             "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
@@ -177,7 +178,7 @@ class Gathered(NamedTuple):
     rows: Float64
     photos: tuple[Photo, ...]
     answers: Int64
-    unreadable: tuple[tuple[str, str], ...]
+    unreadable: Reasons
 
 
 def gather(
@@ -402,7 +403,7 @@ def shift(
     if result.verdict == "cannot_tell":
         return result
     examples: tuple[Photo, ...] = ()
-    unreadable: tuple[tuple[str, str], ...] = ()
+    unreadable: Reasons = ()
     if not isinstance(source, InputStatistics):
         gathered = gather(source, classifier=classifier, progress=progress)
         examples = gathered.photos

@@ -26,9 +26,10 @@ class AccuracyInterval(Result):
     high: float
 
     def __repr__(self) -> str:
-        counts = f"{self.right:,} of {self.count:,} images"
-        interval = f"95% interval {self.low:.1%} to {self.high:.1%}"
-        return f"{counts} are predicted correctly: {self.accuracy:.1%} ({interval})."
+        return (
+            f"{self.right:,} of {self.count:,} images are predicted correctly:"
+            f" {self.accuracy:.1%} (95% interval {self.low:.1%} to {self.high:.1%})."
+        )
 
 
 def accuracy_interval(
@@ -174,9 +175,11 @@ class CrossValidation(Result):
         ends = self.interval()
         summary = "all folds are equal, which gives no interval"
         if ends:
-            spread = f"folds {min(self.accuracies):.1%} to {max(self.accuracies):.1%}"
             low, high = ends
-            summary = f"{spread}, 95% interval {low:.1%} to {high:.1%}"
+            summary = (
+                f"folds {min(self.accuracies):.1%} to {max(self.accuracies):.1%},"
+                f" 95% interval {low:.1%} to {high:.1%}"
+            )
         return (
             f"Accuracy over {len(self.folds)} folds: {self.accuracy:.1%} ({summary})."
         )

@@ -1,6 +1,5 @@
 """How far probabilities can be trusted."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools, Float32, Float64, Floats, Int64
 from kit._checking import whole
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Progress, Report, Result, Steps, Table
 from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
 from kit.images.opening import describe
@@ -280,7 +279,7 @@ class Calibration(Result):
         """Expected calibration error of the classifier as it is, on all images, 0..1."""
         return self.measured.ece.value
 
-    def _report(self) -> Iterator[str | Result]:
+    def _report(self) -> Report:
         yield (
             f"Temperature {self.temperature:.2f}, "
             f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"

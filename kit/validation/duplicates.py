@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float32, Int64
 from kit._reporting import Progress, Result, Steps, Table
-from kit.images.photo import UNREADABLE, Pictures, at_least_one, each_picture
+from kit.images.photo import UNREADABLE, Pictures, Reasons, at_least_one, each_picture
 
 HASH_SIDE = 16
 """The hash has this many bits a side, 256 in all. Of the usual 64 bits, 8 are fewer than what tells one shirt
@@ -54,7 +54,7 @@ class Duplicates(Result):
 
     pairs: tuple[Duplicate, ...]
     sizes: tuple[int, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: Reasons = ()
 
     @property
     def groups(self) -> Int64:

@@ -1,7 +1,6 @@
 """The mistakes of a classifier on labelled images."""
 
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Int32, Int64, JSONObject
-from kit._reporting import Progress, Result, Rows, Steps, Table
+from kit._reporting import Progress, Report, Result, Rows, Steps, Table
 from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import (
     FOLDERS,
@@ -254,7 +253,7 @@ class Mistakes(Rows):
             "Labels that look wrong": self.doubtful,
         }
 
-    def _report(self) -> Iterable[str | Result]:
+    def _report(self) -> Report:
         yield str(self.accuracy)
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()

@@ -26,6 +26,15 @@ def away(evaluator, photos, **changes):
     )
 
 
+def learned(rows):
+    """A profile of moments of one layer alone."""
+    return Profile.of(rows, rows[:, :0], (rows.shape[1] // 2,))
+
+
+def far(known, rows):
+    return known.distances(rows, rows[:, :0])
+
+
 def moments(mean, deviation):
     """One layer of one channel, as `FirstLayers.measure` gives it."""
     mean, deviation = np.asarray(mean, float), np.asarray(deviation, float)
@@ -79,17 +88,15 @@ def test_distance_is_mahalanobis_over_the_values_that_vary():
 def test_contrast_counts_by_its_logarithm():
     random = np.random.default_rng(2)
     deviations = np.exp(random.normal(0, 0.2, 200))
-    known = Profile.of(moments(random.normal(0, 1, 200), deviations), None, (1,))
+    known = learned(moments(random.normal(0, 1, 200), deviations))
     # Rounding leaves less than nothing of a variance.
     assert split_moments(np.array([3.0, 8.9]), (1,))[2] == 0
     # Twice and half the usual contrast lie equally far from it.
-    twice, half, usual = known.distances(moments([0, 0, 0], [2, 0.5, 1]), None)
+    twice, half, usual = far(known, moments([0, 0, 0], [2, 0.5, 1]))
     assert twice == pytest.approx(half, rel=0.15)
     assert usual < 0.1 < twice
     # log(1e-3) / 2 is 17 standard deviations of 0.2 below the mean: no contrast is no ordinary picture.
-    assert known.distances(moments([0], [0]), None)[0] == pytest.approx(
-        17.3**2 / 2, rel=0.2
-    )
+    assert far(known, moments([0], [0]))[0] == pytest.approx(17.3**2 / 2, rel=0.2)
 
 
 def test_a_channel_that_is_nothing_in_training_is_left_out():
@@ -97,19 +104,15 @@ def test_a_channel_that_is_nothing_in_training_is_left_out():
     varied = moments(values, np.exp(values / 5))
     rows = np.zeros((60, 4))
     rows[:, [0, 2]] = varied
-    distances = Profile.of(rows, None, (2,)).distances(rows, None)
-    alone = Profile.of(varied, None, (1,)).distances(varied, None)
-    np.testing.assert_allclose(distances, alone)
+    np.testing.assert_allclose(far(learned(rows), rows), far(learned(varied), varied))
 
 
 def test_a_value_without_places_has_no_contrast_to_judge():
     # As of a dense layer, measured in float32: what is left of the variance is rounding.
     values = np.random.default_rng(3).normal(500, 100, 50).astype(np.float32)
-    known = Profile.of(
-        np.stack([values, values**2], axis=1).astype(np.float64), None, (1,)
-    )
+    known = learned(np.stack([values, values**2], axis=1).astype(np.float64))
     assert known.gaussian.scale.shape == (1,)
-    assert known.distances(moments([500], [0]), None)[0] < 0.1
+    assert far(known, moments([500], [0]))[0] < 0.1
 
 
 def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(
