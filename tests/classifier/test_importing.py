@@ -353,7 +353,7 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
             match=(
                 rf"Expected (an .h5 file that model.save wrote, received '{name}'( without an architecture; "
                 r"it has weights alone: .*|, which is none or damaged; copy it again)$"
-                r"|a .h5, .hdf5 or .keras file, received 'only\.weights\.h5'; it has weights alone: .*|a network that)"
+                r"|a .h5, .hdf5 or .keras file, received 'only.*'; it has weights alone: .*|a network that)"
             ),
         ):
             import_h5(tmp_path / name, tmp_path / "new.keras")
