@@ -172,9 +172,8 @@ def test_unknown_layers_end_in_one_line_that_names_them(
     changed(
         plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown)
     )
-    with pytest.raises(ValueError, match=f"'other.keras': {message}$") as caught:
+    with pytest.raises(ValueError, match=f"'other.keras': {message}$"):
         load_keras(tmp_path / "other.keras")
-    assert len(str(caught.value)) < 300
 
 
 def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
