@@ -92,13 +92,12 @@ def with_code(keras, tmp_path):
 
 
 def test_code_in_a_file_is_not_run(with_code):
+    # In a second sentence Keras advises to turn the safe mode off, which this kit has no way to do.
     with pytest.raises(
         ValueError,
-        match=r"^Expected a network that Keras opens .*, received 'code.keras': .*; replace Lambda layers$",
-    ) as caught:
+        match=r"^Expected a network that Keras opens .* 'code.keras': [^.]*; replace Lambda layers$",
+    ):
         load_keras(with_code)
-    # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
-    assert "safe_mode=False" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +182,6 @@ def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
         lambda data: data[: len(data) // 2 if data[:1] != b"{" else None],
     )
     with pytest.raises(
-        ValueError,
-        match=r"truncated file.*; copy a damaged file again$",
-    ) as caught:
+        ValueError, match=r"truncated file[^;]*; copy a damaged file again$"
+    ):
         load_keras(tmp_path / "cut.keras")
-    assert "register" not in str(caught.value)
