@@ -115,14 +115,15 @@ def safety() -> str:
     from packaging.version import Version
 
     installed = {each.name.lower(): each.version for each in metadata.distributions()}
+    present = sorted(SAFE.keys() & installed)
     older = [
-        f"{name} from {installed[name]} to {release} or later ({advisory})"
-        for name, (release, advisory) in SAFE.items()
-        if name in installed and Version(installed[name]) < Version(release)
+        f"{name} from {installed[name]} to {' or later ('.join(SAFE[name])})"
+        for name in present
+        if Version(installed[name]) < Version(SAFE[name][0])
     ]
     if older:
         return f"before you open files of strangers, update {'; '.join(older)}"
-    return f"{' and '.join(SAFE)} are newer than the advisories that the kit knows"
+    return f"newer than the advisories that the kit knows: {', '.join(present)}"
 
 
 def widgets() -> str:

@@ -130,7 +130,7 @@ def _import(file: Path, folder: Path) -> JSONObject:
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             "Expected an .h5 file that model.save wrote, received "
-            f"{file.name!r} without an architecture; build the network and load its weights"
+            f"{file.name!r} without an architecture; {store.WEIGHTS_ALONE}"
         ) from error
     refuse_code(config, file.name, _CODE)
     if zipped:

@@ -31,6 +31,21 @@ CONVERT = (
 _OF_ANOTHER_KERAS = (
     "of another Keras make a new file: python -m kit import OLD.keras NEW.keras"
 )
+_BY_REASON = {
+    # Keras 3 cannot run one, whichever module registers it.
+    "KerasLayer": (
+        "Keras 2 alone runs TensorFlow Hub: tf_keras.models.load_model('FILE', "
+        "{'KerasLayer': tensorflow_hub.KerasLayer}).save('FOLDER'), then open FOLDER here"
+    ),
+    "keras.src|batch_input_shape": "",
+    "^Could not|^Unknown layer": (
+        "import the module that registers custom layers first (--import), or"
+        " that has keras.saving.get_custom_objects()['NAME'] = NAME"
+    ),
+    "Lambda": "replace Lambda layers",
+    "": "copy a damaged file again",
+}
+"""What to do, by what Keras says; where it is empty, as with a file of another Keras."""
 
 
 def serialized_objects(config: Any) -> Iterator[JSONObject]:
@@ -143,15 +158,9 @@ def _refusal(error: BaseException, of_another_keras: str) -> str:
     missing = [cause for cause in chain if str(cause).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
-    if "keras.src" in reason or "batch_input_shape" in reason:
-        return f"{reason}; {of_another_keras}"
-    if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
-        return (
-            f"{reason}; import the module that registers custom layers first (--import), or"
-            " that has keras.saving.get_custom_objects()['NAME'] = NAME"
-        )
-    reason = re.sub(r"\{\{.*?\}\} ?", "", reason)
-    return f"{reason}; replace Lambda layers, or copy a damaged file again"
+    advice = (_BY_REASON[words] for words in _BY_REASON if re.search(words, reason))
+    reason = re.sub(r"\{\{.*?\}\} ?| using config=.*", "", reason)
+    return f"{reason}; {next(advice) or of_another_keras}"
 
 
 def copied_model(model: Any) -> Any:

@@ -54,29 +54,40 @@ _SPARE = 1 << 24
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
 # The lowest of the bits of a member is set where it is encrypted.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+WEIGHTS_ALONE = (
+    "it has weights alone: where the network is built, model.load_weights('OLD.weights.h5'); "
+    "model.save('model.keras')"
+)
 _ADVICE = "make it with model.save('….keras')"
 _EXPORT = (
     "nothing here runs it: export where the model is built, model.eval(); "
     "torch.onnx.export(model, torch.zeros(1, 3, height, width), 'model.onnx', external_data=False)"
 )
 _CONVERSIONS = {
+    ".weights.h5": WEIGHTS_ALONE,
     **dict.fromkeys((".pt", ".pth", ".safetensors", ".ckpt", ".bin"), _EXPORT),
     **dict.fromkeys(
         (".h5", ".hdf5"), "make one: python -m kit import OLD.h5 NEW.keras"
     ),
     **dict.fromkeys(SHIPPED, "it is opened as it is"),
     ".zip": "unpack it first",
-    ".pb": (
+    _SAVED_MODEL: (
         "of its folder make a .tflite file: open('model.tflite', 'wb').write("
         "tensorflow.lite.TFLiteConverter.from_saved_model('FOLDER').convert())"
+    ),
+    ".pb": (
+        "if it is a frozen graph, make a .tflite file with the names of its ends, which netron.app shows: "
+        "open('model.tflite', 'wb').write(tensorflow.compat.v1.lite.TFLiteConverter.from_frozen_graph("
+        "'FILE', ['INPUT'], ['OUTPUT'], {'INPUT': [1, height, width, 3]}).convert())"
     ),
     ".json": (
         "of TensorFlow.js make one: tensorflowjs_converter --input_format=tfjs_layers_model"
         " --output_format=keras model.json model.h5; python -m kit import model.h5 model.keras"
     ),
     ".mlmodel": "nothing makes one of Core ML's: export to .onnx, .tflite or .keras where it was built",
+    "": _ADVICE,
 }
-"""What makes a file that is opened, by the suffix of one that is not."""
+"""What makes a file that is opened, by how the name of one that is not ends."""
 TEACHABLE = Preprocessing(fit="crop", filter="lanczos", scaling="-1..1")
 """How Teachable Machine prepares images."""
 # Fixed, so that the same network makes the same file.
@@ -247,9 +258,10 @@ def model_file(path: AnyPath, formats: str = ".keras, .tflite or .onnx") -> Path
     """Return a file in one of the formats, by its name."""
     file = local_file(path)
     suffix = ".h5" if is_hdf5(file) else file.suffix
-    if suffix in re.findall(r"\.\w+", formats):
+    name = file.stem + suffix
+    advice = next(_CONVERSIONS[end] for end in _CONVERSIONS if name.endswith(end))
+    if suffix in re.findall(r"\.\w+", formats) and advice != WEIGHTS_ALONE:
         return file
-    advice = _CONVERSIONS.get(suffix, _ADVICE)
     kind = f", an {suffix} file" if suffix != file.suffix else ""
     raise ValueError(
         f"Expected a {formats} file, received {file.name!r}{kind}; {advice}"

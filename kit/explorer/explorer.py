@@ -3,6 +3,7 @@
 The page sends its newest settings once the reply to the last has come, so a drag cannot build a backlog.
 """
 
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent import futures
@@ -283,6 +284,9 @@ class Explorer(anywidget.AnyWidget):
         self.settings = self.settings | {"photo": name, "where": where}
 
     def _ipython_display_(self, **_options: Any) -> None:
+        # By this IPython shows the repr instead: in a terminal there is neither widget nor page.
+        if sys.stdout.isatty():
+            raise NotImplementedError
         data, metadata = self._repr_mimebundle_() or ({}, {})
         # Without the settings that a repr has: a saved notebook would show these when they have changed.
         data["text/plain"] = "kit.Explorer"

@@ -234,19 +234,18 @@ def notebook_note(view: View) -> dict[str, Any]:
         if key != "seed"
     ]
     photo_and_changes = ", ".join([view.settings["photo"], *words_of_changes])
-    heat_map, _ = heat_map_message(view)
+    heat_map = view.heat
+    input_image = view.input_image
     html = (
         f"<p><strong>{escape(verdict(answer_of(view)))}</strong><br>"
         f"{escape(f'{view.bench.classifier.name}: {photo_and_changes}')}</p>"
     )
-    if heat_map:
-        html += f"<p>{escape(heat_map['about'])}</p>"
+    # A map by occlusion begins empty, and one where nothing speaks for the class stays so.
+    if heat_map and heat_map.cells.any():
+        input_image = heat_map.overlay
+        html += f"<p>{escape(WORDS['map'].format(name=heat_map.class_name))}</p>"
     html += tag(small_jpeg(view.photo.pixels, NOTE_SIDE), "The photo", "jpeg") + " "
-    html += tag(
-        small_jpeg(view.with_heat_map(view.input_image), NOTE_SIDE),
-        "Model input",
-        "jpeg",
-    )
+    html += tag(small_jpeg(input_image, NOTE_SIDE), "Model input", "jpeg")
     html += f"<table>{''.join(map(_row_of_note, bars(view)))}</table><p>{LIVE}</p>"
     # By MIME type, as IPython's display takes it.
     return {

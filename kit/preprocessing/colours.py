@@ -158,12 +158,14 @@ def _mixed_colours(photo_levels: Float64, result_values: Float64) -> Colours:
     channel_shares = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
     is_constant = spreads <= CONSTANT_SPREAD_SHARE * spreads.max()
     main_channels = np.array([*"rgb"])[channel_shares.argmax(axis=0)]
-    names = np.where(is_constant, "a constant", main_channels)
-    # Such as "grb", or "r, a constant, b".
-    words = (", " if is_constant.any() else "").join(names)
-    is_mixture = (channel_shares.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
+    is_mixture = channel_shares.max(axis=0) < MAIN_CHANNEL_SHARE
+    names = np.where(is_mixture, "a mixture", main_channels)
+    # Such as "grb", or "r, a constant, a mixture".
+    words = "".join(names)
+    if is_constant.any():
+        words = ", ".join(np.where(is_constant, "a constant", names))
     # An order with a name, such as "bgr", was tried before, alone: if it comes out here, others are mixed in.
-    if words in CHANNELS or np.any(is_mixture):
+    elif words in CHANNELS or np.any(is_mixture):
         words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(channel_shares, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
             words = "one mixture of them, such as their mean,"

@@ -92,15 +92,12 @@ def with_code(keras, tmp_path):
 
 
 def test_code_in_a_file_is_not_run(with_code):
+    # In a second sentence Keras advises to turn the safe mode off, which this kit has no way to do.
     with pytest.raises(
         ValueError,
-        match=r"Expected a network that Keras opens in safe mode, received 'code.keras': ",
-    ) as caught:
+        match=r"^Expected a network that Keras opens .* 'code.keras': [^.]*; replace Lambda layers$",
+    ):
         load_keras(with_code)
-    assert "\n" not in str(caught.value)
-    # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
-    assert "safe_mode=False" not in str(caught.value)
-    assert "; replace Lambda layers" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -144,31 +141,38 @@ def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
     assert opened[1:] == ["refused"]
 
 
+REGISTERED = r".*; import the module that registers custom layers first \(--import.*"
+
+
 @pytest.mark.parametrize(
-    ("home", "reason"),
+    ("home", "name", "message"),
     [
-        ("keras.layers", "Could not deserialize 'keras.layers.Dnse'"),
-        (None, "Could not locate class 'Dnse'"),
+        (
+            "keras.layers",
+            "Dnse",
+            f"Could not deserialize 'keras.layers.Dnse'{REGISTERED}",
+        ),
+        (None, "Dnse", f"Could not locate class 'Dnse'{REGISTERED}"),
+        # The kit has no Keras that could run one, so that registering it leads nowhere.
+        (
+            None,
+            "KerasLayer",
+            r"Could not locate class 'KerasLayer'; Keras 2 alone runs .*\.save\('FOLDER'\), .*",
+        ),
     ],
 )
 def test_unknown_layers_end_in_one_line_that_names_them(
-    plain_file, tmp_path, home, reason
+    plain_file, tmp_path, home, name, message
 ):
     dense, unknown = (
-        f'"module": {json.dumps(module)}, "class_name": "{name}"'.encode()
-        for module, name in (("keras.layers", "Dense"), (home, "Dnse"))
+        f'"module": {json.dumps(module)}, "class_name": "{kind}"'.encode()
+        for module, kind in (("keras.layers", "Dense"), (home, name))
     )
     changed(
         plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown)
     )
-    message = (
-        f"'other.keras': {reason}.*; import the module that registers custom layers"
-        r" first \(--import"
-    )
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=f"'other.keras': {message}$"):
         load_keras(tmp_path / "other.keras")
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 300
 
 
 def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
@@ -178,8 +182,6 @@ def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
         lambda data: data[: len(data) // 2 if data[:1] != b"{" else None],
     )
     with pytest.raises(
-        ValueError,
-        match=r"truncated file.*; replace Lambda layers, or copy a damaged file again$",
-    ) as caught:
+        ValueError, match=r"truncated file[^;]*; copy a damaged file again$"
+    ):
         load_keras(tmp_path / "cut.keras")
-    assert "register" not in str(caught.value)

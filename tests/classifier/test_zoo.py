@@ -345,6 +345,17 @@ REFUSED = {
             r"'wb'\).write\(tensorflow.lite.TFLiteConverter.from_saved_model\('FOLDER'\).convert\(\)\)$"
         ),
     ),
+    "frozen.pb": (
+        b"\n",
+        (
+            r"; if it is a frozen graph, .*\.compat\.v1\.lite\.TFLiteConverter\.from_frozen_graph\("
+            r"'FILE', \['INPUT'\], \['OUTPUT'\], {'INPUT': \[1, height, width, 3\]}\)\.convert\(\)\)$"
+        ),
+    ),
+    "a.weights.h5": (
+        b"\x89HDF",
+        r"; it has weights alone: where the network is built, model\.load_weights\('OLD\.weights\.h5'\); ",
+    ),
     "model.json": (
         b"{}",
         (

@@ -391,6 +391,10 @@ def test_what_stands_there_is_renewed_once_the_explorer_was_shown(
     [(data, how)] = renewed
     assert "espresso.jpg, noise 7" in texts(data)
     assert how["display_id"].startswith("kit-")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    # A terminal has the repr alone.
+    with pytest.raises(NotImplementedError):
+        explorer._ipython_display_()
 
 
 def test_only_the_first_page_after_a_cell_was_run_is_told_that_it_is_fresh(explorer):

@@ -748,7 +748,10 @@ SCRAMBLED = [
         np.moveaxis(RGB[:, ::-1].reshape(3, 224, 224), 0, -1),
         "image: as it is here, reshaped and mirrored left to right there",
     ),
-    (RGBA[..., [3, 0, 1]], "channels: rgb here, a constant, r, g there"),
+    (
+        np.dstack([RGBA[..., 3:0:-2], RGB.mean(axis=-1)]),
+        "channels: rgb here, a constant, g, a mixture there",
+    ),
 ]
 
 
