@@ -91,8 +91,7 @@ FLAT_STD = 2.0
 """Standard deviation in levels up to which an image is of one colour, and shows nothing: noise and rounding
 make what little range it has."""
 
-_HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
-_UNSETTLED = ("batchnorm_mode", "named")
+_HOPELESS_CAUSES = {"diverged_training", "untrained_weights", "batchnorm_mode"}
 _LAYERS_UNREAD_NOTE = "layers and weights were not checked"
 _FAILING_NOTE = (
     "{:.0%} of the labelled images are predicted correctly, with a mean probability of {:.0%}, perhaps by"
@@ -170,11 +169,10 @@ def diagnose(
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         for words, stage in Steps(STAGES.items(), "Diagnosing", shows_bar):
-            # Nothing else is asked of a network whose weights are not those of a training.
+            # Nothing else is asked of a network whose weights are not those of a training, or whose averages
+            # are not: its predictions may be better for wrongly prepared images.
             if not any(
-                finding.cause in _HOPELESS_CAUSES
-                or (finding.cause, finding.verdict) == _UNSETTLED
-                for finding in case.certain_findings
+                finding.cause in _HOPELESS_CAUSES for finding in case.certain_findings
             ):
                 if callable(progress):
                     progress(words)

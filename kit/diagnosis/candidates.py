@@ -99,6 +99,8 @@ def _cause_outside_catalogue(
 ) -> str:
     if step != "scaling":
         return _CAUSE_BY_STEP[step]
+    if right.scaling and {*right.scaling} < {*in_use.scaling}:
+        return "double_scaling"
     _, offset_in_use = affine(in_use.scaling)
     _, right_offset = affine(right.scaling)
     # A number for each channel is a mean or a std.

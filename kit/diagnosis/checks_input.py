@@ -20,7 +20,7 @@ from kit.diagnosis.finding import (
 from kit.diagnosis.sources import Labelled
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR, decoding_changes, run
-from kit.preprocessing.scaling import affine
+from kit.preprocessing.scaling import affine, scaling_words
 
 HELPING_NATS = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
@@ -241,6 +241,7 @@ def _range_finding(
     slope, _ = affine(in_use.scaling)
     span = float(255 * np.abs(slope).max())
     fixed = None
+    advice = "Scale once, as in training: in the loader or yourself."
     if largest > LARGEST_VALUE:
         cause = "wrong_range"
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
@@ -261,16 +262,20 @@ def _range_finding(
             SQUEEZED_RANGE,
             supports=True,
         )
-        # Of several scalings the last is one too many. One alone that is too narrow has no known fix.
-        if len(in_use.scaling) > 1:
-            fixed = in_use.replace(scaling=in_use.scaling[:-1])
+        # No tensor tells which one of several training had. One alone that is too narrow has no known fix.
+        first, *others = dict.fromkeys(in_use.scaling)
+        if others:
+            words = " or ".join(scaling_words((each,)) for each in (first, *others))
+            advice = f"Scale once, as in training: {words}. Try each: the share of right labels decides."
+        elif len(in_use.scaling) > 1:
+            fixed = in_use.replace(scaling=first)
     else:
         return None
     return conclude(
         cause,
         summary,
         evidence,
-        advice="Scale once, as in training: in the loader or yourself.",
+        advice=advice,
         fixed=fixed,
     )
 

@@ -195,11 +195,13 @@ def _is_as_initialized(layer: Layer, arrays_of_layer: tuple[Array, ...]) -> bool
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
-# A Normalization layer, for one, makes what it computes with of its weights only when it is finalized.
+# A Softmax layer may be called with a mask, which a network takes, too, but Activation and Identity do not;
+# a layer of a network within may have the same name. A Normalization layer, for one, makes what it computes
+# with of its weights only when it is finalized.
 _CODE_WITHOUT_SOFTMAX = """import keras
 def changed(layer):
-    if layer.name == {name!r}:
-        return keras.layers.Activation("linear", name=layer.name)
+    if layer.name == {name!r} and "softmax" in str([layer, layer.get_config()]).lower():
+        return keras.Sequential([keras.layers.Identity()], name=layer.name)
     return type(layer).from_config(layer.get_config())
 model = keras.models.clone_model(classifier.model, clone_function=changed, recursive=True)
 model.set_weights(classifier.model.get_weights())

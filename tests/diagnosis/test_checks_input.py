@@ -65,6 +65,12 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     # What is scaled twice is lost in a cast, which is named first.
     both = SCALED.replace(scaling=("lite", "0..1"), cast="uint8")
     assert check_tensors(both).cause == "dtype_cast"
+    # Which of two different ones training had, no tensor tells.
+    fix = check_tensors(both.replace(cast=None)).fix
+    assert fix.text.startswith(
+        "Scale once, as in training: lite, (x − 127) / 128 or 0..1."
+    )
+    assert not fix.code
     # −1 becomes 255: a difference of 256 in a range of 2.
     cast = check_tensors(SCALED.replace(scaling="-1..1", cast="uint8"))
     assert cast.evidence[0].value == 128

@@ -95,11 +95,14 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
     model = networks.barely_averaged(CLOTHES.model, steps=3)
     (finding,) = weights_checked(model, tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
-    # Then no preprocessing is judged, not even by labels.
-    known = Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names)
-    found = diagnose(known, samples.photos("fashion_mnist")[:4], [0, 1, 2, 3])
-    assert [one.cause for one in found.findings] == ["batchnorm_mode"]
-    assert found.judged_by == ""
+    # After 20, 0.9 ** 20 = 0.12 is left: then no preprocessing is judged either, not even by labels.
+    known = Classifier(
+        networks.barely_averaged(CLOTHES.model, steps=20),
+        CLOTHES.preprocessing,
+        CLOTHES.class_names,
+    )
+    (finding,) = diagnose(known, samples.photos("fashion_mnist")[:2], [0, 1]).findings
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
 
 
 def test_initial_values_that_are_left_in_moving_averages_are_taken_out():
