@@ -197,7 +197,9 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     def is_unsure_or_constant(preprocessing: Preprocessing) -> bool:
         probabilities = grounds.evaluator.probabilities(photos, preprocessing)
         classes = probabilities.argmax(axis=1)
-        return bool(probabilities.max() <= UNSURE_PROBABILITY or np.ptp(classes) == 0)
+        # Of two classes, such as cats and dogs, one may well be that of all photos of the kit.
+        is_constant = np.ptp(classes) == 0 and probabilities.shape[1] > 2
+        return bool(probabilities.max() <= UNSURE_PROBABILITY or is_constant)
 
     # Networks for small images know no photos.
     size_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
