@@ -249,10 +249,14 @@ def test_what_is_tried_makes_a_difference_and_can_be_told(
     steps = {candidate.step for candidate in tried}
     assert steps >= {"polarity", "scaling", "layout"}
     assert "fit" not in steps, "of a square"
-    # Any of the photos may differ.
+    # Not of one photo in four, which a letterbox alone changes.
     wide = kit.Photo.from_array(np.hstack([photo.pixels for photo in sixteen[:2]]))
-    tried = grounds_of(no_batchnorm, evaluator, (sixteen[0], wide))
-    assert "fit" in {candidate.step for candidate in tried.differing_candidates()}
+    used = no_batchnorm.preprocessing.replace(fit="letterbox")
+    for square_count, is_tried in ((1, True), (3, False)):
+        photos = (*sixteen[:square_count], wide)
+        tried = grounds_of(no_batchnorm, evaluator, photos).with_in_use(used)
+        steps = {candidate.step for candidate in tried.differing_candidates()}
+        assert ("fit" in steps) == is_tried
 
 
 def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
