@@ -28,6 +28,7 @@ from kit.diagnosis.sources import (
     Bundled,
     Certainty,
     Labelled,
+    Ordinary,
 )
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import contrasts
@@ -77,13 +78,18 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         single_scores[0].gain + PAIR_SURPLUS,
         best_rival_gain + LEAD_OVER_STEPS,
     )
+    fixed = best_pair.preprocessing
+    leaves_much = any(
+        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
+        for source in grounds.sources
+    )
     if (
         best_pair.gain < least_gain
+        or leaves_much
         or _is_forbidden(grounds, best_pair)
         or _evidence_against_images(grounds, best_pair)
     ):
         return None
-    fixed = best_pair.preprocessing
     evidence = Evidence(
         "gain of both changes together, in nats",
         best_pair.gain,
