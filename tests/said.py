@@ -222,7 +222,8 @@ def of_weights(layers):
         (1, 0.72895, {"optimizer": [np.array(3)]}),
     ):
         averages = np.array([mean]), np.array([variance])
-        yield check_norms(layers, dict.fromkeys(norms, averages) | steps)
+        labels = np.full(16, -1)
+        yield check_norms(layers, dict.fromkeys(norms, averages) | steps, labels, 10)
     yield check_trained(layers, {layers[-1].name: (kernel, np.zeros(10))})
 
 

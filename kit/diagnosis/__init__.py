@@ -65,6 +65,7 @@ from kit.diagnosis.inside import check_scaling_inside, read_inside
 from kit.diagnosis.own_function import nearest_preprocessing
 from kit.diagnosis.report import (
     ALL_CORRECT,
+    FEWER_THAN_CLAIMED,
     RAW_PIXELS_NEED_NO_FIX,
     UNLABELLED,
     WRONG_WITH_FIX,
@@ -93,10 +94,9 @@ make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights", "batchnorm_mode"}
 _LAYERS_UNREAD_NOTE = "layers and weights were not checked"
-_FAILING_NOTE = (
-    "{:.0%} of the labelled images are predicted correctly, with a mean probability of {:.0%}, perhaps by"
-    " chance: give more labels; else check class names, weights (a conversion may have changed them) and"
-    " training images"
+_FAILING = (
+    ", perhaps by chance: give more labels; else check class names, weights (a conversion may have changed"
+    " them) and training images"
 )
 
 
@@ -297,6 +297,23 @@ class Investigation:
         correct_count = float(labelled.correct(preprocessing).sum())
         return correct_count / labelled.count if labelled.count else nan
 
+    def labels_met(self) -> tuple[str, bool]:
+        """Return how many labels are met, in words, and whether a network so sure hardly misses as many."""
+        labelled = Labelled(self.evaluator, self.photos, self.labels)
+        correct_count = int(labelled.correct(self.in_use).sum())
+        confidence = float(labelled.probabilities(self.in_use).max(axis=1).mean())
+        # Sound networks are often surer than that.
+        claimed_share = min(confidence, 1 - QUIET_SHARE)
+        # Without labels it is 1.
+        chance_of_as_many_wrong = chance_of_at_least(
+            labelled.count - correct_count, labelled.count, 1 - claimed_share
+        )
+        met_words = (
+            f"{correct_count} of {labelled.count} labelled images are predicted correctly,"
+            f" with a mean probability of {confidence:.0%}"
+        )
+        return met_words, chance_of_as_many_wrong <= CONVINCING_CHANCE
+
     def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
         return replace(
@@ -325,11 +342,14 @@ class Investigation:
         has_doubts = self.doubts or self.own_code_difference
         no_fault = self.searched.decided and all_ruled_out and not has_doubts
         # A report prints the first two, so that each is put before what matters less; its headline depends on
-        # `ALL_CORRECT` and `UNLABELLED`.
+        # `ALL_CORRECT`, `FEWER_THAN_CLAIMED` and `UNLABELLED`.
         notes = [*self.searched.notes, *self.doubts]
         # Where nothing is declared, nothing differs from it.
         declared_preprocessing = self.declared_preprocessing or self.in_use
         declared_fix = Fix("")
+        if not any_named(findings) and self.correct_share < 1 and not self.doubts:
+            met_words, is_beyond_chance = self.labels_met()
+            notes.insert(0, met_words + FEWER_THAN_CLAIMED * is_beyond_chance)
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
                 # Beside own code, the preprocessing in use is only what comes nearest to it.
@@ -339,9 +359,6 @@ class Investigation:
                     else ""
                 )
                 notes.insert(0, f"{as_code}{ALL_CORRECT}")
-            elif self.correct_share > 1 - QUIET_SHARE:
-                share_words = f"{self.correct_share:.0%} of the labelled images"
-                notes.insert(0, f"{share_words} are predicted correctly")
             if stated := words_of_changes(self.in_use, declared_preprocessing):
                 notes.insert(0, f"the model says: {stated}")
                 declared_fix = using("", declared_preprocessing)
@@ -451,7 +468,7 @@ def certain_checks(
         check_scaling_inside(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
         check_head(layers, outputs, config.get("compile_config")),
-        check_norms(layers, weights),
+        check_norms(layers, weights, labels, outputs.shape[1]),
     ]
     if (labels >= 0).any():
         predictions = replace(classifier.predict(photos), labels=labels)
@@ -630,20 +647,13 @@ def _check_images(case: Investigation) -> Investigation:
 
 def _doubted_by_labels(case: Investigation) -> Investigation:
     """Doubt that all is well where half of the labels are missed, or fewer if they alone judge."""
-    labelled = Labelled(case.evaluator, case.photos, case.labels)
-    wrong_count = labelled.count - int(labelled.correct(case.in_use).sum())
-    confidence = float(labelled.probabilities(case.in_use).max(axis=1).mean())
-    # Sound networks are often surer than that.
-    claimed_share = min(confidence, 1 - QUIET_SHARE)
-    chance_of_as_many = chance_of_at_least(
-        wrong_count, labelled.count, 1 - claimed_share
-    )
+    met_words, is_beyond_chance = case.labels_met()
     grounds = _grounds_if_in_use(case, case.in_use)
-    is_convincing = chance_of_as_many <= CONVINCING_CHANCE
-    # Without labels the share is NaN, and no comparison with it is true; the chance is 1.
-    share = case.correct_share
-    if share <= 0.5 or (is_convincing and not grounds.judges_every_step):
-        return replace(case, doubts=(_FAILING_NOTE.format(share, confidence),))
+    # Without labels the share is NaN, and no comparison with it is true.
+    if case.correct_share <= 0.5 or (
+        is_beyond_chance and not grounds.judges_every_step
+    ):
+        return replace(case, doubts=(met_words + _FAILING,))
     return case
 
 

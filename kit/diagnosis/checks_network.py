@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Float32
+from kit._arrays import Array, Float32, Int64
 from kit.classifier.architecture import Layer, Weights, mapping
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Evidence, Finding, conclude
 from kit.images.photo import names_of
+from kit.robustness.adaptation import FEW
 
 UNSETTLED_SHARE = 0.05
 """Share of the initial values in the moving averages from which on they have not settled: with Keras's
@@ -39,8 +40,13 @@ _BOUND_AND_LEAST_SHARE = {
 }
 
 
-def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
-    """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
+def check_norms(
+    layers: Sequence[Layer], weights: Weights, labels: Int64, class_count: int
+) -> Finding | None:
+    """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``.
+
+    Labels, one for each image and -1 where it is not known, tell whether averages can be measured on these.
+    """
     # The last array of such a layer is its variances.
     variances = [
         weights[layer.name][-1].ravel()
@@ -55,15 +61,21 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     text = "were never updated"
     if share < 1:
         text = f"had only {_training_steps(weights):.0f} training steps to settle"
+    enough = max(FEW, class_count)
+    # Averages of few images, or of one class, may do more harm than those that are there.
+    is_one_class = labels.min() == labels.max() >= 0
     return conclude(
         "batchnorm_mode",
         f"Batch normalization keeps averages of the training images; these {text}.",
         Evidence(
             "share left of the initial values", share, UNSETTLED_SHARE, supports=True
         ),
-        advice="Measure them again on images as in training (kit.adapt), or train for more steps.",
+        advice=f"Measure them again with kit.adapt on {enough} or more images as in training, of all classes,"
+        " or train for more steps.",
         sure=share > UNSETTLED_NAMED_SHARE,
-        code="classifier = kit.adapt(classifier, photos)",
+        code=""
+        if is_one_class or len(labels) < enough
+        else "classifier = kit.adapt(classifier, photos)",
     )
 
 

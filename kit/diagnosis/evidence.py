@@ -201,24 +201,31 @@ class Grounds:
 
     def differing_candidates(self) -> list[Candidate]:
         """Return the candidates that make a difference."""
-        differing = self.evaluator.candidates_changing_tensors(
-            self.photos[:FEW_IMAGES], self.in_use, candidates(self.in_use)
-        )
         return [
             candidate
-            for candidate in differing
+            for candidate in self._changing_images(self.in_use, candidates(self.in_use))
             # Without bars, another fit makes too small a difference to be judged.
             if not (candidate.step == "fit" and self._no_bars_are_added(candidate))
         ]
 
+    def _changing_images(
+        self, in_use: Preprocessing, possible_candidates: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """Return those that change more than a few images: what leaves them as they are is not judged."""
+        photos = self.photos[:FEW_IMAGES]
+        return [
+            *self.evaluator.candidates_changing_tensors(
+                photos, in_use, possible_candidates, of_more_than=1 / FEW_IMAGES
+            )
+        ]
+
     def _no_bars_are_added(self, candidate: Candidate) -> bool:
         """Whether neither fit adds bars to images: then they differ by as little as those that never do."""
-        photos = self.photos[:FEW_IMAGES]
         # A fit adds no bars to images for which it makes the same tensors as squashing; others never add any.
-        return all(
-            np.array_equal(
-                self.evaluator.tensors(photos, preprocessing),
-                self.evaluator.tensors(photos, preprocessing.replace(fit="squash")),
+        return not any(
+            self._changing_images(
+                preprocessing,
+                [replace(candidate, preprocessing=preprocessing.replace(fit="squash"))],
             )
             for preprocessing in (self.in_use, candidate.preprocessing)
             if preprocessing.fit in WITH_BARS

@@ -22,6 +22,9 @@ ALL_CORRECT = "all labelled images are predicted correctly"
 WRONG_WITH_FIX = "with the fix, most labelled images stay wrong: something else may be the cause, or one, too"
 RAW_PIXELS_NEED_NO_FIX = "the network takes whole numbers: code that feeds it pixels as they are needs no fix"
 CAUTIONS = {WRONG_WITH_FIX, RAW_PIXELS_NEED_NO_FIX}
+FEWER_THAN_CLAIMED = (
+    ", fewer than that claims, beyond chance: check labels, class names and images"
+)
 UNLABELLED = "without labels, class names and the last layer were not checked"
 
 
@@ -103,8 +106,11 @@ class Diagnosis(Result):
             # False, for a step of the cause, sorts before True.
             steps = sorted(sentence_by_step, key=lambda step: step not in cause_steps)
             return " ".join(sentence_by_step[step] for step in steps)
-        # Such as "nothing wrong found": without labels, class names and the last layer are not cleared.
-        place = " in the preprocessing" if UNLABELLED in self.notes else ""
+        # Without labels, or where many are missed, class names and the last layer are not cleared.
+        leaves_doubt = self.clean and any(
+            note.endswith((UNLABELLED, FEWER_THAN_CLAIMED)) for note in self.notes
+        )
+        place = " in the preprocessing" if leaves_doubt else ""
         conclusion = f"{self.conclusion.capitalize()}{place}."
         # Beside a cause that lies elsewhere, own code may prepare images otherwise: both are told.
         return " ".join(filter(None, (best.summary, self.difference))) or conclusion

@@ -28,6 +28,7 @@ from kit.diagnosis.sources import (
     Bundled,
     Certainty,
     Labelled,
+    Ordinary,
 )
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import contrasts
@@ -77,13 +78,18 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         single_scores[0].gain + PAIR_SURPLUS,
         best_rival_gain + LEAD_OVER_STEPS,
     )
+    fixed = best_pair.preprocessing
+    leaves_much = any(
+        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
+        for source in grounds.sources
+    )
     if (
         best_pair.gain < least_gain
+        or leaves_much
         or _must_not_be_named(grounds, best_pair)
         or _evidence_against_images(grounds, best_pair)
     ):
         return None
-    fixed = best_pair.preprocessing
     evidence = Evidence(
         "gain of both changes together, in nats",
         best_pair.gain,
@@ -197,7 +203,9 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     def is_unsure_or_constant(preprocessing: Preprocessing) -> bool:
         probabilities = grounds.evaluator.probabilities(photos, preprocessing)
         classes = probabilities.argmax(axis=1)
-        return bool(probabilities.max() <= UNSURE_PROBABILITY or np.ptp(classes) == 0)
+        # Of two classes, such as cats and dogs, one may well be that of all photos of the kit.
+        is_constant = np.ptp(classes) == 0 and probabilities.shape[1] > 2
+        return bool(probabilities.max() <= UNSURE_PROBABILITY or is_constant)
 
     # Networks for small images know no photos.
     size_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE

@@ -125,6 +125,9 @@ class Ordinary:
 
     STANDARD_ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
+    LEFT_SHARE = 0.1
+    """Share of the log distance beyond that of training images that two changes may leave: right ones leave
+    none, and two that came near to channels zeroed or in another order left a fifth or more."""
     MOST_NAMED_GAINS = 1.5
     """The most that another order of channels counts, in names."""
 
@@ -160,6 +163,15 @@ class Ordinary:
             or self.log_distance(preprocessing)
             <= self.profile.typical + self.STANDARD_ERRORS * self._standard_error
         )
+
+    def explains_most(self, in_use: Preprocessing, fixed: Preprocessing) -> bool:
+        """Whether a fix leaves at most `LEFT_SHARE` of what images lie farther off than those of training."""
+        before, after = (
+            self.log_distance(preprocessing) - self.profile.typical
+            for preprocessing in (in_use, fixed)
+        )
+        # Twice the standard error: as far as few images of training may lie by chance.
+        return after <= max(self.LEFT_SHARE * before, 2 * self._standard_error)
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""

@@ -49,8 +49,8 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     Raises
     ------
     TypeError, ValueError
-        A network without BatchNormalization, no images or too many at once, a negative prior, or no known
-        preprocessing.
+        A network without BatchNormalization, no images or too many at once, few that are all predicted as one
+        class, a negative prior, or no known preprocessing.
     ModuleNotFoundError
         Keras or TensorFlow is not installed.
     """
@@ -72,6 +72,12 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         )
     batch = np.concatenate([classifier.tensor(photo) for photo in images])
     before = finite(classifier.predict_tensors(batch), classifier.name)
+    predicted = before.argmax(axis=1)
+    if len(batch) + prior < FEW and np.ptp(predicted) == 0:
+        raise ValueError(
+            f"Expected {FEW} or more images, or several classes, received {len(batch)}, all predicted as"
+            f" {classifier.class_names[predicted[0]]}; give images of all classes"
+        )
     with hidden_errors():
         model = _adapted(model, batch, prior / (prior + len(batch)))
     adapted = Classifier(model, classifier.preprocessing, classifier.class_names)

@@ -249,10 +249,26 @@ def test_what_is_tried_makes_a_difference_and_can_be_told(
     steps = {candidate.step for candidate in tried}
     assert steps >= {"polarity", "scaling", "layout"}
     assert "fit" not in steps, "of a square"
-    # Any of the photos may differ.
+    # Not of one photo in four, which a letterbox alone changes.
     wide = kit.Photo.from_array(np.hstack([photo.pixels for photo in sixteen[:2]]))
-    tried = grounds_of(no_batchnorm, evaluator, (sixteen[0], wide))
-    assert "fit" in {candidate.step for candidate in tried.differing_candidates()}
+    used = no_batchnorm.preprocessing.replace(fit="letterbox")
+    for square_count, is_tried in ((1, True), (3, False)):
+        photos = (*sixteen[:square_count], wide)
+        tried = grounds_of(no_batchnorm, evaluator, photos).with_in_use(used)
+        steps = {candidate.step for candidate in tried.differing_candidates()}
+        assert ("fit" in steps) == is_tried
+
+
+def test_two_changes_leave_a_tenth_of_the_distance_or_what_chance_makes(monkeypatch):
+    monkeypatch.setattr(Ordinary, "log_distance", lambda _, distance: distance)
+    # Training images lie at -1. Of 4 images twice the standard error is 0.1, of 16 it is 0.05.
+    profile = SimpleNamespace(typical=-1.0, scatter=0.1)
+    for count, nearest_refused in ((4, -0.89), (16, -0.94)):
+        ordinary = Ordinary(None, (None,) * count, profile)
+        assert ordinary.explains_most(-0.6, nearest_refused - 0.02)
+        assert not ordinary.explains_most(-0.6, nearest_refused)
+    assert ordinary.explains_most(1, -0.81)
+    assert not ordinary.explains_most(1, -0.79)
 
 
 def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(

@@ -109,6 +109,11 @@ def test_moving_averages_are_measured_anew():
     photos = PICTURES[:64]
     finding = found("batchnorm_mode", classifier, photos)
     assert finding.verdict == "named"
+    # Nothing is measured on few images, or on images of one class.
+    for measured, labels in ((photos[:15], None), (photos[:16], [9] * 16)):
+        other = found("batchnorm_mode", classifier, measured, labels)
+        assert not other.fix.code
+        assert "on 16 or more images as in training, of all classes" in other.fix.text
     fixed = run(finding.fix.code, classifier, photos)["classifier"]
     assert found("batchnorm_mode", fixed, photos) is None
     # Of 200 images about 70 are right before, 190 after.

@@ -15,7 +15,7 @@ TRUTH = np.array(samples.labels("fashion_mnist"))
 
 @pytest.fixture(scope="module")
 def few(clothes):
-    return clothes[:12]
+    return clothes[:16]
 
 
 def of_first_axis(shape, **changes):
@@ -30,8 +30,8 @@ def test_statistics_become_those_of_the_pictures_beside_a_prior_of_as_many(few):
     rows = of_first_axis((28, 28, 1))
     tensors = np.concatenate([rows.tensor(photo) for photo in few])
     measured = tensors.mean(axis=(0, 2, 3)), tensors.var(axis=(0, 2, 3))
-    # 36 of the prior beside 12 pictures: three quarters of the old, a quarter of the new.
-    for prior, old in ((0, 0), (36, 0.75)):
+    # 48 of the prior beside 16 pictures: three quarters of the old, a quarter of the new.
+    for prior, old in ((0, 0), (48, 0.75)):
         _, _, *found = adapt(rows, few, prior=prior).model.layers[0].get_weights()
         for after, before, new in zip(found, (0, 1), measured, strict=True):
             expected = old * before + (1 - old) * new
@@ -119,12 +119,17 @@ def test_a_copy_of_a_model_scales_as_the_model_does():
     assert np.array_equal(copied_model(model).predict(levels, verbose=0), expected)
 
 
-def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):
+def test_what_cannot_be_adapted_is_refused(small, fashion, no_batchnorm, few):
     message = r"Expected a network with BatchNormalization, received 'fashion_mnist_no_batchnorm' without$"
     with pytest.raises(ValueError, match=message):
         adapt(no_batchnorm, few)
     with pytest.raises(ValueError, match=r"Expected prior within 0\.\.inf"):
         adapt(small, few, prior=-1)
+    boots = [few[place] for place in np.flatnonzero(TRUTH[:16] == 9)]
+    message = f"received {len(boots)}, all predicted as Ankle boot; give images of all"
+    with pytest.raises(ValueError, match=message):
+        adapt(fashion, boots)
+    assert adapt(fashion, boots, prior=16).notes
     many = [few[0]] * (MOST_VALUES // 28**2 + 1)
     colours = of_first_axis((3, 28, 28), channels="rgb", layout="channels_first")
     for classifier in (small, colours):
