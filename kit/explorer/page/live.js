@@ -1,6 +1,6 @@
 // What answers a page without a kernel: a stand-in for the widget's model, in the kernel's messages.
 import { Bench, recorded } from "./bench.js";
-import { bitmapsOf } from "./decode.js";
+import { bitmapOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
 import { Reasons } from "./reasons.js";
@@ -106,7 +106,7 @@ export class StandIn {
 
   #open(name, content = this.files.get(name)) {
     const load = async () => {
-      const source = content.file ? await bitmapsOf(content.file) : content;
+      const source = content.file ? await bitmapOf(content.file) : content;
       const untouched = { ...this.panel.neutral, photo: name };
       // Both at once, since a bench takes one after the other.
       const opening = [this.ask("open", { name, ...source }), this.#look(untouched)];
@@ -144,11 +144,11 @@ export class StandIn {
     const code = `explorer.settings = {${pairs.join(", ")}}`;
     const [shown, view] = known;
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
-    const missing = held !== settings.photo || this.held !== holds;
+    const missing = view.stride > 1 || held !== settings.photo || this.held !== holds;
     const pixels = missing ? [await this.ask("pixels", { settings })] : [];
     this.held = holds; // the pixels that the page has
-    const [width, height] = view.size;
-    const source = { live: true, width, height };
+    const [width, height] = view.size.map((side) => Math.ceil(side / view.stride));
+    const source = { live: view.stride === 1, width, height };
     return [
       { ...shown, kind: "view", settings, code, source },
       bytesOfView(view, this.panel.heat),
