@@ -325,6 +325,21 @@ test("of an address that is not in the page it is said, and the photo is shown a
   ]);
 });
 
+test("of a photo that was added before the page was opened anew it is said that it is gone", async () => {
+  globalThis.location = { hash: "#photo=mine.jpg&noise=30" };
+  const said = [];
+  await standing(BENCH, panel, { alone: true, said })({ kind: "hello" });
+  assert.deepEqual(said, ["mine.jpg is not in this page; add it again.", "tabby, 60.0 %."]);
+});
+
+test("the photo that is shown stays so when another one is taken away", async () => {
+  const ask = standing(BENCH);
+  for (const name of ["one.jpg", "two.jpg"])
+    await ask({ kind: "upload", number: "1", name, last: true }, [new Uint8Array(2)]);
+  const shown = async (name) => (await ask({ kind: "remove", name })).content.settings.photo;
+  assert.deepEqual([await shown("one.jpg"), await shown("two.jpg")], ["two.jpg", PHOTO]);
+});
+
 test("each state comes back from its address, and is said as Python writes it", async () => {
   globalThis.location = {};
   globalThis.history = { replaceState: (_state, _title, hash) => (location.hash = hash) };

@@ -203,6 +203,8 @@ class MessageChannel {
   }
 }
 
+let halted = null; // what workers wait for
+
 /** A worker whose script is that of tests/page/bench.test.mjs. */
 class Worker {
   turn = Promise.resolve();
@@ -212,7 +214,9 @@ class Worker {
   }
   postMessage({ kind, content }, [port, ...moved]) {
     if (this.script === "no script") this.onerror({ message: "it ends early" });
+    if (this.script === "refused") this.onerror({});
     const answer = async () => {
+      if (halted) await halted;
       if (kind !== "start") return this.bench[kind](content);
       const { about, ...files } = content;
       if (files.network !== "network") throw new Error("no network");
@@ -677,15 +681,28 @@ const STEPS = {
     location.hash = "#photo=gone.jpg&noise=30";
     window.fire("hashchange");
   },
+  "an answer that takes long": async () => {
+    let goOn = null;
+    halted = new Promise((done) => (goOn = done));
+    set(keyed("noise"), "11");
+    await go(10_500);
+    const lost = root().querySelector(".kit-lost");
+    log.push(`told ${lost.textContent}`);
+    halted = null;
+    goOn();
+    await go(1000);
+    log.push(`told ${!lost.hidden}`);
+  },
   "a page whose model does not run": async () => {
     root().remove();
     for (const [part, text] of [
       [3, "damaged"],
       [1, packed("no script")],
+      [1, packed("refused")],
     ]) {
       scripts[part].textContent = text;
       opening();
-      await import(`../../kit/explorer/page/alone.js?${part}`);
+      await import(`../../kit/explorer/page/alone.js?${text}`);
       log.push(root().textContent);
       root().remove();
     }

@@ -117,13 +117,8 @@ export function recorded(tables, { classes, neutral }) {
         .filter((key) => settings[key] !== neutral[key])
         .map((key) => [key, settings[key]]),
     );
-  const rowOf = (shares, indices) => {
-    const row = new Float32Array(classes.length);
-    indices.forEach((index, k) => {
-      row[index] = shares[k];
-    });
-    return row;
-  };
+  const rowOf = (shares, indices) =>
+    Float32Array.from(classes, (_, index) => shares[indices.indexOf(index)] ?? 0);
   const states = new Map();
   for (const [name, list] of tables)
     for (const { settings, row, calibrated, ...state } of list)

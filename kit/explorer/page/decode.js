@@ -38,9 +38,8 @@ export function turned(image, orientation) {
   const { data, width, height } = image;
   const [mirrored, flipped] = ["2378", "3467"].map((those) => those.includes(orientation));
   const [column, row] = [mirrored ? -3 : 3, flipped ? -3 * width : 3 * width]; // to the next one, in bytes
-  const turns = orientation > 4;
-  const [across, down] = turns ? [row, column] : [column, row];
-  const [wide, tall] = turns ? [height, width] : [width, height];
+  const [across, down, wide, tall] =
+    orientation > 4 ? [row, column, height, width] : [column, row, width, height];
   const out = new Uint8Array(data.length);
   let start = (mirrored ? 3 * (width - 1) : 0) + (flipped ? 3 * width * (height - 1) : 0);
   for (let o = 0; o < out.length; start += down)
