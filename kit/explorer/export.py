@@ -33,7 +33,6 @@ from kit.explorer.settings import (
 from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import WORDS, bars
 from kit.images.metadata import without_metadata
-from kit.images.photo import at_least_one
 from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.comparison import contrasts
@@ -106,6 +105,11 @@ def write(
         page_parts = parts_with_network(contents, exact_weights=exact_weights)
     except PageError as error:
         reason_for_table = str(error)
+        if not contents.shelf:
+            raise ValueError(
+                "Expected photos, received none, and the page of this model takes no others, "
+                f"since {error}; give some"
+            ) from error
         page_parts = parts_with_table(contents, progress)
     html = document(
         contents.bench, page_parts, reason_for_table, **title_and_text
@@ -149,18 +153,16 @@ def parts_with_network(contents: Contents, *, exact_weights: bool) -> list[str]:
     # The worker predicts in a thread of its own, with the runtime. Files of `vendored` are gzip already.
     worker_script = gzip.decompress(page.vendored("litert.js"))
     worker_script += page.joined(page.WORKER).encode()
-    runtime = page.vendored("litert.wasm")
     binaries = [
         gzip.compress(worker_script, mtime=0),
-        runtime,
+        page.vendored("litert.wasm"),
         network_file,
         *map(_file_without_metadata, shelf.values()),
     ]
     # The panel first, then these in the order in which live.js takes them.
-    texts = [b64encode(binary).decode() for binary in binaries]
     return [
         page.packed_json(_panel_of_page(contents) | {"map": place_of_heat_map_weights}),
-        *texts,
+        *(b64encode(binary).decode() for binary in binaries),
     ]
 
 
@@ -168,7 +170,6 @@ def parts_with_table(contents: Contents, progress: Progress) -> list[str]:
     """Return a page's panel, for each photo a table of predictions, and the photos."""
     # For a page that cannot run the network, or a saved notebook.
     shelf = contents.shelf
-    at_least_one(shelf)  # a ValueError where there is none
     tables = [
         page.packed_json(
             _prediction_rows(

@@ -308,6 +308,11 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path, monkeyp
         ValueError, match=r"^Expected a plain .html file to write, received"
     ):
         explorer.export(tmp_path / "photo.jpg")
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected photos, .* since this network has more than 0 MB; ",
+    ):
+        explorer.export(tmp_path / "page.html", [])
     # What has no folder is refused before anything is computed.
     with pytest.raises(
         OSError, match=r"^Expected to write '.*below\.html', received: "

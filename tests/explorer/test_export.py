@@ -272,7 +272,8 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
     lines = []
     explorer.keep(progress=lines.append)
     assert lines[0].startswith("Photo 1 of 1: 1 of ")
-    _, _, file = explorer._kept
+    panel, _, file = explorer._kept
+    assert json.loads(gzip.decompress(b64decode(panel)))["map"] is None
     assert b64decode(file) == espresso.file  # without what is said beside the pixels
     monkeypatch.setattr(export, "LARGEST_KEPT_KB", 0)
     size = sum(map(len, explorer._kept)) // 1000
@@ -291,9 +292,3 @@ def test_a_network_of_another_runtime_is_refused_with_its_name(bench):
         with pytest.raises(PageError) as refused:
             compact.compact(other, [], exact_weights=False)
         assert str(refused.value) == reason
-
-
-def test_a_page_with_a_table_has_no_map(bench, monkeypatch):
-    monkeypatch.setattr(export, "TABLE_STEPS", {"brightness": 1.0, "noise": 100.0})
-    panel, *_ = export.parts_with_table(contents_of(bench), progress=False)
-    assert json.loads(gzip.decompress(b64decode(panel)))["map"] is None

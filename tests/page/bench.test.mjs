@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import test from "node:test";
 import { settled } from "./dom.mjs";
-import { bitmapsOf, pixelsOf } from "../../kit/explorer/page/decode.js";
+import { bitmapOf, pixelsOf, turned } from "../../kit/explorer/page/decode.js";
 import { Bench } from "../../kit/explorer/page/bench.js";
 
 // -- a browser whose images have one byte a channel, and whose files are their own pixels
@@ -37,61 +37,87 @@ const bitmap = (rgba, width = rgba.length / 4, height = 1) => ({
 test("pixels are red, green and blue, and say whether some of them are transparent", () => {
   const opaque = pixelsOf(bitmap([1, 2, 3, 255, 4, 5, 6, 255]), null);
   assert.deepEqual([...opaque.data], [1, 2, 3, 4, 5, 6]);
-  assert.deepEqual([opaque.clear, opaque.from], [false, null]);
+  assert.equal(opaque.clear, false);
   const clear = bitmap([1, 2, 3, 255, 4, 5, 6, 254]);
   assert.equal(pixelsOf(clear, null).clear, true);
   assert.equal(pixelsOf(clear, [0, 0, 0]).clear, false, "on a ground nothing shines through");
 });
 
-test("a photo of more than 4 megapixels is reduced to as many, one of as many is not", () => {
-  const plain = (width, height) => ({
-    ...bitmap([]),
-    width,
-    height,
-    rgba: new Uint8ClampedArray(4 * width * height),
-  });
-  assert.equal(pixelsOf(plain(2048, 2048), [0, 0, 0]).from, null);
-  const edge = plain(3001, 1500);
-  edge.rgba.fill(200, edge.rgba.length / 2);
-  const small = pixelsOf(edge, [0, 0, 0]);
-  assert.ok(
-    Math.max(...small.data.subarray(small.data.length / 2).subarray(0, 60_000)) > 200,
-    "sharp",
-  );
-  assert.deepEqual([small.width, small.height, small.from], [2896, 1447, [3001, 1500]]);
+test("a photo of more than 50 megapixels is refused", () => {
   const expected = { message: "Expected at most 50000000 pixels, received 50010000; resize it" };
   assert.throws(() => pixelsOf({ width: 10_000, height: 5_001 }, null), expected);
   assert.throws(() => pixelsOf({ width: 10_000, height: 5_000, rgba: null }, null), TypeError); // read, in vain
 });
 
-test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {
+test("how a JPEG, PNG or WebP is to be turned is taken out of it, since browsers follow some of them", async () => {
   globalThis.createImageBitmap = async (part) => [...new Uint8Array(await part.arrayBuffer())];
-  const [start, exif, comment, scan] = [
+  const ofText = (text) => [...text].map((letter) => letter.charCodeAt(0));
+  /** An EXIF block with another tag and the orientation. */
+  const block = (little, orientation) => {
+    const number = (value, size) => {
+      const bytes = Array.from({ length: size }, (_, k) => (value >> (8 * k)) & 255);
+      return little ? bytes : bytes.toReversed();
+    };
+    const tags = [0x110, 0x112].map((tag) => [tag, 2]);
+    const entry = ([tag, size]) => [number(tag, size), number(3, 2), number(1, 4)].flat();
+    const values = [9, orientation].map((value) => [...number(value, 2), 0, 0]);
+    const entries = tags.flatMap((tag, k) => [...entry(tag), ...values[k]]);
+    return [...ofText(little ? "II*\0" : "MM\0*"), ...number(8, 4), ...number(2, 2), ...entries];
+  };
+  const of = (...parts) => bitmapOf(new Blob([Uint8Array.from(parts.flat())]));
+  const [start, marker, scan] = [
     [0xff, 0xd8],
-    [0xff, 0xe1, 0, 4, 9, 9],
-    [0xff, 0xfe, 0, 3, 8],
-    [0xff, 0xda, 0xff, 0xe1, 0xff, 0xd9],
+    [0xff, 0xe1, 0, 40, ...ofText("Exif\0\0")],
+    [0xff, 0xda, 0xff, 0xd9],
   ];
-  const of = (...parts) => bitmapsOf(new Blob([Uint8Array.from(parts.flat())]));
-  assert.deepEqual(await of(start, comment, exif, scan), {
-    upright: [start, comment, exif, scan].flat(),
-    stored: [start, comment, scan].flat(),
+  const files = {
+    JPEG: (exif) => [...start, ...marker, ...exif, ...scan],
+    PNG: (exif) => [...ofText("\x89PNG\0\0\0\x22eXIf"), ...exif, ...ofText("IDATIEND")],
+    WebP: (exif) => [...ofText("RIFF....WEBPEXIF\x22\0\0\0"), ...exif],
+    "WebP of some": (exif) => [...ofText("RIFF....WEBPEXIF\x28\0\0\0Exif\0\0"), ...exif],
+  };
+  for (const [name, file] of Object.entries(files))
+    for (const little of [true, false])
+      assert.deepEqual(
+        await of(file(block(little, 6))),
+        { bitmap: file(block(little, 1)), orientation: 6 },
+        name,
+      );
+  const orientationOf = async (...parts) => (await of(...parts)).orientation;
+  const two = [...marker, ...block(true, 3), ...marker, ...block(true, 6)];
+  assert.equal(await orientationOf(start, two, scan), 3, "the first of two");
+  assert.equal(await orientationOf(start, marker, block(true, 9), scan), 1, "unknown");
+  assert.equal(await orientationOf(start, scan), 1);
+  assert.equal(await orientationOf(start, marker, ofText("II*\0"), scan), 1, "damaged");
+});
+
+test("an image is turned as Pillow's exif_transpose turns it", () => {
+  const image = {
+    data: Uint8Array.of(1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7),
+    width: 3,
+    height: 2,
+  };
+  const rows = [1, 2, 3, 4, 5, 6, 7, 8].map((orientation) => {
+    const { data, width, height } = turned(image, orientation);
+    assert.equal(data.indexOf(7) % 3, 2, "blue stays blue");
+    return [width, height, [...data].filter((_, k) => k % 3 === 0).join("")];
   });
-  const moved = [start, comment, scan].flat();
-  assert.deepEqual(
-    (await of(start, exif, comment, exif, scan)).stored,
-    moved,
-    "what follows moves up",
-  );
-  assert.equal((await of(start, comment, scan)).stored, null);
-  assert.equal((await of(exif, scan)).stored, null, "no JPEG");
-  assert.equal((await of(start, comment)).stored, null, "damaged");
+  assert.deepEqual(rows, [
+    [3, 2, "123456"],
+    [3, 2, "321654"],
+    [3, 2, "654321"],
+    [3, 2, "456123"],
+    [2, 3, "142536"],
+    [2, 3, "415263"],
+    [2, 3, "635241"],
+    [2, 3, "362514"],
+  ]);
 });
 
 test("a JPEG or a PNG that ends early is refused, whatever pictures lie in its head or after its end", async () => {
   globalThis.createImageBitmap = async () => ({});
   const of = (...parts) =>
-    bitmapsOf(new Blob(parts.map((part) => (Array.isArray(part) ? Uint8Array.from(part) : part))));
+    bitmapOf(new Blob(parts.map((part) => (Array.isArray(part) ? Uint8Array.from(part) : part))));
   const [start, pixels, end] = [
     [0xff, 0xd8],
     [0xff, 0xda, 5],
@@ -150,19 +176,23 @@ const gave = (values) => ({ row: Float32Array.from(values), cells: null });
 test("a photo is given to the network upright, or as it is stored where that is asked for", async () => {
   const bench = new Bench(ABOUT, gave);
   const pixels = [10, 20, 30, 255, 40, 50, 60, 255];
-  const turned = [...pixels.slice(4), ...pixels.slice(0, 4)];
-  const opened = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(turned) });
-  assert.deepEqual(opened, { from: null, signs: { exif: true, alpha: false } });
+  const opened = bench.open({ name: "a", bitmap: bitmap(pixels), orientation: 2 });
+  assert.deepEqual(opened, { signs: { exif: true, alpha: false } });
   const given = async (changes) => [
     ...(await bench.look({ settings: { ...STATE, ...changes } })).row,
   ];
-  assert.deepEqual(await given({}), [10, 20, 30, 40, 50, 60]);
-  assert.deepEqual(await given({ exif: "exif_ignored" }), [40, 50, 60, 10, 20, 30]);
-  assert.deepEqual(await given({ brightness: 2 }), [20, 40, 60, 80, 100, 120]);
-  const same = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(pixels) });
-  assert.equal(same.signs.exif, false, "turned by nothing");
-  const likely = bitmap([...pixels.slice(0, -2), 61, 255]);
-  assert.equal(bench.open({ name: "a", upright: bitmap(pixels), stored: likely }).signs.exif, true);
+  assert.deepEqual(await given({}), [40, 50, 60, 10, 20, 30]);
+  assert.deepEqual(await given({ exif: "exif_ignored" }), [10, 20, 30, 40, 50, 60]);
+  assert.deepEqual(await given({ brightness: 2 }), [80, 100, 120, 20, 40, 60]);
+  const column = bitmap([...pixels, 70, 80, 90, 255], 1, 3);
+  bench.open({ name: "a", bitmap: column, orientation: 6 });
+  const { size } = await bench.look({ settings: STATE });
+  assert.deepEqual(size, [3, 1]);
+  const stored = { settings: { ...STATE, exif: "exif_ignored" } };
+  assert.deepEqual([...bench.pixels(stored)], [10, 20, 30, 40, 50, 60, 70, 80, 90]);
+  const clear = bitmap([...pixels.slice(0, -1), 0]);
+  const { signs } = bench.open({ name: "a", bitmap: clear, orientation: 1 });
+  assert.deepEqual(signs, { exif: false, alpha: true });
   bench.open({ name: "a", image: { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1 } });
   assert.deepEqual(await given({}), [1, 2, 3, 4, 5, 6], "as a camera's next frame");
 });
@@ -187,6 +217,23 @@ test("each photo has noise in all of its values, a smaller one and a larger one 
     assert.equal(row.length, 3 * width);
     assert.ok(row.every((level) => Math.abs(level - 128) < 30));
   }
+});
+
+test("a photo of more than 4 megapixels is predicted whole, and shown in every second pixel with its noise", async () => {
+  const bench = new Bench({ ...ABOUT, seeds: { 3: { state: "1", inc: "3" } } }, gave);
+  const [width, height] = [4_194_305, 1];
+  const data = new Uint8Array(3 * width).fill(100);
+  data[3 * (width - 1)] = 7;
+  bench.open({ name: "a", image: { data, width, height } });
+  const steps = { size: [1, width], thumbnail: null };
+  bench.about = { ...bench.about, choices: { ...ABOUT.choices, size: { "": { changes: steps } } } };
+  const settings = { ...STATE, noise: 5, seed: 3, size: "" };
+  const { row, size, stride } = await bench.look({ settings });
+  assert.deepEqual([size, stride], [[width, height], 2]);
+  const shown = bench.pixels({ settings });
+  assert.equal(shown.length, 3 * 2_097_153);
+  for (const k of [0, 1, 1_000_000, 2_097_152])
+    assert.deepEqual([...shown.subarray(3 * k, 3 * k + 3)], [...row.subarray(6 * k, 6 * k + 3)]);
 });
 
 test("of a long photo, however thin, there is a small image", () => {

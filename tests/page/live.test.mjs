@@ -24,7 +24,15 @@ const SEEN = { data: new Uint8Array(3 * 224 * 224), width: 224, height: 224 };
 function viewOf({ row, changes, ...state }) {
   const all = new Float32Array(panel.classes.length);
   for (const [index, share] of Object.entries(row)) all[index] = share;
-  const view = { row: all, calibrated: all, seen: SEEN, size: [451, 300], cells: null, ...state };
+  const view = {
+    row: all,
+    calibrated: all,
+    seen: SEEN,
+    size: [451, 300],
+    stride: 1,
+    cells: null,
+    ...state,
+  };
   const settings = { ...panel.neutral, photo: PHOTO, ...changes };
   return {
     ...view,
@@ -40,7 +48,7 @@ const stateOf = (settings) =>
   );
 const look = async (settings) => viewOf(stateOf(settings));
 const untouched = viewOf(states[0]);
-const INFO = { from: null, signs: { exif: false, alpha: false }, untouched };
+const INFO = { signs: { exif: false, alpha: false }, untouched };
 const texts = new Texts(panel);
 
 for (const state of states) {
@@ -258,7 +266,7 @@ globalThis.createImageBitmap = async (file) => {
   return { bytes: new Uint8Array(await file.arrayBuffer()) };
 };
 const BENCH = {
-  open: async () => ({ from: null, signs: {} }),
+  open: async () => ({ signs: {} }),
   look: async ({ settings }) => look({ ...settings, photo: PHOTO }),
   pixels: async () => new Uint8Array(3),
   thumbnail: async () => ({ data: new Uint8Array(3), width: 1, height: 1 }),
@@ -315,6 +323,21 @@ test("of an address that is not in the page it is said, and the photo is shown a
     "This combination is not in the page; open the notebook for it.",
     "tabby, 60.0 %.",
   ]);
+});
+
+test("of a photo that was added before the page was opened anew it is said that it is gone", async () => {
+  globalThis.location = { hash: "#photo=mine.jpg&noise=30" };
+  const said = [];
+  await standing(BENCH, panel, { alone: true, said })({ kind: "hello" });
+  assert.deepEqual(said, ["mine.jpg is not in this page; add it again.", "tabby, 60.0 %."]);
+});
+
+test("the photo that is shown stays so when another one is taken away", async () => {
+  const ask = standing(BENCH);
+  for (const name of ["one.jpg", "two.jpg"])
+    await ask({ kind: "upload", number: "1", name, last: true }, [new Uint8Array(2)]);
+  const shown = async (name) => (await ask({ kind: "remove", name })).content.settings.photo;
+  assert.deepEqual([await shown("one.jpg"), await shown("two.jpg")], ["two.jpg", PHOTO]);
 });
 
 test("each state comes back from its address, and is said as Python writes it", async () => {
@@ -412,9 +435,9 @@ test("Why? is answered for the label that was said", async () => {
 
 test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
   const opened = [];
-  const open = async ({ name, upright }) => {
-    opened.push([name, ...upright.bytes]);
-    return { from: [9, 8], signs: { exif: true } };
+  const open = async ({ name, bitmap }) => {
+    opened.push([name, ...bitmap.bytes]);
+    return { signs: { exif: true } };
   };
   const remove = async ({ name }) => opened.push([name, "removed"]);
   const start = { ...panel.start, photo: "" };
@@ -424,7 +447,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.equal(await ask({ ...piece, last: false }, [new Uint8Array([1, 2, 3])]), undefined);
   const { content } = await ask({ ...piece, last: true }, [new Uint8Array([4, 5])]);
   assert.equal(content.settings.photo, "mine.jpg");
-  assert.equal(content.path.file.value, "reduced from 9 × 8, EXIF orientation applied");
+  assert.equal(content.path.file.value, "EXIF orientation applied");
   for (const byte of [6, 7]) await ask({ ...piece, last: true }, [new Uint8Array([byte])]);
   await ask({ kind: "label", photo: "mine.jpg", label: panel.classes[1] });
   await ask({ kind: "remove", name: "mine.jpg" });
@@ -442,7 +465,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
 test("files are shown one after the other as they came, though the first takes longer to open", async () => {
   const open = async ({ name }) => {
     for (let turn = 0; name === "slow.jpg" && turn < 20; turn++) await settled();
-    return { from: [9, 8], signs: {} };
+    return { signs: {} };
   };
   const ask = standing({ ...BENCH, open });
   const names = ["slow.jpg", "quick.jpg"];
@@ -485,7 +508,7 @@ test("each frame of a camera takes the place of the one before, and a snap keeps
   const images = [];
   const open = async ({ name, image }) => {
     images.push([name, image.data.length]);
-    return { from: null, signs: {} };
+    return { signs: {} };
   };
   const ask = standing({ ...BENCH, open });
   for (const width of [1, 2]) {

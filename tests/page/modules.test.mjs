@@ -322,7 +322,20 @@ test("labelled photos are counted once all of them are judged, and only added on
   called(strip.node, "mine.png").focus(); // with arrow keys, where the browser scrolls
   strip.show("mine.png");
   assert.equal(strip.strip.scrollLeft, -50);
+  called(strip.node, "Remove mine.png").focus();
+  const names = ["cat.jpg", "dog.jpg"];
+  for (const [chosen, focused] of [
+    ["mine.png", "cat.jpg"], // which is gone
+    ["dog.jpg", "dog.jpg"],
+  ]) {
+    const photos = names.map((name) => ({ name, added: false, labelled: false }));
+    strip.build(photos, chosen);
+    assert.equal(document.activeElement, called(strip.node, focused));
+  }
+  const elsewhere = document.createElement("button");
+  elsewhere.focus();
   strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
+  assert.equal(document.activeElement, elsewhere);
   assert.equal(strip.count.hidden, true);
 });
 

@@ -18,9 +18,32 @@ const { panel: recorded } = JSON.parse(
 
 // -- photos and a model
 
-/** A file of 3 × 2 or fewer pixels, which is a JPEG with a long EXIF block where it is turned. */
+/** An EXIF block that says upside down. */
+const EXIF = [
+  ...Buffer.from("Exif\0\0II*\0"),
+  8,
+  0,
+  0,
+  0,
+  1,
+  0,
+  0x12,
+  1,
+  3,
+  0,
+  1,
+  0,
+  0,
+  0,
+  3,
+  0,
+  0,
+  0,
+];
+
+/** A file of 3 × 2 or fewer pixels, which is a JPEG with an EXIF block where it is turned. */
 const photo = (width, rgba, isTurned = false) => {
-  const exif = isTurned ? [0xff, 0xe1, 1, 4, ...Array.from({ length: 258 }, () => 9)] : [];
+  const exif = isTurned ? [0xff, 0xe1, 0, 2 + EXIF.length, ...EXIF] : [];
   return Uint8Array.from([0xff, 0xd8, ...exif, 0xff, 0xda, width, ...rgba, 0xff, 0xd9]);
 };
 const CAT = photo(
@@ -126,17 +149,18 @@ class FakeBlob {
 
 let bitmaps = 0; // that are open
 
-/** One whose pixels come in the other order where the file has an EXIF block. */
+/** One whose pixels come as they are stored: of an EXIF block, the orientation is taken out. */
 class ImageBitmap {
   constructor([, , mark, ...bytes], options) {
     const isTurned = bytes[0] === 0xe1;
     assert.ok(mark === 0xff && (isTurned || bytes[0] === 0xda), "no image");
-    const [width, ...levels] = bytes.slice(isTurned ? 263 : 1, -2);
+    if (isTurned) assert.equal(bytes[EXIF.length - 1], 1);
+    const [width, ...levels] = bytes.slice(isTurned ? 5 + EXIF.length : 1, -2);
     assert.deepEqual(options, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
     const pixels = Array.from({ length: levels.length / 4 }, (_, k) =>
       levels.slice(4 * k, 4 * k + 4),
     );
-    this.rgba = (isTurned ? pixels.reverse() : pixels).flat();
+    this.rgba = levels;
     bitmaps += 1;
     const close = () => (bitmaps -= 1);
     Object.assign(this, { width, height: pixels.length / width, close });
@@ -179,6 +203,8 @@ class MessageChannel {
   }
 }
 
+let halted = null; // what workers wait for
+
 /** A worker whose script is that of tests/page/bench.test.mjs. */
 class Worker {
   turn = Promise.resolve();
@@ -188,7 +214,9 @@ class Worker {
   }
   postMessage({ kind, content }, [port, ...moved]) {
     if (this.script === "no script") this.onerror({ message: "it ends early" });
+    if (this.script === "refused") this.onerror({});
     const answer = async () => {
+      if (halted) await halted;
       if (kind !== "start") return this.bench[kind](content);
       const { about, ...files } = content;
       if (files.network !== "network") throw new Error("no network");
@@ -196,7 +224,7 @@ class Worker {
       this.bench = new Bench(about, model);
       return null;
     };
-    assert.equal(moved.length, [content.upright, content.stored].filter(Boolean).length);
+    assert.equal(moved.length, content.bitmap ? 1 : 0);
     this.turn = this.turn.then(() =>
       answer().then(
         (value) => port.postMessage({ value }),
@@ -653,15 +681,28 @@ const STEPS = {
     location.hash = "#photo=gone.jpg&noise=30";
     window.fire("hashchange");
   },
+  "an answer that takes long": async () => {
+    let goOn = null;
+    halted = new Promise((done) => (goOn = done));
+    set(keyed("noise"), "11");
+    await go(10_500);
+    const lost = root().querySelector(".kit-lost");
+    log.push(`told ${lost.textContent}`);
+    halted = null;
+    goOn();
+    await go(1000);
+    log.push(`told ${!lost.hidden}`);
+  },
   "a page whose model does not run": async () => {
     root().remove();
     for (const [part, text] of [
       [3, "damaged"],
       [1, packed("no script")],
+      [1, packed("refused")],
     ]) {
       scripts[part].textContent = text;
       opening();
-      await import(`../../kit/explorer/page/alone.js?${part}`);
+      await import(`../../kit/explorer/page/alone.js?${text}`);
       log.push(root().textContent);
       root().remove();
     }

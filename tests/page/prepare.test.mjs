@@ -53,3 +53,9 @@ test("a shorter noise field is the beginning of a longer one, whatever its lengt
   for (const count of [1, 2, 3, 500])
     assert.deepEqual(noiseField(seeds[7], count), long.slice(0, count));
 });
+
+test("a size just below the edge of a layer is inside, as in numpy, so that no other sample moves", () => {
+  // Of 2^23 sizes, numpy has 6309365 inside the layer 2; the state gives that layer and the size before, then 5 and 100.
+  const seed = { state: "319271224152165950879726386630679688333", inc: "1" };
+  assert.deepEqual([...noiseField(seed, 3)], [882, 0, 842]);
+});

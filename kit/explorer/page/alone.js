@@ -12,6 +12,7 @@ const parts = blocks.map(
 );
 const main = document.querySelector("main");
 const opening = main.querySelector("output");
+opening.textContent = "Opening the model …"; // no longer what is read where no script runs
 try {
   const model = await living(parts, true);
   render({ model, el: main });
@@ -21,5 +22,5 @@ try {
   });
   opening.remove();
 } catch (trouble) {
-  opening.textContent = `This browser cannot run the model: ${trouble.message}`;
+  opening.textContent = `The model cannot run here: ${trouble.message}. Save this page and open the file, or take another browser.`;
 }

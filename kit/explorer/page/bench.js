@@ -1,10 +1,12 @@
 // What a page without Python computes for one state, in a worker: from the photo to probabilities and heat map.
-import { pixelsOf } from "./decode.js";
+import { pixelsOf, turned } from "./decode.js";
 import { noiseField } from "./noise.js";
 import { perturb } from "./pixels.js";
 import { imageOf, resized, tensorOf } from "./prepare.js";
 
 const BLACK = [0, 0, 0];
+const BACK = { 6: 8, 8: 6 }; // orientations that undo others; each of the rest undoes itself
+const MOST_SHOWN = 4_194_304; // pixels; of a larger photo every second, third and so on is shown, and all are predicted
 const THUMBNAIL = 56; // longest side, in pixels
 
 export class Bench {
@@ -16,26 +18,21 @@ export class Bench {
     this.fields = new Map(); // of noise, by seed
   }
 
-  /** Take a photo, as bitmaps or as pixels; returns what the page says of it. */
-  open({ name, image, upright, stored }) {
+  /** Take a photo, as a bitmap or as pixels; returns what reading it can get wrong. */
+  open({ name, image, bitmap, orientation = 1 }) {
     const { steps, choices } = this.about;
-    const images = new Map();
-    this.photos.set(name, images);
-    if (image) {
-      images.set("", image);
-      return { from: null, signs: {} };
-    }
-    const [turned, plain] = [upright, stored].map((bitmap) => bitmap && pixelsOf(bitmap, null));
-    const isTurned = plain !== null && turned.data.some((value, k) => value !== plain.data[k]);
+    const images = new Map(); // upright, by the ground below what is transparent
+    this.photos.set(name, { image, images, back: BACK[orientation] ?? orientation });
+    if (image) return { signs: {} };
+    const plain = pixelsOf(bitmap, null);
+    const opaque = plain.clear || turned(plain, orientation);
     for (const { changes: { matte } = steps } of Object.values(choices.alpha))
-      for (const exif of [true, false]) {
-        const bitmap = exif || !isTurned ? upright : stored;
-        const opaque = bitmap === upright ? turned : plain;
-        const decoded = turned.clear ? pixelsOf(bitmap, matte ?? BLACK) : opaque;
-        images.set(keyOf({ exif, matte }), decoded);
-      }
-    for (const bitmap of [upright, stored]) bitmap?.close();
-    return { from: turned.from, signs: { exif: isTurned, alpha: turned.clear } };
+      images.set(
+        String(matte),
+        plain.clear ? turned(pixelsOf(bitmap, matte ?? BLACK), orientation) : opaque,
+      );
+    bitmap.close();
+    return { signs: { exif: orientation > 1, alpha: plain.clear } };
   }
 
   remove({ name }) {
@@ -59,11 +56,15 @@ export class Bench {
       ...outputs,
       seen: imageOf(tensor, this.about.steps),
       size: [image.width, image.height],
+      stride: strideOf(image),
     };
   }
 
+  /** Pixels to look at: all, unperturbed, or of a large photo some, perturbed. */
   pixels({ settings }) {
-    return this.#imageOf(settings.photo, this.#stepsOf(settings)).data;
+    const image = this.#imageOf(settings.photo, this.#stepsOf(settings));
+    const stride = strideOf(image);
+    return (stride > 1 ? this.#perturbed(image, settings, stride) : image).data;
   }
 
   thumbnail({ name }) {
@@ -79,9 +80,10 @@ export class Bench {
     return Object.assign({}, steps, ...changes);
   }
 
-  #imageOf(photo, steps) {
-    const images = this.photos.get(photo);
-    return images.get("") ?? images.get(keyOf(steps));
+  #imageOf(photo, { exif, matte }) {
+    const { image, images, back } = this.photos.get(photo);
+    const upright = image ?? images.get(String(matte));
+    return exif ? upright : turned(upright, back);
   }
 
   #field(seed, count) {
@@ -92,17 +94,19 @@ export class Bench {
     return this.fields.get(seed);
   }
 
-  #perturbed(image, { brightness, noise, seed }) {
-    if (brightness === 1 && noise === 0) return image;
-    const { data, width, height } = image;
+  #perturbed(image, { brightness, noise, seed }, stride = 1) {
+    if (brightness === 1 && noise === 0 && stride === 1) return image;
+    const { data } = image;
+    const [width, height] = [image.width, image.height].map((side) => Math.ceil(side / stride));
     const field = noise ? this.#field(seed, data.length) : null;
-    const out = new Uint8ClampedArray(data.length);
-    perturb(out, data, width, height, { brightness, noise, field, channels: 3 });
+    const out = new Uint8ClampedArray(3 * width * height);
+    const how = { stride, brightness, noise, field, channels: 3 };
+    perturb(out, data, image.width, image.height, how);
     return { data: new Uint8Array(out.buffer), width, height };
   }
 }
 
-const keyOf = ({ exif, matte }) => JSON.stringify([exif, matte]);
+const strideOf = ({ width, height }) => Math.ceil(Math.sqrt((width * height) / MOST_SHOWN));
 
 /** Predictions that were computed beforehand, in place of a network: tables by the photo's name. */
 export function recorded(tables, { classes, neutral }) {
@@ -113,13 +117,8 @@ export function recorded(tables, { classes, neutral }) {
         .filter((key) => settings[key] !== neutral[key])
         .map((key) => [key, settings[key]]),
     );
-  const rowOf = (shares, indices) => {
-    const row = new Float32Array(classes.length);
-    indices.forEach((index, k) => {
-      row[index] = shares[k];
-    });
-    return row;
-  };
+  const rowOf = (shares, indices) =>
+    Float32Array.from(classes, (_, index) => shares[indices.indexOf(index)] ?? 0);
   const states = new Map();
   for (const [name, list] of tables)
     for (const { settings, row, calibrated, ...state } of list)

@@ -20,6 +20,8 @@ const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states 
 const KEPT_MS = 1_000;
 const LATE_MS = 50; // so long the photo waits for its bars: painting it while the kernel computes would slow both down
 
+const BUSY = "Still computing; this goes on by itself."; // a page without a kernel loses none
+
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
 
 export function render({ model, el }) {
@@ -435,7 +437,7 @@ class ExplorerView {
   }
 
   lose(text) {
-    this.banner.textContent = text;
+    this.banner.textContent = this.panel.alone ? BUSY : text;
     this.banner.hidden = false;
     this.body.inert = true;
     this.root.classList.add("kit-stale");

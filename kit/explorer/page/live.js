@@ -1,6 +1,6 @@
 // What answers a page without a kernel: a stand-in for the widget's model, in the kernel's messages.
 import { Bench, recorded } from "./bench.js";
-import { bitmapsOf } from "./decode.js";
+import { bitmapOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
 import { Reasons } from "./reasons.js";
@@ -10,6 +10,7 @@ const MISSING = "This combination is not in the page; open the notebook for it."
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const COMPARED_MS = 1_000; // so often a frame of a camera is seen untouched, too, which takes as long as a frame of its own
+const REFUSED = "the server of this page or this browser lets no worker run"; // a content security policy, of which no script hears
 const UNCHANGED = "You changed nothing, so there is nothing to undo.";
 const ENDED = "Only your changes are tried here; the notebook also looks for other causes.";
 
@@ -38,7 +39,7 @@ function asking(script) {
         if (trouble === undefined) resolve(value);
         else reject(new Error(trouble));
       };
-      worker.onerror = ({ message }) => reject(new Error(message)); // of a script that does not run
+      worker.onerror = ({ message }) => reject(new Error(message || REFUSED)); // of a script that does not run
       const bitmaps = Object.values(content).filter((part) => part instanceof ImageBitmap);
       worker.postMessage({ kind, content }, [port2, ...bitmaps]);
     });
@@ -106,7 +107,7 @@ export class StandIn {
 
   #open(name, content = this.files.get(name)) {
     const load = async () => {
-      const source = content.file ? await bitmapsOf(content.file) : content;
+      const source = content.file ? await bitmapOf(content.file) : content;
       const untouched = { ...this.panel.neutral, photo: name };
       // Both at once, since a bench takes one after the other.
       const opening = [this.ask("open", { name, ...source }), this.#look(untouched)];
@@ -144,11 +145,11 @@ export class StandIn {
     const code = `explorer.settings = {${pairs.join(", ")}}`;
     const [shown, view] = known;
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
-    const missing = held !== settings.photo || this.held !== holds;
+    const missing = view.stride > 1 || held !== settings.photo || this.held !== holds;
     const pixels = missing ? [await this.ask("pixels", { settings })] : [];
     this.held = holds; // the pixels that the page has
-    const [width, height] = view.size;
-    const source = { live: true, width, height };
+    const [width, height] = view.size.map((side) => Math.ceil(side / view.stride));
+    const source = { live: view.stride === 1, width, height };
     return [
       { ...shown, kind: "view", settings, code, source },
       bytesOfView(view, this.panel.heat),
@@ -196,10 +197,13 @@ export class StandIn {
     if (this.greeted) return this.on_settings({ settings: this.shown }); // a greeting is repeated; meanwhile a hand may have moved on
     const { neutral, start } = this.panel;
     const address = new URLSearchParams(this.alone && location.hash.slice(1));
-    const photo = [address.get("photo"), start.photo].find((name) => this.files.has(name));
+    const wanted = address.get("photo");
+    const photo = [wanted, start.photo].find((name) => this.files.has(name));
     if (photo === undefined) return [{ kind: "error", text: WAITING }];
     this.greeted = true;
-    if (photo !== address.get("photo")) return this.on_settings({ settings: start });
+    if (wanted && photo !== wanted)
+      say({ kind: "error", text: `${wanted} is not in this page; add it again.` }, []);
+    if (photo !== wanted) return this.on_settings({ settings: start });
     const settings = { ...neutral, ...this.#parsed(address), photo };
     const answer = await this.on_settings({ settings });
     if (answer[0].kind !== "error") return answer;
@@ -293,7 +297,7 @@ export class StandIn {
     delete this.labels[name]; // or the next one of its name has it
     await this.ask("remove", { name });
     this.events["change:_panel"]();
-    return this.#show(left[0].name);
+    return this.#show(this.files.has(this.shown.photo) ? this.shown.photo : left[0].name);
   }
 
   /** One after the other, as they came, however long each takes to open. */

@@ -12,14 +12,14 @@ const LAYERS = (() => {
   const height = new Float32Array(256);
   const density = (x) => Math.exp(-0.5 * x * x);
   let right = TAIL;
-  inside[0] = Math.floor((right * density(right) * SIZES) / AREA);
+  inside[0] = Math.round((right * density(right) * SIZES) / AREA);
   width[0] = AREA / density(right) / SIZES;
   height[0] = 1;
   for (let layer = 255; layer >= 1; layer--) {
     width[layer] = right / SIZES;
     height[layer] = density(right);
     const left = layer > 1 ? Math.sqrt(-2 * Math.log(AREA / right + density(right))) : 0;
-    inside[layer] = Math.floor((left / right) * SIZES);
+    inside[layer] = Math.round((left / right) * SIZES);
     right = left;
   }
   return { inside, width, height };

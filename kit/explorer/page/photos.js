@@ -17,9 +17,12 @@ export class PhotoStrip {
   build(photos, chosen) {
     this.stop();
     this.labelled = photos.filter(({ labelled }) => labelled).map(({ name }) => name);
+    const isFocused = this.strip.contains(document.activeElement);
     this.strip.replaceChildren(...photos.map((photo) => this.#item(photo)));
     this.count.hidden = this.labelled.length === 0;
     this.show(chosen);
+    const radios = [...this.strip.querySelectorAll("input")];
+    if (isFocused) (radios.find(({ checked }) => checked) ?? radios[0]).focus();
     this.forget();
   }
 

@@ -115,13 +115,10 @@ export class Texts {
     return { name: capital(words.none), share: "", note: novel, label, state, mark };
   }
 
-  /** What was done to the file: `from` is its size where it was reduced, `signs` what reading it can get wrong. */
-  #notes(settings, { from, signs }) {
+  /** What was done to the file: `signs` is what reading it can get wrong. */
+  #notes(settings, { signs }) {
     const read = [...this.chips.values()].filter(({ key }) => signs[key]);
-    const texts = read.map(
-      ({ key, label }) => `${label} ${this.choices[key][settings[key]].chip.value}`,
-    );
-    return from ? [`reduced from ${from.join(" × ")}`, ...texts] : texts;
+    return read.map(({ key, label }) => `${label} ${this.choices[key][settings[key]].chip.value}`);
   }
 
   #path(view, info) {
