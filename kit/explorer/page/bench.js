@@ -1,6 +1,6 @@
 // What a page without Python computes for one state, in a worker: from the photo to probabilities and heat map.
 import { pixelsOf } from "./decode.js";
-import { noiseField } from "./noise.js";
+import { noiseSteps } from "./noise.js";
 import { perturb } from "./pixels.js";
 import { imageOf, resized, tensorOf } from "./prepare.js";
 
@@ -40,10 +40,6 @@ export class Bench {
 
   remove({ name }) {
     this.photos.delete(name);
-  }
-
-  noise({ seed, count }) {
-    return this.#field(seed, count).subarray(0, count);
   }
 
   /** What a state comes to; null where it is not known. */
@@ -88,7 +84,7 @@ export class Bench {
     const { seeds } = this.about;
     if (!seeds[seed]) throw new Error(`Expected a seed of ${Object.keys(seeds)}, received ${seed}`);
     if (!(this.fields.get(seed)?.length >= count))
-      this.fields.set(seed, noiseField(seeds[seed], count));
+      this.fields.set(seed, new Int16Array(count).map(noiseSteps(seeds[seed])));
     return this.fields.get(seed);
   }
 

@@ -182,8 +182,8 @@ export class StandIn {
     return view.kind === "error" ? [view] : [{ kind: "ahead", views: [view] }, pixels];
   }
 
-  async on_noise({ seed, count }) {
-    return [{ kind: "noise", seed }, await this.ask("noise", { seed, count })];
+  on_noise({ seed }) {
+    return [{ kind: "noise", seed, state: this.panel.seeds[seed] }];
   }
 
   on_keep() {
