@@ -196,13 +196,6 @@ test("of a long photo, however thin, there is a small image", () => {
   assert.deepEqual([width, height], [1, 56]);
 });
 
-test("noise of a seed that a page has not is refused with those that it has", async () => {
-  const bench = new Bench({ ...ABOUT, seeds: { 3: {}, 5: {} } }, gave);
-  const expected = { message: "Expected a seed of 3,5, received 4" };
-  bench.open({ name: "a", image: { data: new Uint8Array(3), width: 1, height: 1 } });
-  await assert.rejects(bench.look({ settings: { ...STATE, noise: 5, seed: 4 } }), expected);
-});
-
 // -- the worker
 
 test("a worker opens the network, then answers one question after the other, each on its own port", async () => {

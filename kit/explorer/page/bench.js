@@ -81,10 +81,8 @@ export class Bench {
   }
 
   #field(seed, count) {
-    const { seeds } = this.about;
-    if (!seeds[seed]) throw new Error(`Expected a seed of ${Object.keys(seeds)}, received ${seed}`);
     if (!(this.fields.get(seed)?.length >= count))
-      this.fields.set(seed, new Int16Array(count).map(noiseSteps(seeds[seed])));
+      this.fields.set(seed, new Int16Array(count).map(noiseSteps(this.about.seeds[seed])));
     return this.fields.get(seed);
   }
 
