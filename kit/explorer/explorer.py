@@ -371,8 +371,10 @@ class Explorer(anywidget.AnyWidget):
 
     # -- what the page asks for, by the kind of its message: see REQUESTS of kit.explorer.protocol
 
-    def _take_settings(self, settings: Settings, held: object) -> None:
+    def _take_settings(self, settings: Settings, held: object, side: object) -> None:
         """Take on settings, and answer even where they are those before."""
+        if side:
+            self._replies.preview_side = side
         sent_photo = self._replies.sent_photo
         # `held` is the name of the photo whose pixels the page has; None where they may be on their way.
         if sent_photo and held not in (None, sent_photo[0]):
@@ -439,8 +441,8 @@ class Explorer(anywidget.AnyWidget):
         )
         self._replies.send_mark_of_each(computed_in_time(views), settings)
 
-    def _take_noise(self, seed: int, count: int) -> None:
-        self._replies.send_noise(seed, count)
+    def _take_noise(self, seed: int) -> None:
+        self._replies.send_noise(seed)
 
     def _take_frame(
         self, settings: Settings, height: int, width: int, buffer: memoryview
@@ -452,7 +454,7 @@ class Explorer(anywidget.AnyWidget):
         self._shelf.take_frame(buffer, height, width)
         # The page has its own frames, so that none is sent back.
         self._replies.sent_photo = (CAMERA, self._shelf[CAMERA].photo.decoding)
-        self._take_settings({**settings, "photo": CAMERA}, held=None)
+        self._take_settings({**settings, "photo": CAMERA}, held=None, side=None)
 
     def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""

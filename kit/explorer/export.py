@@ -22,7 +22,7 @@ from kit.explorer import page, why
 from kit.explorer.bench import DEFAULT_PLACES_AHEAD, Bench, Entry, View
 from kit.explorer.compact import PageError, compact
 from kit.explorer.panel import panel, steps_of_path
-from kit.explorer.replies import step_chips
+from kit.explorer.replies import generator_state, step_chips
 from kit.explorer.settings import (
     OF_PAGES,
     Settings,
@@ -222,9 +222,10 @@ def _panel_of_page(contents: Contents) -> JSONObject:
             live_panel["usual"],
             faults_left_out=FAULTS_NOT_ON_PAGES,
         ),
-        "seeds": _noise_generator_states(
-            {0, *(settings["seed"] for settings in contents.states)}
-        ),
+        "seeds": {
+            seed: generator_state(seed)
+            for seed in {0, *(settings["seed"] for settings in contents.states)}
+        },
         "shape": classifier.network.compiled.input_shape,
         # Of the perturbations that a page computes by itself.
         "sliders": [row for row in live_panel["sliders"] if row["key"] in OF_PAGES],
@@ -235,18 +236,6 @@ def _panel_of_page(contents: Contents) -> JSONObject:
         "asInTraining": is_prepared_as_in_training(classifier),
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
         **_steps_and_choices(contents.bench.usual_preprocessing),
-    }
-
-
-def _noise_generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
-    """Return the beginning of numpy's generator for each seed, as text: its numbers have 128 bits."""
-    # As text, since JavaScript's numbers would lose digits of 128 bits.
-    return {
-        seed: {
-            name: str(number)
-            for name, number in np.random.PCG64(seed).state["state"].items()
-        }
-        for seed in seeds
     }
 
 

@@ -11,9 +11,9 @@ from kit.explorer.settings import Settings
 
 REQUESTS: Mapping[str, Mapping[str, type]] = {
     "hello": {},
-    "settings": {"settings": dict, "held": object},
+    "settings": {"settings": dict, "held": object, "side": object},
     "ahead": {"settings": dict, "key": str, "places": list},
-    "noise": {"seed": int, "count": int},
+    "noise": {"seed": int},
     "keep": {},
     "where": {},
     "why": {"settings": dict},
@@ -130,7 +130,7 @@ class Shown(TypedDict):
 
 
 class PreviewSource(Size):
-    """The photo whose pixels are beside the message; `live` where the page perturbs them by itself."""
+    """The photo beside the message: pixels where `live`, for the page to perturb, else an image file."""
 
     live: bool
 
@@ -148,9 +148,10 @@ class AheadReply(Reply):
 
 
 class NoiseReply(Reply):
-    """The noise field of a seed, as int16 beside the message."""
+    """The state of numpy's generator for a seed, from which the page draws the noise field."""
 
     seed: int
+    state: dict[str, str]
 
 
 class WhereReply(Reply):

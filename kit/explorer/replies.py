@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
+from PIL import Image
 
 from kit._arrays import Pixels
 from kit._reporting import tag
@@ -31,7 +31,8 @@ from kit.explorer.texts import (
     verdict,
 )
 from kit.images.opening import Decoding
-from kit.perturbation import PARAMETERS, noise_field
+from kit.images.photo import encoded
+from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import range_words
 
@@ -39,7 +40,9 @@ REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
-"""Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
+"""Largest photo, in pixels, that the page perturbs by itself; the kernel perturbs larger ones."""
+PREVIEW_SIDE = 420
+"""Longest side of a photo that the kernel perturbs, in pixels, until the page says how large it shows it."""
 IDLE_WORDS = {**step_words(Preprocessing()), "filter": "", "fit": ""}
 """In words, steps that do nothing; resizing always does something."""
 NOTE_SIDE = 200
@@ -149,14 +152,29 @@ class Replies:
     widget: Widget
     request: str = ""  # of the message that is being answered
     sent_photo: tuple[str, Decoding] | None = None  # its name, and how it was decoded
+    preview_side: Any = PREVIEW_SIDE  # longest side of the photo on the page's screen
 
     def send_view(self, view: View) -> None:
         """Answer with a view."""
         message, input_bytes = view_message(view)
-        pixels, source = self._pixels_to_preview(view)
         buffers = [padded_to_go_at_once(input_bytes)]
-        if pixels is not None:
-            buffers.append(pixels.tobytes())
+        height, width = view.source.size
+        # `OF_PAGES` are changes that the page's JavaScript can make; the fix changes no pixel of the preview.
+        page_can_make_changes = view.effective_changes.keys() - {"fix"} <= OF_PAGES
+        page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
+        source: PreviewSource = {
+            "height": height,
+            "width": width,
+            "live": page_perturbs,
+        }
+        photo = view.settings["photo"], view.source.decoding
+        # `source` is the photo before the perturbation, `photo` after it, which is sent each time.
+        if not page_perturbs:
+            buffers.append(preview_file(view.photo.pixels, self.preview_side))
+            self.sent_photo = None
+        elif photo != self.sent_photo:
+            buffers.append(view.source.pixels.tobytes())
+            self.sent_photo = photo
         self._send("view", *buffers, **message, source=source)
 
     def send_ahead(self, views: Iterable[View]) -> None:
@@ -181,13 +199,11 @@ class Replies:
     def send_mark_of_each(self, views: Iterable[View], settings: Settings) -> None:
         """Say of labelled photos whether their prediction is correct, and nothing else."""
         marks = {view.settings["photo"]: answer_of(view)["state"] for view in views}
-        self._send("judged", padded_to_go_at_once(b""), settings=settings, marks=marks)
+        self._send("judged", settings=settings, marks=marks)
 
-    def send_noise(self, seed: int, count: int) -> None:
-        """Answer with the beginning of the noise field of a seed."""
-        # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
-        field = noise_field(seed, min(count, 3 * LIVE_PIXELS))
-        self._send("noise", field.tobytes(), seed=seed)
+    def send_noise(self, seed: int) -> None:
+        """Answer with what the page draws the noise field of a seed from."""
+        self._send("noise", seed=seed, state=generator_state(seed))
 
     def send_text(self, kind: str, text: str, request: str = "") -> None:
         """Answer with a line, also a message that came before."""
@@ -198,31 +214,23 @@ class Replies:
         content = {"kind": kind, "request": self.request} | fields
         self.widget.send(content, list(buffers))
 
-    def _pixels_to_preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
-        """Pixels of the photo for the page, None where it has them, and what they are."""
-        height, width = view.source.size
-        # `OF_PAGES` are changes that the page's JavaScript can make; the fix changes no pixel of the preview.
-        page_can_make_changes = view.effective_changes.keys() - {"fix"} <= OF_PAGES
-        page_perturbs = height * width <= LIVE_PIXELS and page_can_make_changes
-        # `source` is the photo before the perturbation, `photo` after it.
-        pixels = view.source.pixels if page_perturbs else view.photo.pixels
-        # Of a photo larger than LIVE_PIXELS every second, third and so on: to look at, never to predict.
-        step = ceil(sqrt(height * width / LIVE_PIXELS))
-        pixels = np.ascontiguousarray(pixels[::step, ::step])
-        source: PreviewSource = {
-            "height": pixels.shape[0],
-            "width": pixels.shape[1],
-            "live": page_perturbs,
-        }
-        # None where the kernel perturbs the pixels: then they are sent each time.
-        photo_to_send = (
-            (view.settings["photo"], view.source.decoding) if page_perturbs else None
-        )
-        # The page has the pixels of this very photo.
-        if page_perturbs and photo_to_send == self.sent_photo:
-            return None, source
-        self.sent_photo = photo_to_send
-        return pixels, source
+
+def generator_state(seed: int) -> dict[str, str]:
+    """Return the beginning of numpy's generator for a seed, as text: its numbers have 128 bits."""
+    # As text, since JavaScript's numbers would lose digits of 128 bits.
+    state = np.random.PCG64(seed).state["state"]
+    return {name: str(number) for name, number in state.items()}
+
+
+def preview_file(pixels: Pixels, side: int) -> bytes:
+    """Return an image file of at most `side` pixels a side, exact where it needs not be reduced."""
+    # Of a large photo every second, third and so on, which is quick: to look at, never to predict.
+    step = 1 + max(pixels.shape) // (4 * side)
+    image = Image.fromarray(pixels[::step, ::step])
+    kind = "JPEG" if max(image.size) > side else "PNG"
+    image.thumbnail((side, side))
+    # Each kind takes its own of these options.
+    return encoded(image, kind, quality=90, subsampling=0, compress_level=1)
 
 
 def notebook_note(view: View) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def replies(fashion, clothes, tmp_path_factory):
     asked = {
         "hello": ("ViewReply", {}),
         "ahead": ("AheadReply", {"settings": settings, "key": "noise", "places": [1]}),
-        "noise": ("NoiseReply", {"seed": 0, "count": 9}),
+        "noise": ("NoiseReply", {"seed": 0}),
         "where": ("WhereReply", {}),
         "judge": ("JudgedReply", {"settings": settings, "photos": ["mine"]}),
         "snap": ("TextReply", {}),

@@ -20,10 +20,9 @@ from kit._bundled import DATA
 from kit.explorer import replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.protocol import REQUESTS
-from kit.explorer.replies import LIVE_PIXELS, chips_by_step
+from kit.explorer.replies import chips_by_step
 from kit.explorer.shelf import CAMERA, THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
-from kit.perturbation import noise_field
 from kit.preprocessing import Preprocessing
 from tests.explorer.page import ask, deliver, listen, panel
 
@@ -38,7 +37,7 @@ MALFORMED = [
     ({"kind": "x" * 100_000}, [], f"{[*REQUESTS][-1]}; received …"),
     # A field that is missing, or of another type.
     (
-        {"kind": "noise", "seed": "1", "count": 3},
+        {"kind": "noise", "seed": "1"},
         [],
         "Expected seed of a message 'noise' as int, received '1'",
     ),
@@ -150,12 +149,6 @@ def test_a_bad_frame_leaves_the_last_one(classifier, photos):
         message, _ = ask(explorer, [b"\xff" * 12], **(FRAME | wrong))
         assert message["kind"] == "error"
         assert explorer._shelf[CAMERA].photo is photo
-
-
-def test_noise_is_bounded_by_what_a_page_can_paint(shown):
-    message, [field] = ask(listen(shown), kind="noise", seed=3, count=10**12)
-    assert message["seed"] == 3
-    assert bytes(field) == noise_field(3, 3 * LIVE_PIXELS).tobytes()
 
 
 # -- chips and sliders

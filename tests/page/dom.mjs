@@ -225,7 +225,7 @@ export class FakeElement {
   }
 
   getBoundingClientRect() {
-    return { top: 0, bottom: 0 };
+    return { top: 0, bottom: 0, width: 0, height: 0 };
   }
 
   scrollIntoView() {}

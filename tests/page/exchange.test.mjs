@@ -5,7 +5,7 @@ import { around } from "../../kit/explorer/page/controls.js";
 import { CUT, GONE, SILENT } from "../../kit/explorer/page/exchange.js";
 import { NEUTRAL, World } from "./world.mjs";
 
-const FIRST_MS = 500;
+const FIRST_MS = 1_000;
 const LOST_MS = 10_000;
 const RESTING_MS = 150;
 const SYNC_MS = 250;
@@ -171,6 +171,51 @@ test("a request without a reply is taken for a lost kernel, no sooner and no lat
   world.pass(1);
   assert.equal(page.lost, SILENT);
   assert.equal(page.exchange.idle, true, "nothing is under way any more");
+});
+
+test("a kernel that has begun with a request is not lost, however long the answer takes on its way", () => {
+  const { world, page } = opened();
+  world.delay = () => null;
+  page.move({ brightness: 1.2 });
+  const [{ request }] = page.sent("settings");
+  world.pass(LOST_MS - 1);
+  page.do("served", "a.upload", true);
+  world.pass(LOST_MS - 1);
+  assert.equal(page.lost, "", "it was at work for another message");
+  page.do("served", request, true);
+  world.pass(10 * LOST_MS);
+  assert.equal(page.lost, "");
+  page.do("served", request, false);
+  world.pass(LOST_MS);
+  assert.equal(page.lost, SILENT, "it was done, and there was no answer");
+});
+
+test("a greeting that the kernel has begun with is not repeated, unless it is done without an answer", () => {
+  const world = new World();
+  world.delay = () => null;
+  const page = world.page();
+  page.do("greetUntilHeard");
+  page.do("served", "a.hello", true);
+  world.pass(9 * LOST_MS);
+  assert.equal(page.sent("hello").length, 1);
+  page.do("served", "a.hello", false);
+  world.pass(FIRST_MS);
+  assert.equal(page.sent("hello").length, 2);
+});
+
+test("where answers ahead take long on their way, no more are asked for", () => {
+  for (const [ms, more] of [
+    [500, true],
+    [501, false],
+  ]) {
+    const { world, page } = opened();
+    world.delay = ({ kind }) => (kind === "ahead" ? ms - 2 : 5);
+    page.exchange.live = () => true;
+    page.do("near", "brightness");
+    page.do("served", page.sent("ahead")[0].request, true);
+    world.pass(5 * ms);
+    assert.equal(page.sent("ahead").length > 1, more);
+  }
 });
 
 test("each request has its own time to be answered in", () => {

@@ -9,6 +9,7 @@ import { CONTROLS } from "../../kit/explorer/page/controls.js";
 import { Files } from "../../kit/explorer/page/files.js";
 import { Flip } from "../../kit/explorer/page/flip.js";
 import { LabelPicker } from "../../kit/explorer/page/labels.js";
+import { noiseSteps } from "../../kit/explorer/page/noise.js";
 import { PathView } from "../../kit/explorer/page/path.js";
 import { PhotoStrip } from "../../kit/explorer/page/photos.js";
 import { Preview } from "../../kit/explorer/page/preview.js";
@@ -649,42 +650,42 @@ test("until a file is read, it says so, before the first photo in the middle of 
   }
 });
 
-test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
+test("a file goes in pieces of 1 MB, the last one marked, and one over the limit is refused by its name", async () => {
   const { log, events } = noted("ask", "fail");
   const [done, error] = ["p", "p"].map((tag) => document.createElement(tag));
-  const page = { ...events, prefix: "a", panel: { uploadBytes: 9e6 }, root: error, done, error };
+  const page = { ...events, prefix: "a", panel: { uploadBytes: 3e6 }, root: error, done, error };
   const files = new Files(page);
   const file = (size) => ({
     name: "big.jpg",
     size,
     arrayBuffer: async () => (size && (await settled()), new ArrayBuffer(size)),
   });
-  await files.send([file(8_500_000), file(12.6e6)]);
+  await files.send([file(2_500_000), file(12.6e6)]);
   const posts = log.filter(([name]) => name === "ask");
   assert.deepEqual(
     posts.map(([, , content, [piece]]) => [content.last, piece.byteLength]),
     [
-      [false, 4e6],
-      [false, 4e6],
+      [false, 1e6],
+      [false, 1e6],
       [true, 5e5],
     ],
   );
   const [number, ...others] = new Set(posts.map(([, , content]) => content.number));
   assert.ok(number.startsWith("a.") && number.endsWith(".big.jpg") && others.length === 0);
-  await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
+  await files.send([file(3e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
   const later = log.filter(([name]) => name === "ask").slice(3);
   assert.deepEqual(
     later.map(([, , content, [piece]]) => [content.last, piece.byteLength]),
     [
-      [false, 4e6],
-      [false, 4e6],
+      [false, 1e6],
+      [false, 1e6],
       [true, 1e6],
       [true, 0],
     ],
   );
   assert.deepEqual(
     log.find(([name]) => name === "fail"),
-    ["fail", "Expected an image of at most 9 MB, received 13 MB: big.jpg"],
+    ["fail", "Expected an image of at most 3 MB, received 13 MB: big.jpg"],
   );
   Object.assign(files.node, { files: [], value: "big.jpg" });
   files.node.fire("change");
@@ -707,16 +708,49 @@ test("a frame of a camera is perturbed by the page only where the kernel says so
   assert.deepEqual([width, height], [1, 1], "and nothing is shown in its place");
 });
 
-test("a photo that the page does not perturb by itself is shown as it comes", () => {
+test("a photo that the page does not perturb by itself is shown as it comes, the newest last", async () => {
   const { log, events } = noted("ask");
   const preview = new Preview(events.ask);
-  const [input, pixels] = [new DataView(new ArrayBuffer(3)), Uint8Array.of(7, 8, 9)];
-  const source = { live: false, width: 1, height: 1 };
-  preview.take({ settings: { photo: "a" }, source }, [input, pixels], null);
+  const pixel = new DataView(new ArrayBuffer(3));
+  const decoded = [];
+  globalThis.createImageBitmap = (blob) =>
+    new Promise((resolve) => {
+      decoded.push(async () => {
+        const [width, height] = new Uint8Array(await blob.arrayBuffer());
+        resolve({ width, height, close: () => {} });
+      });
+    });
+  const take = (live, bytes) => {
+    const source = { live, width: 1, height: 1 };
+    preview.take({ settings: { photo: "a" }, source }, [pixel, bytes], null);
+  };
+  const { canvas } = preview.picture;
+  for (const [files, order, shown] of [
+    [[[30, 20]], [0], [[30, 20]]],
+    [
+      [
+        [40, 20],
+        [50, 20],
+      ],
+      [1, 0],
+      [[50, 20]],
+    ],
+    [[[60, 20], null], [0], []],
+  ]) {
+    for (const file of files) take(file === null, file ? Uint8Array.from(file) : pixel);
+    for (const place of order) {
+      await decoded[place]();
+      await settled();
+    }
+    const drawn = (canvas.drawn ?? []).map(({ image }) => [image.width, image.height]);
+    assert.deepEqual(drawn, shown);
+    decoded.length = 0;
+    canvas.drawn = [];
+  }
+  take(false, Uint8Array.of(1, 1));
   const settings = { brightness: 2, noise: 1, seed: 0 };
-  preview.wantNoise(settings);
+  assert.equal(preview.drawNoise(settings), false);
   preview.paint(settings, false);
-  assert.deepEqual(Array.from(preview.picture.canvas.image.data), [7, 8, 9, 255]);
   assert.deepEqual(log, []);
 });
 
@@ -725,7 +759,7 @@ test("while a hand moves, a photo is painted in as many pixels as the page shows
   const pixels = new DataView(new ArrayBuffer(3 * 5 * 3));
   const source = { live: true, width: 5, height: 3 };
   preview.take({ settings: { photo: "a" }, source }, [pixels, pixels], null);
-  preview.picture.canvas.clientWidth = 1;
+  preview.picture.canvas.getBoundingClientRect = () => ({ width: 1, height: 0.5 });
   globalThis.devicePixelRatio = 2;
   for (const [moving, size] of [
     [true, [3, 2]],
@@ -763,49 +797,53 @@ test("a picture has the size of what it is painted from, also where one side sta
   }
 });
 
-test("noise is asked for once, and the photo is painted with it when it has come", () => {
+test("noise is asked for once, drawn in parts, and the photo is painted with all of it", () => {
   const { log, events } = noted("ask");
   const preview = new Preview(events.ask);
-  const source = { live: true, width: 1, height: 1 };
   // As a kernel's message has it: a part of a larger buffer.
   const grey = new DataView(Uint8Array.of(0, 100, 100, 100, 0).buffer, 1, 3);
-  preview.take({ settings: { photo: "a" }, source }, [grey, grey], null);
+  const take = (bytes, width) => {
+    const source = { live: true, width, height: 1 };
+    preview.take({ settings: { photo: "a" }, source }, [grey, bytes], null);
+  };
+  take(grey, 1);
   const settings = { brightness: 1, noise: 10, seed: 5 };
-  preview.wantNoise(settings);
-  preview.wantNoise(settings);
-  assert.deepEqual(log.splice(0), [["ask", 5, 3]]);
-  const larger = new Preview(events.ask);
-  for (const width of [1, 2]) {
-    const square = { ...source, width, height: width };
-    larger.take({ settings: { photo: "a" }, source: square }, [grey, grey], null);
-    larger.wantNoise(settings);
-  }
-  assert.deepEqual(log, [
-    ["ask", 5, 3],
-    ["ask", 5, 12],
-  ]);
-  larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(11).buffer));
-  for (const each of [preview, larger]) {
-    each.paint(settings, false);
-    assert.equal(each.picture.canvas.image, undefined, "not without all of its noise");
-  }
-  const bytes = new Uint8Array(8);
-  bytes.set(new Uint8Array(Int16Array.of(4096, 0, -4096).buffer), 1);
-  preview.takeNoise({ seed: 5 }, new DataView(bytes.buffer, 1, 6));
-  for (const seed of [5, 6]) preview.wantNoise({ seed });
-  assert.deepEqual(log.splice(2), [["ask", 6, 3]], "that of the first has come");
-  preview.paint(settings, false);
+  for (let frame = 0; frame < 2; frame++) assert.equal(preview.drawNoise(settings), false);
+  assert.deepEqual(log.splice(0), [["ask", 5]]);
   const { canvas } = preview.picture;
-  assert.deepEqual(Array.from(canvas.image.data.slice(0, 3)), [110, 100, 90]);
-  canvas.image = undefined;
-  preview.paint(settings, false);
-  assert.equal(canvas.image, undefined, "the same is painted once");
-  preview.paint({ ...settings, brightness: 2, seed: 6 }, false);
-  assert.equal(canvas.image, undefined, "and not with the noise of another seed");
-  preview.takeNoise({ seed: 6 }, new DataView(Int16Array.of(0, 4096, 0).buffer));
-  preview.paint({ ...settings, seed: 6 }, false);
-  assert.deepEqual(Array.from(canvas.image.data.slice(0, 3)), [100, 110, 100]);
-  assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
+  const isPainted = (now = settings) => {
+    canvas.image = undefined;
+    preview.paint(now, false);
+    return canvas.image !== undefined;
+  };
+  assert.equal(isPainted(), false, "not before its noise has come");
+  const state = { state: "1", inc: "3" };
+  preview.takeNoise({ seed: 6, state });
+  assert.equal(preview.drawNoise(settings), false, "that was another one");
+  preview.takeNoise({ seed: 5, state });
+  assert.equal(preview.drawNoise(settings), true);
+  const draw = noiseSteps(state);
+  const field = Array.from({ length: 70_000 * 3 }, draw);
+  const levels = (first) => first.map((steps) => 100 + (10 * steps) / 4096);
+  assert.equal(isPainted(), true);
+  const near = levels(field.slice(0, 3));
+  near.forEach((level, k) => assert.ok(Math.abs(canvas.image.data[k] - level) <= 0.51));
+  assert.equal(isPainted(), false, "the same is painted once");
+  assert.equal(isPainted({ ...settings, seed: 6 }), false, "and not with the noise of another");
+  // A larger photo has a field of its own, which takes several frames.
+  take(new DataView(new ArrayBuffer(3 * 70_000)), 70_000);
+  assert.equal(preview.drawNoise(settings), false);
+  preview.takeNoise({ seed: 5, state });
+  for (const painted of [false, false, false, true]) {
+    assert.equal(preview.drawNoise(settings), true);
+    preview.takeNoise({ seed: 5, state }); // asked for by another view, which changes nothing here
+    assert.equal(isPainted(), painted);
+  }
+  assert.equal(preview.drawNoise(settings), false, "all of it is there");
+  assert.deepEqual(Array.from(preview.noise.field), field);
+  take(grey, 1);
+  assert.equal(preview.drawNoise(settings), false);
+  assert.deepEqual(log, [["ask", 5]]);
 });
 
 test("rows of a map are asked for until it is whole, and those of another state are left out", () => {

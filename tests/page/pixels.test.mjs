@@ -33,7 +33,7 @@ const digest = (values) => createHash("sha256").update(values).digest("hex").sli
 /** What a page shows of a photograph. */
 function shown(settings) {
   const preview = new Preview(() => {});
-  preview.takeNoise(settings, FIELD);
+  preview.noise = { seed: settings.seed, field: FIELD, drawn: FIELD.length };
   preview.take({ settings, source: { live: true, width, height } }, [PHOTO, PHOTO], null);
   preview.paint(settings, false);
   return rgbOf(preview.picture.canvas.image.data);

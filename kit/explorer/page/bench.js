@@ -1,6 +1,6 @@
 // What a page without Python computes for one state, in a worker: from the photo to probabilities and heat map.
 import { pixelsOf, turned } from "./decode.js";
-import { noiseField } from "./noise.js";
+import { noiseSteps } from "./noise.js";
 import { perturb } from "./pixels.js";
 import { imageOf, resized, tensorOf } from "./prepare.js";
 
@@ -39,10 +39,6 @@ export class Bench {
     this.photos.delete(name);
   }
 
-  noise({ seed, count }) {
-    return this.#field(seed, count).subarray(0, count);
-  }
-
   /** What a state comes to; null where it is not known. */
   async look({ settings }) {
     const steps = this.#stepsOf(settings);
@@ -60,11 +56,10 @@ export class Bench {
     };
   }
 
-  /** Pixels to look at: all, unperturbed, or of a large photo some, perturbed. */
+  /** Unperturbed pixels to look at, of a large photo some. */
   pixels({ settings }) {
     const image = this.#imageOf(settings.photo, this.#stepsOf(settings));
-    const stride = strideOf(image);
-    return (stride > 1 ? this.#perturbed(image, settings, stride) : image).data;
+    return perturbed(image, { stride: strideOf(image) }).data;
   }
 
   thumbnail({ name }) {
@@ -87,23 +82,23 @@ export class Bench {
   }
 
   #field(seed, count) {
-    const { seeds } = this.about;
-    if (!seeds[seed]) throw new Error(`Expected a seed of ${Object.keys(seeds)}, received ${seed}`);
     if (!(this.fields.get(seed)?.length >= count))
-      this.fields.set(seed, noiseField(seeds[seed], count));
+      this.fields.set(seed, new Int16Array(count).map(noiseSteps(this.about.seeds[seed])));
     return this.fields.get(seed);
   }
 
-  #perturbed(image, { brightness, noise, seed }, stride = 1) {
-    if (brightness === 1 && noise === 0 && stride === 1) return image;
-    const { data } = image;
-    const [width, height] = [image.width, image.height].map((side) => Math.ceil(side / stride));
-    const field = noise ? this.#field(seed, data.length) : null;
-    const out = new Uint8ClampedArray(3 * width * height);
-    const how = { stride, brightness, noise, field, channels: 3 };
-    perturb(out, data, image.width, image.height, how);
-    return { data: new Uint8Array(out.buffer), width, height };
+  #perturbed(image, { brightness, noise, seed }) {
+    if (brightness === 1 && noise === 0) return image;
+    const field = noise ? this.#field(seed, image.data.length) : null;
+    return perturbed(image, { brightness, noise, field });
   }
+}
+
+function perturbed(image, { stride = 1, ...how }) {
+  const [width, height] = [image.width, image.height].map((side) => Math.ceil(side / stride));
+  const out = new Uint8ClampedArray(3 * width * height);
+  perturb(out, image.data, image.width, image.height, { ...how, stride, channels: 3 });
+  return { data: new Uint8Array(out.buffer), width, height };
 }
 
 const strideOf = ({ width, height }) => Math.ceil(Math.sqrt((width * height) / MOST_SHOWN));

@@ -9,9 +9,10 @@
 // answer any more; `lose` why nothing can be asked for now; `find` it has answered again; `draw` a hand has come to rest.
 
 const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
+const SLOW_MS = 500; // answers ahead that take longer, by the line or the network, would keep a hand waiting
 const RESTING_MS = 150; // silence after which a hand is taken for resting
 const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
-const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
+const FIRST_MS = 1_000; // the greeting is repeated after this time without a reply, then after twice as long, …
 const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
 const NEVER = Infinity;
 
@@ -125,6 +126,16 @@ export class Exchange {
     this.effects.push(["adopted", this.settings]);
   }
 
+  /** The host says that the kernel begins with a message of this page, which it answers however late, or is done with it. */
+  served(request, begins) {
+    const { asked } = this.known;
+    if (begins && request === asked?.id) asked.begun = this.now;
+    if (request === `${this.prefix}.hello` && this.at.greet !== NEVER)
+      this.at.greet = this.now + (begins ? 10 * LOST_MS : FIRST_MS);
+    if (this.inFlight)
+      this.at.reply = begins && request === this.inFlight.id ? NEVER : this.now + LOST_MS;
+  }
+
   failed(content) {
     this.#heardAside();
     if (content.request === this.known.asked?.id) {
@@ -141,6 +152,7 @@ export class Exchange {
     this.#heardAside();
     const { asked } = this.known;
     if (content.request !== asked?.id) return;
+    if (this.now - asked.begun > SLOW_MS) this.ahead = { ...this.ahead, bytes: 0 };
     let offset = pixels.byteOffset;
     content.views.forEach((view, index) => {
       const length =

@@ -22,8 +22,6 @@ const LATE_MS = 50; // so long the photo waits for its bars: painting it while t
 
 const BUSY = "Still computing; this goes on by itself."; // a page without a kernel loses none
 
-const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
-
 export function render({ model, el }) {
   window.kitViews = (window.kitViews ?? 0) + 1; // a page loads this module once for each explorer
   const explorer = new ExplorerView(model, `kit-${Date.now().toString(36)}-${window.kitViews}`);
@@ -37,7 +35,7 @@ class ExplorerView {
     this.model = model;
     this.prefix = prefix;
     const { panel } = this;
-    this.preview = new Preview((seed, count) => this.ask("noise", { seed, count }));
+    this.preview = new Preview((seed) => this.ask("noise", { seed }));
     this.files = new Files(this);
     this.picker = new LabelPicker(this);
     this.where = new Where(this);
@@ -369,8 +367,12 @@ class ExplorerView {
 
   post(content, buffers) {
     try {
-      const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
-      this.model.send({ ...content, ...held }, undefined, buffers);
+      const { base, side } = this.preview;
+      const held = content.kind === "settings" ? { held: base?.photo ?? null, side } : {};
+      const status = ({ content: { execution_state: state } }) =>
+        this.stopped || this.tell("served", content.request, state === "busy");
+      const callbacks = Object.assign(() => {}, { iopub: { status } }); // marimo calls what it is given
+      this.model.send({ ...content, ...held }, callbacks, buffers);
     } catch {
       this.tell("lose", GONE);
     }
@@ -397,7 +399,7 @@ class ExplorerView {
 
   tick() {
     this.tell("tick");
-    if (this.exchange.greetings === 3) this.goOn(); // after seconds without an answer
+    if (this.exchange.greetings === 2) this.goOn(); // after seconds without an answer
   }
 
   mayLookAhead() {
@@ -407,13 +409,13 @@ class ExplorerView {
   heard(content, buffers) {
     if (this.stopped) return;
     const { kind, request } = content;
-    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("lose", BARE);
+    if (["view", "ahead"].includes(kind) && !buffers?.length) this.tell("lose", BARE); // some hosts leave pixels out
     else if (kind === "view") {
       this.tell("answered", content, buffers);
       if (request === `${this.prefix}.label`) this.picker.answered(true);
     } else if (kind === "ahead") this.tell("foreseen", content, buffers);
     else if (kind === "noise") {
-      this.preview.takeNoise(content, buffers[0]);
+      this.preview.takeNoise(content);
       this.draw();
     } else if (String(request).startsWith(`${this.prefix}.`)) this.replied(content, buffers);
     else if (kind === "error" && request === "") this.tell("failed", content);
@@ -518,8 +520,8 @@ class ExplorerView {
     this.message = null;
     if (taken) {
       this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
-      this.preview.wantNoise(this.settings);
     }
+    if (this.preview.drawNoise(this.settings)) this.draw();
     this.picker.moved(this.settings);
     const state = stateOf(this.settings);
     for (const { state: own, node } of this.tries) node.setAttribute("aria-pressed", own === state);

@@ -1,7 +1,7 @@
 // Pictures of one's own: chosen, dropped or pasted, they go to the kernel in pieces.
 import { element } from "./dom.js";
 
-const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
+const PIECE_BYTES = 1_000_000; // over a slow line, the kernel is heard of after each
 
 export class Files {
   constructor(view) {

@@ -145,11 +145,11 @@ export class StandIn {
     const code = `explorer.settings = {${pairs.join(", ")}}`;
     const [shown, view] = known;
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
-    const missing = view.stride > 1 || held !== settings.photo || this.held !== holds;
+    const missing = held !== settings.photo || this.held !== holds;
     const pixels = missing ? [await this.ask("pixels", { settings })] : [];
     this.held = holds; // the pixels that the page has
     const [width, height] = view.size.map((side) => Math.ceil(side / view.stride));
-    const source = { live: view.stride === 1, width, height };
+    const source = { live: true, width, height };
     return [
       { ...shown, kind: "view", settings, code, source },
       bytesOfView(view, this.panel.heat),
@@ -183,8 +183,8 @@ export class StandIn {
     return view.kind === "error" ? [view] : [{ kind: "ahead", views: [view] }, pixels];
   }
 
-  async on_noise({ seed, count }) {
-    return [{ kind: "noise", seed }, await this.ask("noise", { seed, count })];
+  on_noise({ seed }) {
+    return [{ kind: "noise", seed, state: this.panel.seeds[seed] }];
   }
 
   on_keep() {

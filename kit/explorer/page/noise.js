@@ -88,13 +88,8 @@ const WHOLE = 1.5 * 2 ** 52; // so large that doubles beside it have no fraction
 /** Round half to the even number, as Python and numpy do. */
 export const even = (value) => value + WHOLE - WHOLE;
 
-/** The field of a seed, whose generator begins so: int16, in steps of 1 / NOISE_STEPS of the deviation. */
-export function noiseField(seed, count) {
-  const sample = normal(generator(seed));
-  const field = new Int16Array(count);
-  for (let place = 0; place < count; place++) {
-    const steps = even(Math.fround(Math.fround(sample()) * NOISE_STEPS));
-    field[place] = Math.max(-32768, Math.min(32767, steps));
-  }
-  return field;
+/** Draw values of the field of a seed, whose generator begins so: whole numbers, NOISE_STEPS for a standard deviation. */
+export function noiseSteps(state) {
+  const sample = normal(generator(state));
+  return () => even(Math.fround(Math.fround(sample()) * NOISE_STEPS)); // of 16 bits but for one in 10 ** 15
 }

@@ -11,15 +11,21 @@ export class Picture {
 
   /** Paint RGB pixels, perturbed: see `perturb`. */
   paint(rgb, width, height, how = {}) {
-    const { stride = 1 } = how;
-    this.canvas.style.imageRendering = width < 100 ? "pixelated" : "";
-    this.canvas.style.aspectRatio = `${width} / ${height}`; // the same place on the page at every stride
-    this.#resize(Math.ceil(width / stride), Math.ceil(height / stride));
+    this.#resize(width, height, how.stride);
     perturb(this.image.data, rgb, width, height, how);
     this.context.putImageData(this.image, 0, 0);
   }
 
-  #resize(width, height) {
+  show(bitmap) {
+    this.#resize(bitmap.width, bitmap.height);
+    this.context.drawImage(bitmap, 0, 0);
+    bitmap.close();
+  }
+
+  #resize(across, down, stride = 1) {
+    this.canvas.style.imageRendering = across < 100 ? "pixelated" : "";
+    this.canvas.style.aspectRatio = `${across} / ${down}`; // the same place on the page at every stride
+    const [width, height] = [across, down].map((side) => Math.ceil(side / stride));
     if (this.image?.width === width && this.image.height === height) return;
     Object.assign(this.canvas, { width, height });
     this.image = this.context.createImageData(width, height);
