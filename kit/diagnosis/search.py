@@ -79,13 +79,9 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         best_rival_gain + LEAD_OVER_STEPS,
     )
     fixed = best_pair.preprocessing
-    leaves_much = any(
-        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
-        for source in grounds.sources
-    )
     if (
         best_pair.gain < least_gain
-        or leaves_much
+        or _leaves_much(grounds, fixed)
         or _must_not_be_named(grounds, best_pair)
         or _evidence_against_images(grounds, best_pair)
     ):
@@ -108,6 +104,13 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         for cause in (first_cause, second_cause)
     ]
     return _Faults(findings, [], fixed)
+
+
+def _leaves_much(grounds: Grounds, fixed: Preprocessing) -> bool:
+    return any(
+        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
+        for source in grounds.sources
+    )
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
