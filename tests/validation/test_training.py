@@ -133,7 +133,7 @@ def test_the_output_of_the_class_rises_whatever_the_last_layer_puts_out(last, un
 
 def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
     optimizer = _learner_sharing_layers(
-        small(), learning_rate=1e-3, total_steps=4
+        small(), learning_rate=1e-3, total_steps=4, head="softmax"
     ).optimizer
     for step, rate in ((0, 1e-3), (2, 5e-4), (4, 0)):
         optimizer.iterations.assign(step)
@@ -147,7 +147,7 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
         seen.append((pictures.shape, pictures.dtype, rng.random()))
         return pictures * 0 + np.uint8(labels % 6 * 51)[:, None, None, None]
 
-    def compiled(model, learning_rate, total_steps):
+    def compiled(model, learning_rate, total_steps, head):
         steps.append(total_steps)
         return SimpleNamespace(train_on_batch=lambda *batch: batches.append(batch))
 

@@ -11,6 +11,7 @@ from typing import Any
 MODULES = (
     "dom",
     "pixels",
+    "noise",
     "network",
     "exchange",
     "picture",
@@ -26,7 +27,6 @@ MODULES = (
     "because",
     "where",
     "stage",
-    "noise",
     "prepare",
     "decode",
     "bench",
