@@ -46,12 +46,15 @@ CHANGED = {
 }
 MESSAGES = [
     {"kind": "hello", "request": "1.1"},
-    {"kind": "settings", "settings": CHANGED, "held": None, "request": "1.2"},
-    {"kind": "noise", "seed": 1, "count": 100},
+    {"kind": "settings", "settings": CHANGED, "held": None, "side": 420},
+    {"kind": "noise", "seed": 1},
     {"kind": "ahead", "settings": CHANGED, "key": "noise", "places": [0, 10, 20]},
     {"kind": "upload", "number": "1", "name": "a.png", "last": True},
     {"kind": "remove", "name": "a.png"},
-    {"kind": "sample", "step": "exif"},
+    {"kind": "judge", "settings": CHANGED, "photos": ["p"]},
+    {"kind": "label", "photo": "p", "label": "cat"},
+    {"kind": "frame", "settings": CHANGED, "height": 2, "width": 2},
+    {"kind": "why", "settings": CHANGED},
     {"kind": "stop"},
 ]
 
