@@ -215,7 +215,7 @@ def _cast_finding(
 ) -> Finding | None:
     without_cast = in_use.replace(cast=None)
     tensor_without_cast = run(TO_TENSOR, without_cast, _IMAGE_OF_ALL_LEVELS)
-    # Of numbers up to 255 a cast cuts off less than 1; negative ones wrap around.
+    # A cast cuts off less than 1: little of 0..255, nearly all of 0..1. Negative numbers wrap around.
     span = max(float(np.ptp(tensor_without_cast)), 1e-6)
     lost_share = float(np.abs(tensor_without_cast - tensor_of_all_levels).max()) / span
     if lost_share <= LOST_SHARE:

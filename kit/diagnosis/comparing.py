@@ -184,6 +184,7 @@ def _movers(
     return tuple(
         Mover(
             photo=before.photos[place],
+            # Of this one image the most probable class: its name and probability.
             before=before[place].top(1)[0][0],
             after=after[place].top(1)[0][0],
             change=float(changes[place]),

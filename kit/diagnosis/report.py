@@ -173,7 +173,8 @@ class Diagnosis(Result):
             for change in self.sensitivity
             if change.name in self.undecided
         ]
-        # Only images whose prediction changes tell two ways of resizing apart.
+        # Only images whose prediction changes tell two ways of resizing apart, so that so many are needed if
+        # each changes; the change that moves most needs fewest.
         needed = round(LABELS_TO_COMPARE / max(changed_shares), -1)
         return (
             f"Resizing cannot be judged from {images};"

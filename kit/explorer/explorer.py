@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
+from weakref import ref
 
 import anywidget
 import traitlets
@@ -110,7 +111,8 @@ class Explorer(anywidget.AnyWidget):
         pictures = at_least_one(each_picture(photos))
         class_of_photo = label_indices(labels, classifier.class_names, pictures)
         self._lock = threading.RLock()
-        # None stands for that of the environment; a flip is where on a slider the prediction changes.
+        # So many places of a slider are predicted before a hand comes there; None takes the environment's
+        # number. A flip is where on a slider the prediction changes.
         self._places_ahead = places_ahead(ahead)
         self._offers_flips = bool(flips)
         self._case_folder = Path(cases)
@@ -124,6 +126,7 @@ class Explorer(anywidget.AnyWidget):
         self._state_of_diagnosis: Settings = {}
         for picture, label in zip(pictures, class_of_photo.tolist(), strict=True):
             self._shelf.add(picture.open(), None if label < 0 else label)
+        # Each is a button of the page.
         tries = instance(
             "tries", tries or {}, Mapping, "a dictionary of settings by name"
         )
@@ -409,6 +412,9 @@ class Explorer(anywidget.AnyWidget):
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
         view = self._view
+        # A cell may have left the map out while the page asked for its next row.
+        if view.settings["where"] is None:
+            return
         # A view without any row is a new one, so its map begins.
         if view.occlusion_so_far is None:
             self._growing_heat_maps = occlusion_rows(
@@ -564,4 +570,6 @@ class Explorer(anywidget.AnyWidget):
 
 def _state_for_diagnosis(view: View) -> Settings:
     """Return what a diagnosis of a view depends on."""
-    return view.settings | {"where": None, "label": view.label}
+    # Frames of a camera have one name, so the photo itself counts, which this does not keep alive.
+    fixed = {"where": None, "label": view.label, "original": ref(view.original)}
+    return view.settings | fixed

@@ -111,7 +111,7 @@ def heat_map_message(view: View) -> tuple[Heat | None, bytes]:
     if heat_map is None:
         return None, b""
     rows, columns = heat_map.cells.shape
-    # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
+    # Of a map that waits, the page asks for row after row; `send_heat_map` says when all have come.
     message: Heat = {
         "height": rows,
         "width": columns,
@@ -255,7 +255,7 @@ def notebook_note(view: View) -> dict[str, Any]:
     html += tag(small_jpeg(view.photo.pixels, NOTE_SIDE), "The photo", "jpeg") + " "
     html += tag(small_jpeg(input_image, NOTE_SIDE), "Model input", "jpeg")
     html += f"<table>{''.join(map(_row_of_note, bars(view)))}</table><p>{LIVE}</p>"
-    # By MIME type, as IPython's display takes it.
+    # By MIME type, as IPython's display takes it: seen where no live widget hides it, as on GitHub.
     return {
         "text/plain": LIVE,
         "text/html": f'<style>{page_file("note.css")}</style><div class="kit-note">{html}</div>',

@@ -34,7 +34,7 @@ def effective_changes(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
     # Where a heat map is asked for (the setting "where"), the prediction stays the same.
     untouched = neutral(settings["photo"]) | {"where": settings["where"]}
-    changed = differing(settings, untouched)
+    changed = differing(settings, others=untouched)
     changed_parameters = changed.keys() & PARAMETERS
     # A parameter `of` another one, as the angle of a blur, does nothing while that one is neutral.
     without_effect = {

@@ -409,7 +409,8 @@ def unbatched(array: Array, expected: Pipeline) -> Float64:
     """Return a result as (H, W, C) or (C, H, W)."""
     image = array.astype(np.float64)
     if image.ndim == 3 and image.shape[0] == 1:
-        # A batch of one grey image without its channel; `why_unusable` refused larger batches.
+        # One grey image: whether this axis is its batch or its channel, it is dropped, and given a place
+        # below; `why_unusable` refused larger batches.
         image = image[0]
     # A grey image without its channel is given one, where the expected layout has it.
     if image.ndim == 2:

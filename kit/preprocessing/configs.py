@@ -247,6 +247,9 @@ def _hugging_face_fields(content: Content) -> Fields:
         and content.get("include_top") is not False
     ):
         unsupported.append("include_top, which divides by image_std twice")
+    # LeViT enlarges by 256 / 224 before the crop, which its files do not say.
+    if content.get("crop_pct") or processor_class.startswith("Levit"):
+        unsupported.append("crop_pct, by which it resizes to more than size")
     _require_expressible(not unsupported, ", ".join(unsupported))
     mean = content.get("image_mean")
     std = content.get("image_std")
@@ -271,7 +274,7 @@ def _hugging_face_fields(content: Content) -> Fields:
         if content.get("do_center_crop")
         else None
     )
-    # Without resizing, the size stays None.
+    # Files that have a size but do not say whether they resize do; without resizing, the size stays None.
     if not content.get("do_resize", "size" in content):
         _require_expressible(
             crop_size is None, "a crop alone, which depends on the photo"

@@ -202,7 +202,7 @@ _BY_WEIGHTED_UNEXPLAINED_SHARE = attrgetter("weighted_unexplained_share")
 
 def _origin_by_fits(decoded: _DecodedPhoto, ordered: Ordered) -> _Origin:
     """Find which fit shows the part of a photo that a result shows."""
-    # Borders of one colour around it count for nothing.
+    # Compared is what lies within borders of one colour; `content.size` is that of the whole image.
     content = Content(ordered.image)
     pipeline = decoded.pipeline
     # 0.875 is the usual fraction: 224 of 256 pixels.
@@ -212,7 +212,9 @@ def _origin_by_fits(decoded: _DecodedPhoto, ordered: Ordered) -> _Origin:
         crop_fractions=(pipeline.crop_fraction, 0.875, 1.0),
     )
     windows = (window_of(fitted, decoded.photo) for fitted in pipelines)
-    return _Origin(content.best_of(decoded.photo, windows), decoded, content, ordered)
+    # The window that leaves the least unexplained, whatever became of colours, and that share.
+    placed = content.best_of(decoded.photo, windows)
+    return _Origin(placed, decoded, content, ordered)
 
 
 def _likeliest_origin(decodings: Sequence[_DecodedPhoto], result: Float64) -> _Origin:

@@ -28,7 +28,7 @@ def _checked_per_channel(name: str, value: Any) -> PerChannel | None:
 
 def _checked_number(name: str, value: Any) -> float:
     checked = number(name, value)
-    # A divisor and a std divide, so they must not be near 0.
+    # A divisor and a std divide, so `number` has to raise near 0, on either side of it.
     lowest_size = 0 if name == "mean" else 1 / LARGEST_BEFORE_OVERFLOW
     number(f"size of {name}", abs(checked), lowest_size, LARGEST_BEFORE_OVERFLOW)
     return checked

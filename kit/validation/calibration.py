@@ -399,7 +399,7 @@ def _temperature_and_notes(
     )
     notes = []
     # A model is nearly always right on the images that it was trained on, so it seems not sure enough. Where
-    # its probabilities are right, the interval lies above their mean in at most one of forty samples.
+    # its probabilities are right, the 95 % interval lies above their mean in at most one of forty samples.
     if temperature < 1 and accuracy_interval(is_correct).low > max(
         1 - RARE_ERROR_SHARE, float(probabilities.max(axis=1).mean())
     ):

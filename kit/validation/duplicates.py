@@ -88,6 +88,7 @@ class Duplicates(Result):
 
     def table(self) -> Table:
         """Return the first pairs, in the order of the images, as a table."""
+        # The pairs are in the order of the images, not of their distance.
         rows = [
             (
                 pair.first_name,

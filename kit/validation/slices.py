@@ -217,7 +217,7 @@ def _evidence_in_nats(
     is_wrong: Bools, usual_rates: Float64, inside_counts: Int64
 ) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
-    # The usual rates are those of the classes, so that they add up to as many mistakes as there are.
+    # The usual rates are those of the classes by label, so that they add up to as many mistakes as there are.
     # Of wrong images (row 0) and of right ones, both in the order of the ranking.
     observed = np.cumsum([is_wrong, ~is_wrong], axis=1)
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)

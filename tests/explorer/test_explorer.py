@@ -327,6 +327,22 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
     assert read_case(tmp_path / "espresso-cup.json").cause == ""
 
 
+def test_a_cause_is_not_pinned_with_another_frame(classifier, pair, tmp_path):
+    explorer = listen(Explorer(classifier, pair, cases=tmp_path))
+    settings = explorer.settings | {"scaling": "missing_scaling"}
+    frame = {"kind": "frame", "height": 300, "width": 300, "settings": settings}
+    first, second = (photo.pixels[:300, :300].tobytes() for photo in pair)
+    ask(explorer, [first], **frame)
+    ask(explorer, kind="label", photo=CAMERA, label="tiger cat")
+    ask(explorer, kind="why", settings=explorer.settings)
+    searched(explorer)
+    assert explorer.diagnosis.best.cause == "missing_scaling"
+    ask(explorer, [second], **frame)
+    ask(explorer, kind="pin", settings=explorer.settings)
+    (path,) = tmp_path.glob("*.json")
+    assert read_case(path).cause == ""
+
+
 def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_path):
     right = classifier.preprocessing
     broken = classifier.using(right.replace(channels="bgr", scaling="0..1"))
@@ -482,6 +498,10 @@ def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     assert explorer.labels == ("cat",)
     explorer.settings = {"noise": 5, "where": -1}
     assert "Yellow" not in notebook_note(explorer.view)["text/html"]
+    # A page may ask for the next row of a map that is gone.
+    explorer.settings = {}
+    deliver(explorer, kind="where")
+    assert explorer.error == ""
 
 
 def test_an_exercise_can_leave_the_flip_to_its_readers(classifier, pair):

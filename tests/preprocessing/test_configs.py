@@ -275,6 +275,8 @@ NOT_OF_HUGGING_FACE = [
             "; write the fields out$"
         ),
     ),
+    ({"crop_pct": 0.9}, "received crop_pct, by which it resizes to more than size"),
+    ({"image_processor_type": "LevitImageProcessor"}, "received crop_pct"),
     (
         {"do_center_crop": False},
         "shortest_edge alone: the photo decides the size",
