@@ -247,8 +247,10 @@ def _hugging_face_fields(content: Content) -> Fields:
         and content.get("include_top") is not False
     ):
         unsupported.append("include_top, which divides by image_std twice")
-    # LeViT enlarges by 256 / 224 before the crop, which its files do not say.
-    if content.get("crop_pct") or processor_class.startswith("Levit"):
+    # LeViT enlarges by 256 / 224 before the crop, which its files do not say; ConvNeXt only to less than 384.
+    is_squashed = processor_class.startswith("ConvNext") and content.get("size") == 384
+    is_enlarged = content.get("crop_pct") and not is_squashed
+    if is_enlarged or processor_class.startswith("Levit"):
         unsupported.append("crop_pct, by which it resizes to more than size")
     _require_expressible(not unsupported, ", ".join(unsupported))
     mean = content.get("image_mean")

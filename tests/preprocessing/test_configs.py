@@ -209,6 +209,17 @@ FITS = [
         "squash",
         1,
     ),
+    (
+        {
+            "size": 384,
+            "crop_pct": 0.875,
+            "do_center_crop": False,
+            "image_processor_type": "ConvNextImageProcessor",
+        },
+        384,
+        "squash",
+        1,
+    ),
 ]
 
 
