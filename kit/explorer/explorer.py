@@ -376,7 +376,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_settings(self, settings: Settings, held: object, side: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        if side:
+        # The page says so before it is laid out, too, where it shows nothing yet.
+        if isinstance(side, int) and side > 0:
             self._replies.preview_side = side
         sent_photo = self._replies.sent_photo
         # `held` is the name of the photo whose pixels the page has; None where they may be on their way.

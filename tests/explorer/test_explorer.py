@@ -185,6 +185,10 @@ def test_what_the_kernel_perturbs_is_reduced_to_the_screen_or_exact(
     assert file.width == side
     expected = Image.fromarray(explorer.photo.pixels).resize(file.size)
     assert np.abs(np.subtract(file, expected, dtype=float)).mean() <= levels
+    # What is no size leaves the last one.
+    for nothing in (0, -1, "wide", None):
+        _, again = ask(explorer, kind="settings", settings={"blur": 2}, side=nothing)
+        assert again[1:] == buffers[1:]
 
 
 def test_large_photographs_are_shown_reduced_and_predicted_whole(classifier):
