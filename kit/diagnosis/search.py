@@ -149,7 +149,7 @@ def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.judges_some_step and not grounds.labelled.count:
         return Search(
-            findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
+            findings=scaling_by_constant_class(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
         )
     # Without a named fault, `fixed` is the preprocessing in use.
     faults = _faults_one_by_one(grounds)
@@ -194,34 +194,29 @@ def search(grounds: Grounds) -> Search:
     )
 
 
-UNSURE_PROBABILITY = 0.5
-"""Probability that some prediction of a network exceeds under the right scaling."""
-
-
-def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
-    """Return a scaling as possible where that in use makes all predictions for photos unsure, or the same."""
+def scaling_by_constant_class(grounds: Grounds) -> tuple[Finding, ...]:
+    """Return a scaling as possible where that in use makes all predictions for photos the same."""
     # The user's may all be of one class; photos of the kit show different things.
     photos = (*grounds.photos, *kit_photos())
 
-    def is_unsure_or_constant(preprocessing: Preprocessing) -> bool:
+    def is_constant(preprocessing: Preprocessing) -> bool:
         probabilities = grounds.evaluator.probabilities(photos, preprocessing)
         classes = probabilities.argmax(axis=1)
         # Of two classes, such as cats and dogs, one may well be that of all photos of the kit.
-        is_constant = np.ptp(classes) == 0 and probabilities.shape[1] > 2
-        return bool(probabilities.max() <= UNSURE_PROBABILITY or is_constant)
+        return bool(np.ptp(classes) == 0 and probabilities.shape[1] > 2)
 
     # Networks for small images know no photos.
     size_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
-    if size_too_small or not is_unsure_or_constant(grounds.in_use):
+    if size_too_small or not is_constant(grounds.in_use):
         return ()
     # The best first.
     for candidate in (score.candidate for score in grounds.scores):
         fixed = candidate.preprocessing
-        if candidate.step == "scaling" and not is_unsure_or_constant(fixed):
+        if candidate.step == "scaling" and not is_constant(fixed):
             finding = Finding(
                 candidate.cause,
                 "possible",
-                _UNSURE_OR_CONSTANT,
+                _CONSTANT_CLASS,
                 fix=fix_from(grounds.in_use, fixed),
             )
             return (finding,)
@@ -300,9 +295,9 @@ _NOTHING_FOR_IT = "This change does not explain images or labels better."
 _PREPROCESSING_OR_IMAGES = (
     "The preprocessing, or these images, as by light: compare with a training image."
 )
-_UNSURE_OR_CONSTANT = (
-    "Predictions for these and for photos of the kit are all unsure, or the same;"
-    " with another scaling they are not."
+_CONSTANT_CLASS = (
+    "The same class is predicted for these and for all photos of the kit;"
+    " with another scaling it is not."
 )
 _NO_EVIDENCE = "No evidence shows whether this is as in training."
 
@@ -319,6 +314,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     conditions = [*filter(None, (lead, chance_of_labels, against_images))]
     is_sure = (
         best_score.gain >= NAMED_GAIN
+        and not _leaves_much(grounds, fixed)
         # How rare a step is in training is part of `gain`, but names nothing alone.
         and best_score.measured_gain >= LEAST_MEASURED_GAIN
         and not _must_not_be_named(grounds, best_score)

@@ -69,8 +69,11 @@ class Parameter:
                     f"Expected {self.name} as True or False, received {value!r}"
                 )
             return bool(value)
+        # Sliders send 25 of them a move, so those that are right are not sent through `number`.
+        if type(value) not in (int, float) or not self.low <= value <= self.high:
+            value = number(self.name, value, self.low, self.high)
         # -0.0 becomes 0.0, which prints in one way.
-        return number(self.name, value, self.low, self.high) + 0.0
+        return float(value) + 0.0
 
 
 def _number(

@@ -261,8 +261,8 @@ def _hugging_face_fields(content: Content) -> Fields:
         "do_normalize without image_mean or image_std",
     )
     divisor = 1.0
-    # Older files do not say that what is normalized was scaled to 0..1 before.
-    if content.get("do_rescale", is_normalized):
+    # Older files do not say so; transformers then takes its default.
+    if content.get("do_rescale", True):
         divisor = 1 / content.get("rescale_factor", 1 / 255)
     scaling = Scaling(divisor, mean, std) if is_normalized else Scaling(divisor)
     fields: Fields = {

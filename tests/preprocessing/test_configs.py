@@ -231,7 +231,7 @@ def test_size_and_crop_together_make_a_fit(changes, size, fit, fraction):
 
 def test_files_of_earlier_versions_name_a_feature_extractor():
     named = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 256}
-    plain = Preprocessing(256, layout="channels_first")
+    plain = Preprocessing(256, scaling="0..1", layout="channels_first")
     assert read(named | {"crop_size": 256, "do_center_crop": True}).fit == "resize_crop"
     assert read({**named, "feature_extractor_type": "ViTFeatureExtractor"}) == plain
 
@@ -240,7 +240,7 @@ SWITCHES = [
     ({}, "-1..1"),
     ({"do_normalize": False}, "0..1"),
     ({"do_normalize": False, "do_rescale": False}, ()),
-    ({"do_normalize": False, "do_rescale": None}, ()),
+    ({"do_normalize": False, "do_rescale": None}, "0..1"),
     ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
     ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
     ({"do_normalize": None, "do_rescale": None}, "-1..1"),
