@@ -81,7 +81,6 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
     fixed = best_pair.preprocessing
     if (
         best_pair.gain < least_gain
-        or _leaves_much(grounds, fixed)
         or _must_not_be_named(grounds, best_pair)
         or _evidence_against_images(grounds, best_pair)
     ):
@@ -104,13 +103,6 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         for cause in (first_cause, second_cause)
     ]
     return _Faults(findings, [], fixed)
-
-
-def _leaves_much(grounds: Grounds, fixed: Preprocessing) -> bool:
-    return any(
-        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
-        for source in grounds.sources
-    )
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
@@ -314,7 +306,6 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     conditions = [*filter(None, (lead, chance_of_labels, against_images))]
     is_sure = (
         best_score.gain >= NAMED_GAIN
-        and not _leaves_much(grounds, fixed)
         # How rare a step is in training is part of `gain`, but names nothing alone.
         and best_score.measured_gain >= LEAST_MEASURED_GAIN
         and not _must_not_be_named(grounds, best_score)
@@ -348,8 +339,13 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
 
 def _must_not_be_named(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
+    leaves_much = any(
+        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
+        for source in grounds.sources
+    )
     return (
-        score.vetoed
+        leaves_much
+        or score.vetoed
         # With the right preprocessing, images look as in training.
         or not grounds.images_are_usual(fixed)
         or _labels_need_no_fix(grounds, fixed)

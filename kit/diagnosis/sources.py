@@ -126,7 +126,7 @@ class Ordinary:
     STANDARD_ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
     LEFT_SHARE = 0.1
-    """Share of the log distance beyond that of training images that two changes may leave: right ones leave
+    """Share of the log distance beyond that of training images that a fix may leave: right ones leave
     none, and two that came near to channels zeroed or in another order left a fifth or more."""
     MOST_NAMED_GAINS = 1.5
     """The most that another order of channels counts, in names."""
