@@ -324,10 +324,11 @@ class Investigation:
         """Say what speaks against a fix although its cause is named."""
         if fixed == self.in_use:
             return
+        # Without labels the share is NaN, which is not below 0.5.
         if not self.has_another_class_order and self.share_correct_with(fixed) < 0.5:
             yield WRONG_WITH_FIX
         input_scaling = self.classifier.network.engine.scaling
-        # A network for 8-bit input scales levels itself, so that they may be fed to it as they are.
+        # None but for 8-bit input: such a network scales levels itself, so that they may be fed as they are.
         if (
             input_scaling
             and not self.in_use.scaling

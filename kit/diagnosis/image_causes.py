@@ -277,7 +277,9 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         amount = condition.amount(measures[place], pixels)
         amounts.append(amount)
         undone_photos.append(list(map(Photo, condition.undo(pixels, amount))))
+    # The property is done to control images: the share of their probability that these keep.
     kept_share = _share_kept_by_controls(case, condition, float(np.median(amounts)))
+    # One number for each image asked about, over the ways to undo it.
     rival_lead_nats = np.array(
         list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
     )

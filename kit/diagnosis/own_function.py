@@ -154,8 +154,9 @@ def check(
         )
     expected = known_preprocessing(classifier)
     decoded = [photo.decoded(expected.decoding) for photo in as_photos(photos)]
-    with with_names(function, names) as prepares:
-        reading = read(expected, prepares, decoded, partial(_dequantised, classifier))
+    # `names` take the place of arguments of the function, or of variables that it uses.
+    with with_names(function, names) as code:
+        reading = read(expected, code, decoded, partial(_dequantised, classifier))
     return _checkup(classifier, expected, reading, decoded)
 
 

@@ -538,7 +538,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _keep_diagnosis(self, diagnosis: Diagnosis, view: View) -> None:
         with self._lock:
-            # Nothing is kept of a photo that was removed meanwhile.
+            # Nothing is kept of a photo that was removed meanwhile; the page gets its answer all the same.
             if view.settings["photo"] not in self._shelf:
                 return
             self.diagnosis = diagnosis

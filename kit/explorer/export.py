@@ -348,7 +348,7 @@ WHY_NOTE = " Why? tries only your changes; the notebook also looks for other cau
 
 def document(
     bench: Bench,
-    parts: Sequence[str],
+    parts: Sequence[str],  # base 64, with nothing to escape
     reason_for_table: str,
     *,
     title: str = "",

@@ -422,7 +422,7 @@ def pin_view(folder: Path, view: View, best_finding: Finding | None) -> str:
     if view.settings["fix"] and view.preprocessing == bench.fixed_preprocessing:
         fixed_preprocessing = view.preprocessing
         faulty_preprocessing = bench.usual_preprocessing
-    # Where there is a fix, the case prepares the image as the classifier does when it is checked:
+    # Where there is a fix, the case prepares the image as the classifier will when the case is checked:
     # it fails until the classifier has the fix.
     case_path = pin(
         folder,

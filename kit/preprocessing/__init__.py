@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,6 @@ from kit._checking import built, guiding, instance, parsed
 from kit._reporting import changed
 from kit.images.opening import Decoding
 from kit.images.photo import Source, load_image
-from kit.preprocessing.black_box import Code, comparison_with_code, read
 from kit.preprocessing.comparison import (
     Comparison,
     arrays_by_step,
@@ -31,6 +30,9 @@ from kit.preprocessing.pipeline import (
 )
 from kit.preprocessing.resizing import PILLOW, SAMPLERS
 from kit.preprocessing.scaling import SCALINGS, Scaling
+
+if TYPE_CHECKING:
+    from kit.preprocessing.black_box import Code
 
 FORMAT = "kit.preprocessing"
 VERSION = 1
@@ -175,6 +177,9 @@ class Preprocessing(Pipeline):
                 "Expected a Preprocessing, or a function or tensor and a photo,"
                 f" received {other!r}, {photo!r}"
             )
+        # Only here, so that a classifier opens sooner.
+        from kit.preprocessing.black_box import comparison_with_code, read
+
         # Of other code all that is known is what it makes of the photo, which is decoded as here.
         decoded = opened.decoded(self.decoding)
         reading = read(self, other, [decoded])

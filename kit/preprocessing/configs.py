@@ -174,6 +174,7 @@ def _keras_hub_fields(content: Content) -> Fields:
     if fields["size"] is None:
         return fields
     method = config.get("interpolation", "bilinear")
+    # Only where the converter says so, which nearest ignores.
     suffix = "_antialias" if config.get("antialias") and method != "nearest" else ""
     fit = "pad" if config.get("pad_to_aspect_ratio") else "squash"
     # A converter crops unless it says that it does not, and then it pads nothing.
