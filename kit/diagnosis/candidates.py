@@ -173,7 +173,8 @@ class Evaluator:
         layers = self.first_layers
         if layers.profile is None or layers.features is None:
             return None
-        # Candidates are judged by it. Each row is of one training image; copies tell nothing more.
+        # Candidates are judged by it. Both have a row for each training image that was given: of what its
+        # first layers receive (`profile`), and of its tensor (`features`). Copies tell nothing more.
         distinct_image_count = len({row.tobytes() for row in layers.features})
         if (
             distinct_image_count < LEAST_PROFILED

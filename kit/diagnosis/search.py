@@ -81,6 +81,7 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
     fixed = best_pair.preprocessing
     if (
         best_pair.gain < least_gain
+        or _leaves_much(grounds, fixed)
         or _must_not_be_named(grounds, best_pair)
         or _evidence_against_images(grounds, best_pair)
     ):
@@ -103,6 +104,13 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
         for cause in (first_cause, second_cause)
     ]
     return _Faults(findings, [], fixed)
+
+
+def _leaves_much(grounds: Grounds, fixed: Preprocessing) -> bool:
+    return any(
+        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
+        for source in grounds.sources
+    )
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
@@ -339,13 +347,8 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
 
 def _must_not_be_named(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
-    leaves_much = any(
-        isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
-        for source in grounds.sources
-    )
     return (
-        leaves_much
-        or score.vetoed
+        score.vetoed
         # With the right preprocessing, images look as in training.
         or not grounds.images_are_usual(fixed)
         or _labels_need_no_fix(grounds, fixed)

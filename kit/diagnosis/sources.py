@@ -126,7 +126,7 @@ class Ordinary:
     STANDARD_ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
     LEFT_SHARE = 0.1
-    """Share of the log distance beyond that of training images that a fix may leave: right ones leave
+    """Share of the log distance beyond that of training images that two changes may leave: right ones leave
     none, and two that came near to channels zeroed or in another order left a fifth or more."""
     MOST_NAMED_GAINS = 1.5
     """The most that another order of channels counts, in names."""
@@ -157,7 +157,8 @@ class Ordinary:
 
     def usual(self, preprocessing: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
-        # The mean of as many training images may by chance lie as far as the second limit.
+        # Within either limit: the second, as far as the mean of as many training images may lie by chance, is
+        # the wider one for few photos only.
         return (
             self.as_usual_as_nine_in_ten(preprocessing)
             or self.log_distance(preprocessing)

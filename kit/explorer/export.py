@@ -63,6 +63,7 @@ class Contents:
         shelf.pop(CAMERA, None)  # whose frame is no photo of a page
         if names is not None:
             listed = [names] if isinstance(names, str) else names
+            # `Shelf` raises a ValueError for a name that is not there.
             shelf = Shelf({name: shelf[name] for name in listed})
 
         def is_shown(settings: Settings) -> bool:
@@ -311,13 +312,13 @@ def _prediction_rows(
     """
     bench = contents.bench
     entry = contents.shelf[photo_name]
-    untouched_state, *changed_states = table_settings(contents, photo_name)
-    untouched_view = bench.compute_view(entry, untouched_state)
+    untouched_settings, *changed_settings = table_settings(contents, photo_name)
+    untouched_view = bench.compute_view(entry, untouched_settings)
 
     views = [untouched_view]
     views += [
         bench.compute_view(entry, settings, untouched_view)
-        for settings in Steps(changed_states, progress_title, progress)
+        for settings in Steps(changed_settings, progress_title, progress)
     ]
     # Only classes with a bar are kept; -1 is the bar of all others together.
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]

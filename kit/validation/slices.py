@@ -218,7 +218,7 @@ def _evidence_in_nats(
 ) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
     # The usual rates are those of the classes by label, so that they add up to as many mistakes as there are.
-    # Of wrong images (row 0) and of right ones, both in the order of the ranking.
+    # Row 0 counts wrong images, row 1 right ones. The caller has put the images in the order of one property.
     observed = np.cumsum([is_wrong, ~is_wrong], axis=1)
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)
     observed_inside = observed[:, inside_counts - 1]

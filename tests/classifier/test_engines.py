@@ -1,5 +1,6 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -296,3 +297,7 @@ def test_what_is_written_below_python_is_hidden(capfd):
         os.write(2, b"from C++")
     os.write(2, b"afterwards")
     assert capfd.readouterr().err == "afterwards"
+    open_files = len([*Path("/dev/fd").iterdir()])
+    with hidden_errors():
+        pass
+    assert len([*Path("/dev/fd").iterdir()]) == open_files
