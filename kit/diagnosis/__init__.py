@@ -328,7 +328,7 @@ class Investigation:
         if not self.has_another_class_order and self.share_correct_with(fixed) < 0.5:
             yield WRONG_WITH_FIX
         input_scaling = self.classifier.network.engine.scaling
-        # None but for 8-bit input: such a network scales levels itself, so that they may be fed as they are.
+        # Only networks for 8-bit input have one: they scale levels themselves, which may be fed as they are.
         if (
             input_scaling
             and not self.in_use.scaling

@@ -137,7 +137,7 @@ def _order_by_rule(labelled: Predictions) -> Finding | None:
         rule: int((class_of_output[labelled.index] == labelled.labels).sum())
         for rule, class_of_output in orders.items()
     }
-    # Such as "sorted by name": it ends a sentence, and the code of the fix asks for the order by it.
+    # The name of the order, such as "sorted by name".
     rule = max(hits_by_rule, key=hits_by_rule.__getitem__, default="")
     image_count = len(labelled)
     if 2 * hits_by_rule.get(rule, 0) <= image_count:

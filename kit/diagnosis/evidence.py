@@ -203,12 +203,14 @@ class Grounds:
         """Return the candidates that make a difference."""
         return [
             candidate
-            for candidate in self._changing_images(self.in_use, candidates(self.in_use))
+            for candidate in self._candidates_changing_images(
+                self.in_use, candidates(self.in_use)
+            )
             # Without bars, another fit makes too small a difference to be judged.
             if not (candidate.step == "fit" and self._no_bars_are_added(candidate))
         ]
 
-    def _changing_images(
+    def _candidates_changing_images(
         self, in_use: Preprocessing, possible_candidates: Sequence[Candidate]
     ) -> list[Candidate]:
         """Return those that change more than a few images: what leaves them as they are is not judged."""
@@ -223,7 +225,7 @@ class Grounds:
         """Whether neither fit adds bars to images: then they differ by as little as those that never do."""
         # A fit adds no bars to images for which it makes the same tensors as squashing; others never add any.
         return not any(
-            self._changing_images(
+            self._candidates_changing_images(
                 preprocessing,
                 [replace(candidate, preprocessing=preprocessing.replace(fit="squash"))],
             )

@@ -118,7 +118,7 @@ def explain_changes(
     if settings_without_faults and is_prepared_as_in_training(view.bench.classifier):
         view_as_trained = view_of_settings(view.settings | settings_without_faults)
     is_correct = view.label is not None and not view.wrong
-    # What a diagnosis names takes its place; else this is known at once.
+    # Known at once; what a diagnosis names takes its place later.
     reason = _reason_with_text_only("", OTHER_PHOTO_ADVICE if is_correct else "")
     image_buffers: list[bytes] = []
     # Where the prediction stays spoilt without the faults, another change is to blame.

@@ -69,7 +69,7 @@ class Parameter:
                     f"Expected {self.name} as True or False, received {value!r}"
                 )
             return bool(value)
-        # Sliders send 25 of them a move, so those that are right are not sent through `number`.
+        # A slider's move sends all of them, so those that are right do not go through `number`.
         if type(value) not in (int, float) or not self.low <= value <= self.high:
             value = number(self.name, value, self.low, self.high)
         # -0.0 becomes 0.0, which prints in one way.

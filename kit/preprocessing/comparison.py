@@ -296,7 +296,7 @@ def differences(
                     f"{expected_words} {side_names[0]}, {actual_words} {side_names[1]}"
                 )
                 yield operation.name, f"{choice.title or choice.name}: {both_sides}"
-    # No choice names the version of Pillow, on which pixels may depend, too.
+    # No choice names the version of Pillow, on which pixels may depend, too; without a photo none is told.
     if words := pillow_words(expected, actual, photo, side_names):
         yield "resize", words
 

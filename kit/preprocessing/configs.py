@@ -174,7 +174,7 @@ def _keras_hub_fields(content: Content) -> Fields:
     if fields["size"] is None:
         return fields
     method = config.get("interpolation", "bilinear")
-    # Only where the converter says so, which nearest ignores.
+    # Antialiased only where the converter says so; nearest ignores it.
     suffix = "_antialias" if config.get("antialias") and method != "nearest" else ""
     fit = "pad" if config.get("pad_to_aspect_ratio") else "squash"
     # A converter crops unless it says that it does not, and then it pads nothing.
@@ -262,7 +262,7 @@ def _hugging_face_fields(content: Content) -> Fields:
         "do_normalize without image_mean or image_std",
     )
     divisor = 1.0
-    # Older files do not say so; transformers then takes its default.
+    # Older files do not say so; transformers then rescales.
     if content.get("do_rescale", True):
         divisor = 1 / content.get("rescale_factor", 1 / 255)
     scaling = Scaling(divisor, mean, std) if is_normalized else Scaling(divisor)

@@ -364,7 +364,7 @@ def resize(
     if fit == "pad":
         pixels = _padded(pixels, size, fill)
     rows, columns = axes(pixels.shape[:2], size, fit, crop_fraction)
-    # What letterbox fits leave empty is filled up there; `pillow` is a version of it, 0 the installed one.
+    # It fills what letterbox fits leave empty; `pillow` is a version of Pillow, 0 the installed one.
     return sampled(pixels, size, rows, columns, filter, fill, pillow)
 
 

@@ -243,7 +243,7 @@ def _reliability_bins(
             confidence=float(confidences[bin_indices == bin_index].mean()),
             share=accuracy_interval(correct[bin_indices == bin_index]),
         )
-        # Of those with images alone: none have no accuracy.
+        # Only bins with images: without any there is no accuracy.
         for bin_index in np.unique(bin_indices).tolist()
     )
 

@@ -161,6 +161,7 @@ class _Cut:
     @property
     def gap(self) -> float:
         """How far the medians of both sides are apart, in summed interquartile ranges, up to `WIDEST_GAP`."""
+        # It decides only between cuts with nearly the same evidence.
         # Brightness, for one, as its logarithm; NaN, where nothing was measured, takes no part.
         values = self.side * CONDITIONS[self.name].scaled(self.ranked_values)
         percents = (25, 50, 75)
