@@ -206,6 +206,12 @@ def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
     shown.root.get_by_text("More perturbations").click()
 
 
+SLOW_FRAMES = """() => {
+  window.quickFrames = window.requestAnimationFrame;
+  window.requestAnimationFrame = (paint) => setTimeout(() => window.quickFrames(paint), 300);
+}"""
+
+
 def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
     notebook, shown, classifier
 ):
@@ -230,12 +236,15 @@ def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
             classifier, kit.load_image(content, name=name), brightness=1.3
         )
     shown.press("Label it")
+    # A hand may be quicker than a frame.
+    shown.page.evaluate(SLOW_FRAMES)
     shown.root.get_by_label("Class of this image").fill("toucan")
     shown.page.keyboard.press("Enter")
     shown.root.get_by_text("More", exact=True).focus()
     for key in ("Enter", "Tab", "Tab", "Enter"):  # to the second item of the menu, Pin
         shown.page.keyboard.press(key)
     shown.root.locator(".kit-done").get_by_text("expected toucan").wait_for()
+    shown.page.evaluate("() => { window.requestAnimationFrame = window.quickFrames }")
     asked = "print(kit.check_cases('cases', explorer.classifier, progress=False).holds)"
     assert notebook.ask(asked) == "True\n"
     for added in (dropped, "button.jpg", "pasted.jpg"):

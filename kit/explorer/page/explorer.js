@@ -489,6 +489,8 @@ class ExplorerView {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
     const untaken = buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
     this.message = { content, buffers: [...buffers, ...untaken] };
+    // Not with the frame: a hand on the keyboard may be quicker.
+    this.picker.known = { top: content.answer.name, label: content.answer.label };
     this.draw();
   }
 
@@ -537,7 +539,6 @@ class ExplorerView {
     }
     this.where.paint(content, bytesOf(buffers[0]));
     this.answer.paint(content);
-    this.picker.known = { top: content.answer.name, label: content.answer.label };
     this.photos.paint(content);
     if (stateOf(content.settings) === stateOf(this.settings))
       for (const [key, flip] of this.flips) flip.painted(this.settings[key], content.answer.name);
