@@ -155,6 +155,20 @@ def test_training_on_does_not_change_predictions_until_it_is_saved(
         assert each.probabilities(PHOTO) == pytest.approx(after, abs=1e-6)
 
 
+def test_averages_that_moved_are_saved(tmp_path):
+    model = networks.small()
+    classifier = Classifier(model, networks.GREY)
+    before = classifier.probabilities(PHOTO)
+    (norm,) = networks.norms(model)
+    *learned, mean, variance = norm.get_weights()
+    norm.set_weights([*learned, mean + 1, variance])
+    classifier.save(tmp_path / "adapted.keras")
+    after = np.asarray(model(networks.GREY.apply(PHOTO), training=False))
+    assert np.abs(after - before).max() > 1e-3
+    saved = Classifier.load(tmp_path / "adapted.keras")
+    assert saved.probabilities(PHOTO) == pytest.approx(after, abs=1e-6)
+
+
 def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file, tmp_path):
     classifier = Classifier.load(plain_file)
     assert (classifier.name, classifier.preprocessing) == ("plain", None)

@@ -1,5 +1,8 @@
 """Where a compiled network has its last feature map; what is in it, test_heatmap.py compares with Keras."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,25 @@ def test_images_of_any_size_have_features():
     )
     for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
         assert engine.inside(np.ones(shape, np.float32))[1].shape[::3] == (shape[0], 4)
+
+
+def test_threads_get_the_features_of_their_own_images(monkeypatch):
+    engine = LiteEngine(
+        with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1
+    )
+    images = [np.full((1, 12, 12, 3), level, np.float32) for level in range(4)]
+    expected = [engine.inside(image)[1] for image in images]
+    predict = engine.predict
+
+    def predict_and_wait(tensors):
+        rows = predict(tensors)
+        time.sleep(0.05)  # for another thread to come between, if it may
+        return rows
+
+    monkeypatch.setattr(engine, "predict", predict_and_wait)
+    with ThreadPoolExecutor(4) as pool:
+        received = [features for _, features in pool.map(engine.inside, images)]
+    assert all(map(np.array_equal, received, expected))
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3 and no network", "dense"])

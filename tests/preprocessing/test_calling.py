@@ -285,6 +285,12 @@ def test_frames_of_opencv_are_bgr():
         assert call(function, CAT).given_as == "a BGR array"
         assert HERE.compare(function, CAT).equal
 
+    def blackened(frame):  # in place, by code that takes no other layout
+        cv2.rectangle(frame, (0, 0), (3, 3), 0, -1)
+        return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
+
+    assert call(blackened, CAT).given_as == "a BGR array"
+
     def to_bgr(image):
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         return bgr / 255.0
