@@ -82,6 +82,7 @@ class Preprocessing(Pipeline):
     """
 
     def __repr__(self) -> str:
+        # Only fields that differ from their defaults, as "fit='crop', scaling=(Scaling(divisor=255.0),)".
         settings = changed(self)
         for name, scalings in SCALINGS.items():
             settings = settings.replace(f"scaling={scalings}", f"scaling={name!r}")
@@ -100,6 +101,7 @@ class Preprocessing(Pipeline):
         array
             float32 in new memory, (1, H, W, C), or (1, C, H, W) for the layout "channels_first".
         """
+        # A batch of one image: (1, H, W, C), or as the layout has it.
         tensor: Float32 = run(PIPELINE, self, load_image(photo))
         return tensor
 
@@ -137,6 +139,7 @@ class Preprocessing(Pipeline):
                 f"Expected a tensor {LAYOUTS[self.layout]} with C = {self.channel_count},"
                 f" received {array.shape}"
             )
+        # RGB (H, W, 3), of a grey tensor, too; its size stays, as resizing cannot be undone, nor can a cast.
         levels = np.rint(run_back(self, one_image))
         pixels = np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
         return np.ascontiguousarray(pixels)
@@ -191,7 +194,7 @@ class Preprocessing(Pipeline):
         """Return this value as plain lists, numbers and texts, with its format and version."""
         # Through JSON, so that tuples become lists, however deep.
         fields = json.loads(json.dumps(asdict(self)))
-        # Pillow's own filters, which are not among the samplers, depend on its version.
+        # Pillow's own filters, which are no samplers, depend on its version; 0 stands for the installed one.
         if self.filter not in SAMPLERS:
             fields["pillow"] = self.pillow or PILLOW
         return {"format": FORMAT, "version": VERSION, **fields}
@@ -217,6 +220,7 @@ class Preprocessing(Pipeline):
             ]
         if "decoding" in fields:
             fields["decoding"] = built(Decoding, "decoding", fields["decoding"])
+        # Checked as by the constructor; fields that are missing get their defaults.
         return built(cls, "a preprocessing", fields)
 
     @classmethod

@@ -143,8 +143,9 @@ def _tensors_as_called(
 
 
 def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
+    # As many values as expected in one row get the expected shape; any other array stays as it is.
     array = unflattened(array, tensor_shape(expected, photo))
-    # As if a function had returned it, so that problems are said in the same words.
+    # Words, or none. As if a function had returned it, so that problems are said in the same way.
     problem = why_unusable(array)
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
@@ -182,10 +183,10 @@ def _read(
         decodings = in_each_decoding(expected, first.photo, given_pixels=given_pixels)
         if not any(decoded.pipeline.decoding.depth == "clip" for decoded in decodings):
             to_match = [*of_first_shape, *changed]
-    nearest = match(expected, to_match, given_pixels=given_pixels)
+    nearest_reading = match(expected, to_match, given_pixels=given_pixels)
     # What is expected wins where rounding or another decoder may have made the difference.
     reading = _expected_if_rounded(
-        expected, to_match, nearest, given_pixels=given_pixels
+        expected, to_match, nearest_reading, given_pixels=given_pixels
     )
     # Code may have taken the file's own values (a palette, CMYK), by which an image can look inverted. The
     # changed image shows whether a function inverts, so that its reading counts. The reading of a tensor may
@@ -242,7 +243,7 @@ def _probes(
     expected: Pipeline, photos: Sequence[Photo], calls: Sequence[Called]
 ) -> list[Probe]:
     """Return what came of those photos of which an image was made."""
-    # Where a result has no axis of channels, `expected` says where it belongs.
+    # Results are (H, W, C) or (C, H, W). Where one has no axis of channels, `expected` says where it belongs.
     return [
         Probe(photo, unbatched(called.tensor, expected))
         for photo, called in zip(photos, calls, strict=True)
@@ -318,6 +319,7 @@ def comparison_with_code(
         return Comparison.on([problem], first_step="function", photo=photo.name)
     probe = Probe(photo, unbatched(called.tensor, expected))
     expected_tensor = run(PIPELINE, expected, photo)[0]
+    # Results are float64 here; shown is the data type that the code returned.
     whole_difference = StepDifference.of(
         "tensor", expected_tensor, probe.result.astype(called.tensor.dtype)
     )
@@ -416,6 +418,7 @@ def _differences_on_photo(
 
 def departure_words(image: Float64, result: Float64) -> str:
     """Say what kind of difference there is between an image and a result, both in levels (H, W)."""
+    # Both are grey, (H, W). Without its mean, since `correlation` is of images whose means are 0.
     difference = result - image
     difference -= difference.mean()
     detail_correlation = correlation(detail_of(image), difference)

@@ -93,9 +93,11 @@ def _each_memory_order(
 
 def _likeliest_values_per_row(buffer: Float64, values_per_pixel: int) -> int:
     """Return after how many values, which make a row, a buffer is most like itself."""
-    # The correlation of the buffer with itself, moved by each length.
+    # The correlation of the buffer with itself, moved by each length: twice as long with zeros, or its end
+    # would meet its start.
     spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)
     longest = min(buffer.size // LEAST_ROWS, LARGEST_SIDE * values_per_pixel)
     lengths = np.arange(LEAST_PIXELS * values_per_pixel, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
+    # The farther it is moved, the fewer values overlap: their mean counts, not their sum.
     return int(lengths[np.argmax(products / (buffer.size - lengths))])

@@ -86,11 +86,13 @@ class Recorder:
         return _INPUT_PROPERTIES.get(name, self)
 
     def __getitem__(self, name: Any) -> Any:
+        # LiteRT's details have the shape as an array. An index or a slice returns the recorder again.
         if name == "shape":
             return np.array(_current_recording().input_shape)
         return _INPUT_PROPERTIES.get(name, self) if isinstance(name, str) else self
 
     def __setitem__(self, place: Any, value: Any) -> None:
+        # Code may write its image into a tensor of the model, as into LiteRT's: that ends it, too.
         self(value)
 
     def __call__(self, *values: Any, **options: Any) -> Self:
@@ -104,9 +106,11 @@ class Recorder:
         return self
 
     def __iter__(self) -> Iterator[Self]:
+        # Code that loops over what it asked of its model gets one entry.
         yield self
 
     def __next__(self) -> Self:
+        # Code asks so for the first of a module's parameters. It never ends.
         return self
 
     def __repr__(self) -> str:
@@ -205,6 +209,7 @@ def numpy_of(value: Any) -> Array:
     # NumPy has no such numbers, so that TensorFlow's and JAX's are of a kind of their own.
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
+    # Down to one axis of images: (1, 1, H, W, C) becomes (1, H, W, C).
     while array.ndim > 4 and len(array) == 1:
         array = array[0]
     return array
@@ -264,6 +269,7 @@ def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
 
 def _wants_bgr(function: Function) -> bool:
     """Whether names in a function, such as COLOR_BGR2RGB, say so, or it takes a frame of OpenCV's."""
+    # With OpenCV, a frame of a video is BGR. Else a name says it, as `bgr2rgb` does, but not `rgb2bgr`.
     names = set(_names_used(function, helper_depth=HELPER_DEPTH))
     return {"frame", "cv2"} <= names or any(map(_FROM_BGR.search, names))
 
@@ -279,7 +285,7 @@ def _names_used(function: Any, helper_depth: int) -> Iterator[str]:
     if code is None:
         return
     yield from code.co_varnames[: code.co_argcount]
-    # The global variables, functions and attributes that the code names.
+    # After its arguments, the global variables, functions and attributes that the code names.
     for name in code.co_names:
         yield name
         helper = function.__globals__.get(name)
@@ -353,6 +359,7 @@ def _lines_reached(error: BaseException, function: Function) -> list[int]:
 
 def unflattened(array: Array, expected_shape: tuple[int, ...]) -> Array:
     """Return a flat array of as many values as the network takes in the network's shape."""
+    # All values lie along one axis, as in (N,) or (1, N), and there are as many as expected.
     is_flat = array.size == max(array.shape, default=0) == prod(expected_shape)
     return array.reshape(expected_shape) if is_flat else array
 

@@ -100,12 +100,13 @@ def colours_of(
     expected: Pipeline, photo_levels: Float64, result_values: Float64
 ) -> Colours:
     """Return the simplest way from levels (N, 3) to results (N, C), C being 1 or 3."""
-    # A curve for each order of channels that has as many as the result; the expected order comes first.
+    # Of levels (N, 3) and values (N, C), a curve for each order that has C channels; the expected one first.
     curves = [
         _curved_colours(in_channel_order(photo_levels, order), result_values, order)
         for order in dict.fromkeys((expected.channels, *CHANNELS))
         if in_channel_order(photo_levels[:1], order).shape[1] == result_values.shape[1]
     ]
+    # The expected order, unless another leaves less than half as much unexplained.
     curve = first_as_good([curves[0], min(curves, key=BY_UNEXPLAINED_SHARE)])
     simplest_first = [
         _straight_colours(photo_levels, result_values, curve.channels),
@@ -272,6 +273,7 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
 
 def with_expected_scaling(expected: Pipeline, pipeline: Pipeline) -> Pipeline:
     """Return a pipeline with the scaling and the polarity that are expected, if they fit its channels."""
+    # One grey channel cannot be scaled by three means: it stays as it is.
     if not fits(expected.scaling, pipeline.channel_count):
         return pipeline.replace(scaling=())
     return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
@@ -281,6 +283,7 @@ def with_fill(
     pipeline: Pipeline, line: Line, channels: str, values_around: Float64
 ) -> tuple[Pipeline, WordsByStep]:
     """Return a pipeline that fills up as results around a photo do, and in words what no fill does."""
+    # No value of the result lies beside the photo, so that no fill is seen.
     if not len(values_around):
         return pipeline, {}
     # The line led from levels of the photo to values of the result; here it leads back.

@@ -39,8 +39,8 @@ class Family(NamedTuple):
     sides: Mapping[str, int]
 
 
-def _of_side(side: int, *names: str) -> dict[str, int]:
-    return dict.fromkeys(names, side)
+def _of_side(side_pixels: int, *names: str) -> dict[str, int]:
+    return dict.fromkeys(names, side_pixels)
 
 
 FAMILIES: dict[str, Family] = {
@@ -155,8 +155,10 @@ def _require_expressible(condition: object, received: str) -> None:
 
 
 def _keras_hub_fields(content: Content) -> Fields:
+    # A preprocessor has its converter inside; the file of a converter is one itself.
     config = content["config"].get("image_converter", content)["config"]
     for setting in config:
+        # Raises for any other setting.
         known("setting", setting, _CONVERTER_SETTINGS)
     # x * scale + offset becomes (x - mean) / std. A Scaling of both checks their numbers: in it, the offset
     # is called mean, and the scale std.
@@ -199,7 +201,7 @@ def _timm_fields(content: Content) -> Fields:
     config = _TIMM_DEFAULTS | {
         key: value for key, value in settings.items() if value is not None
     }
-    channels, height, width = config["input_size"]
+    channel_count, height, width = config["input_size"]
     crop_mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
     is_squashed = crop_mode == "squash"
     _require_expressible(
@@ -208,7 +210,8 @@ def _timm_fields(content: Content) -> Fields:
     )
     return {
         "layout": "channels_first",
-        "channels": {3: "rgb", 1: "gray"}[channels],
+        # `read_configs` refuses the file where this raises.
+        "channels": {3: "rgb", 1: "gray"}[channel_count],
         "filter": config["interpolation"],
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
         **_size_and_fit((height, width), config["crop_pct"], is_squashed=is_squashed),
@@ -216,7 +219,7 @@ def _timm_fields(content: Content) -> Fields:
 
 
 def _size_and_fit(size: Size, crop_fraction: float, *, is_squashed: bool) -> Fields:
-    # Sides are resized in proportion or squashed; with a fraction, the centre is then cut out.
+    # Resized in proportion or squashed to `size` over the fraction, and the centre of `size` is cut out.
     fit = "resize_crop"
     if is_squashed:
         fit = "squash" if crop_fraction == 1 else "squash_crop"
@@ -341,7 +344,7 @@ def _torchvision_fields(printed: str) -> Fields:
     # The text becomes Python that is parsed, not run; what is printed with an address, such as the function
     # _convert_to_rgb, is left out.
     lines = re.sub(r"<[^<>]*rgb[^<>]*>", "", printed, flags=re.IGNORECASE).split("\n")
-    # Each transform is printed on a line of its own, without commas between them.
+    # Each transform is printed on a line of its own, without commas; before the first there must be none.
     stripped = [line.strip().rstrip(",") for line in lines if line.strip()]
     expression = ", ".join(stripped).replace("(,", "(")
     # What the transforms do, in the words of a file of Hugging Face; later ones overwrite earlier ones.
@@ -391,6 +394,7 @@ def _torchvision_resize_as_hugging_face(options: Options) -> Content:
     _require_expressible(
         not options.get("max_size"), "max_size: the photo decides the size"
     )
+    # Two are the height and the width, one is the shorter side.
     lengths = np.atleast_1d(options["size"]).tolist()
     edges = ("height", "width") if len(lengths) == 2 else ("shortest_edge",)
     resampling = Image.Resampling[options.get("interpolation", "BILINEAR")]
@@ -398,6 +402,7 @@ def _torchvision_resize_as_hugging_face(options: Options) -> Content:
 
 
 def _torchvision_crop_as_hugging_face(options: Options) -> Content:
+    # One number stands for both sides.
     height, width = np.resize(options["size"], 2).tolist()
     return {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
 

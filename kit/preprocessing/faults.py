@@ -57,6 +57,7 @@ def _fault(name: str, cause: str, title: str, edit: Edit) -> Fault:
 
 
 def _setting(**changes: Any) -> Edit:
+    # The same fields, whatever the preprocessing.
     return lambda _: changes
 
 
@@ -65,30 +66,32 @@ def _decoding(**changes: Any) -> Edit:
 
 
 def _if_colour(**changes: Any) -> Edit:
+    # One grey channel has no colours: the fault does not apply, and no field changes.
     return lambda preprocessing: {} if preprocessing.channels == "gray" else changes
 
 
 def _if_resized(**changes: Any) -> Edit:
-    # Where the photo decides the size, there is nothing to resize.
+    # Without a size, images stay as large as they are: there is nothing to resize.
     return lambda preprocessing: changes if preprocessing.size else {}
 
 
 def _if_square(**changes: Any) -> Edit:
-    # Where the photo decides the size, it may not be square.
+    # Without a size, the photo decides it, which may not be square, as (0, 1) is not.
     return lambda preprocessing: (
         changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
     )
 
 
 def _if_channels_last(edit: Edit) -> Edit:
-    # A network from channels first refuses the shapes that these lead to.
+    # A network that takes channels first refuses the shapes that these edits lead to.
     return lambda preprocessing: (
         edit(preprocessing) if preprocessing.layout == "channels_last" else {}
     )
 
 
 def _scale_twice(preprocessing: Preprocessing) -> Changes:
-    # A network with its scaling inside expects 0..255: dividing by 255 outside scales its images twice.
+    # The tuple of its scalings, repeated. One without any expects 0..255 and scales inside: dividing by 255
+    # outside scales its images twice.
     return {"scaling": (preprocessing.scaling * 2) or SCALINGS["0..1"]}
 
 
@@ -102,11 +105,11 @@ def _without_mean_std(preprocessing: Preprocessing) -> Changes:
 
 
 def _shrunk_to_quarter_first(preprocessing: Preprocessing) -> Changes:
-    # Where the photo decides the size, the fault does not apply.
+    # Without a size, the photo decides it, and the fault does not apply.
     if preprocessing.size is None:
         return {}
     height, width = preprocessing.size
-    # Photos are shrunk to a thumbnail before they are resized.
+    # In pixels. Photos are shrunk to a thumbnail before they are resized.
     return {"thumbnail": (max(height // 4, 1), max(width // 4, 1))}
 
 

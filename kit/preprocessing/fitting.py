@@ -98,7 +98,7 @@ def resized_part(part: Part, photo: Photo) -> Levels:
     """Return a part of a decoded photo in the size of its pipeline."""
     pipeline = part.pipeline
     result_size = pipeline.size
-    # Without a window, the part is the one that the pipeline shows.
+    # Without a window, the part is what the pipeline shows, after its steps up to the resize.
     if part.window is None or result_size is None:
         image: Levels = run(TO_SIZE, pipeline, photo)
         return image
@@ -157,7 +157,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     photo, result = probe
     result_size = result.shape[:2]
     is_not_resized = expected.size is None and photo.size == result_size
-    # The window may come from a crop whose fraction was given in two or three digits.
+    # The window may come from a crop whose fraction was given in two or three digits; 0.875 is the usual one.
     shown_share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
     rounded_shares = round(shown_share, 2), round(shown_share, 3)
     fractions = expected.crop_fraction, 0.875, *rounded_shares
@@ -165,7 +165,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     pipelines = [*pipeline_of_each_fit(expected, size, fractions)]
     expected_pipeline = pipelines[0]
     expected_part = _with_expected_thumbnail(expected, expected_pipeline, probe)
-    # What is not resized has no fit and no filter.
+    # What is not resized has no fit and no filter; where rounding alone is left, no other is searched for.
     if is_not_resized or _unexplained_levels(expected_part, photo) <= SAME_LEVELS:
         return expected_part
 
@@ -213,16 +213,18 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     return _with_thumbnail(part, probe)
 
 
-def _with_expected_thumbnail(expected: Pipeline, fit: Pipeline, probe: Probe) -> Part:
+def _with_expected_thumbnail(
+    expected: Pipeline, fitted: Pipeline, probe: Probe
+) -> Part:
     """Return the part that a fit shows, of the thumbnail that is expected if that makes the result."""
     # Of thumbnails that are not usual, the expected one alone is tried.
     thumbnail_part = _with_unexplained_share(
-        Part(fit.replace(thumbnail=expected.thumbnail)), probe
+        Part(fitted.replace(thumbnail=expected.thumbnail)), probe
     )
     left_levels = _unexplained_levels(thumbnail_part, probe.photo)
     if expected.thumbnail is None or left_levels <= SAME_LEVELS:
         return thumbnail_part
-    return _with_unexplained_share(Part(fit), probe)
+    return _with_unexplained_share(Part(fitted), probe)
 
 
 def _unexplained_levels(part: Part, photo: Photo) -> float:

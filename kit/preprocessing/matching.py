@@ -112,6 +112,7 @@ class Reading:
     @property
     def tolerated_levels_off(self) -> float:
         """What rounding may leave, or another decoder, unless the code was given pixels."""
+        # Code that was given a file decodes it by itself, and decoders differ by some levels.
         given_pixels = any(one_call.given_as in ARRAYS for one_call in self.called)
         return AGREEING_LEVELS if given_pixels else DECODER_LEVELS
 
@@ -149,6 +150,7 @@ def _probe_levels_off(pipeline: Pipeline, probe: Probe) -> float:
 
 def _rms_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     """Return the root mean square of the difference of two tensors, in the unit before scaling."""
+    # The slope turns the unit of the tensors back into 8-bit levels.
     slope, _ = affine(pipeline.scaling)
     distance = np.sqrt(np.mean((tensor - result) ** 2))
     return float(distance / np.abs(slope).mean())
@@ -305,6 +307,7 @@ def _unconverted_probe(probe: Probe) -> tuple[Probe, str]:
         image, _ = first_frame(photo.file, photo.name, notes=[])
         if image.mode not in _UNCHANGED_MODES:
             values = np.atleast_3d(np.asarray(image).astype(np.uint8))
+            # A photo has one channel or three: the first three of CMYK, the index of a palette.
             raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
             words = f"file: its {image.mode} values converted to RGB here, not there"
             return Probe(raw, probe.result), words
@@ -372,6 +375,7 @@ def _match_one(expected: Pipeline, probe: Probe, *, given_pixels: bool) -> Readi
     result = probe.result
     distinct_values = np.unique(result)
     is_constant = is_constant_by_channel(result)
+    # Of a photo of one colour, one value in each channel is right.
     if is_constant and all(np.ptp(decoded.photo.pixels) for decoded in decodings):
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         constants = ", ".join(map(four_digits, distinct_values))
@@ -489,5 +493,6 @@ def detail_of(image: Float64) -> Float64:
 
 def correlation(first: Float64, second: Float64) -> float:
     """Return the correlation of two images whose means are 0."""
-    sizes = np.linalg.norm(first) * np.linalg.norm(second)
-    return float(np.sum(first * second) / (sizes + _TINY))
+    # Means are not subtracted: those of fine detail are 0.
+    norms = np.linalg.norm(first) * np.linalg.norm(second)
+    return float(np.sum(first * second) / (norms + _TINY))

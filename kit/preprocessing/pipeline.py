@@ -172,12 +172,14 @@ def restore_channels(x: Array, channels: str) -> Array:
 
 def invert(pixels: Levels, _on: bool = True) -> Levels:
     """Return 255 - x, in the same data type."""
+    # `_on` is the value of the field, with which every step is called: True wherever this one runs.
     return pixels.dtype.type(255) - pixels
 
 
 def cast_uint8(x: Float32, _to: str = "uint8") -> Float32:
     """Return `x` without decimals and modulo 256, as a cast to uint8 leaves it, again as float32."""
-    # Through int64, because a direct cast of negative numbers differs between processors.
+    # `_to` is the value of the field, which has no other. Through int64, because a direct cast of negative
+    # numbers differs between processors.
     return x.astype(np.int64).astype(np.uint8).astype(np.float32)
 
 
@@ -314,7 +316,7 @@ def _fits_tried(in_use: Pipeline) -> Iterator[Changes]:
 
 def _layouts_tried(in_use: Pipeline) -> Iterator[Changes]:
     # Not "reshaped": no network takes scrambled images. Exchanged axes come with data sets such as EMNIST.
-    # Whoever tries these leaves out what is in use already.
+    # Whoever tries these leaves out what is in use already. Only a square keeps its shape.
     yield {"layout": "channels_last"}
     if (
         in_use.layout == "channels_last"

@@ -62,6 +62,7 @@ BY_UNEXPLAINED_SHARE = attrgetter("unexplained_share")
 
 def first_as_good(ways: Sequence[AnyWay], enough_share: float = 0.0) -> AnyWay:
     """Return the first of some ways, the simplest first, that explains enough or as much as any."""
+    # In their order, not by the least: a later one has to leave much less unexplained.
     least = min(way.unexplained_share for way in ways)
     limit = max(enough_share, UNEXPLAINED_RATIO * least)
     return next(way for way in ways if way.unexplained_share <= limit)
@@ -173,6 +174,7 @@ class Content:
 
     def _window_of_whole_image(self, content_window: Window) -> Window:
         """Return the window of the whole image from that of what is between its borders."""
+        # Pixels of the photo for one of the image, along rows and columns.
         scale = np.diff(content_window) / np.diff(self._content_edges)
         first = content_window[:, :1] - self._content_edges[:, :1] * scale
         return np.asarray(first + scale * np.transpose([(0, 0), self.size]))

@@ -110,6 +110,7 @@ def _bicubic_taps(axis: Axis) -> _Taps:
 
 def _keys_cubic(distance: Float64, a: float = -0.5) -> Float64:
     """Cubic convolution (R. Keys, 1981)."""
+    # `a` is the slope at a distance of 1: -0.5 in TensorFlow, -0.75 in OpenCV.
     near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
@@ -123,7 +124,8 @@ def _triangle(distance: Float64) -> Float64:
 
 
 def _nearest_taps(axis: Axis) -> _Taps:
-    # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
+    # From the edge, so that cutting off decimals finds the pixel. Pillow computes in double precision: where
+    # a centre falls on the border of two pixels, results differ.
     return _single_tap(*_source_positions(axis, 0))
 
 
@@ -371,6 +373,7 @@ def resize(
 def shrink(pixels: Pixels, size: Size) -> Pixels:
     """Return uint8 (H, W, 3) shrunk in proportion to fit (height, width), as `Image.thumbnail` does."""
     image = Image.fromarray(pixels)
+    # Pillow takes the width first, and leaves a smaller image alone. No coarser reduction comes before.
     image.thumbnail(size[::-1], Image.Resampling.BICUBIC, reducing_gap=None)
     return np.asarray(image)
 

@@ -187,6 +187,7 @@ def range_words(scalings: Scalings) -> str:
 
 def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
+    # The copy is changed in place, in C order, by the steps that are not None.
     result = np.array(x, dtype=np.float32, order="C")
     for scaling in scalings:
         _apply_in_place_unless_none(np.divide, result, scaling.divisor)
@@ -197,6 +198,7 @@ def scale(x: ArrayLike, scalings: Scalings) -> Float32:
 
 def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
+    # The copy is changed in place, in C order, by the steps that are not None.
     result = np.array(x, dtype=np.float32, order="C")
     for scaling in reversed(scalings):
         _apply_in_place_unless_none(np.multiply, result, scaling.std)

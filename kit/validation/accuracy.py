@@ -50,6 +50,7 @@ def accuracy_interval(
     TypeError, ValueError
         No images or bools, or more correct ones than there are.
     """
+    # Without a count, `right` is a bool for each image.
     if count is None:
         hits = _checked_bools(right)
         count = len(hits)

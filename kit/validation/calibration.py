@@ -95,6 +95,7 @@ def _estimated_share(hits: Bools) -> Estimate:
 
 
 def _percentile_estimate(value: float, resampled_values: Float64) -> Estimate:
+    # The ends of the middle 95 %.
     low, high = np.quantile(resampled_values, _QUANTILES).tolist()
     return Estimate(value=value, low=low, high=high)
 
@@ -224,7 +225,8 @@ def _ece_estimate(
     ece: float, resampled_eces: Float64, eces_by_chance: list[float]
 ) -> Estimate:
     """Mirror the percentiles, since resampling adds to an error that chance is part of."""
-    # The basic bootstrap interval: the percentiles, mirrored at the ECE.
+    # The basic bootstrap interval: the percentiles, mirrored at the ECE. Resampled errors are mostly larger,
+    # so that even its upper end may lie below the ECE.
     mirrored = _percentile_estimate(ece, 2 * ece - resampled_eces)
     low = max(0.0, mirrored.low)
     # A perfectly calibrated network shows as much in one of twenty samples.

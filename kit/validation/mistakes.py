@@ -134,6 +134,7 @@ class Mistakes(Rows):
 
     @property
     def _has_prediction(self) -> Bools:
+        # -1 where an image was not read, or not reached before a stop.
         return self.predicted >= 0
 
     @property

@@ -156,6 +156,7 @@ class _Cut:
 
     @property
     def limit(self) -> float:
+        # The first value outside: those inside lie beyond it.
         return float(self.ranked_values[self.inside_count])
 
     @property

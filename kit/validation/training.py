@@ -195,6 +195,7 @@ def _tensors_of_epochs(
         unchanged_tensor = np.concatenate(
             [preprocessing.apply(photo) for photo in decoded_photos]
         )
+        # Without end; the caller takes one for each epoch.
         yield from repeat(unchanged_tensor)
     else:
         # Stacked into one array, so all must have one size.
