@@ -143,6 +143,7 @@ def diagnose(
     opened = as_photos(photos)
     # A function that prepares images, or the tensors that one made of them.
     own_code = tensor if preprocess is None else preprocess
+    # In words how it differs from the classifier's preprocessing; empty where it does not.
     own_code_difference = ""
     # What training is said to have used: by the file; where own code is in question, by the classifier.
     if own_code is None:
@@ -159,6 +160,7 @@ def diagnose(
         classifier,
         in_use,
         opened,
+        # An index for each image, -1 where the label is not known.
         label_indices(labels, classifier.class_names, opened),
         Evaluator(classifier),
         reference,
@@ -188,8 +190,8 @@ def _preprocessing_stated_by_file(classifier: Classifier) -> Preprocessing | Non
         if source and source.preprocessing:
             input_scaling = classifier.network.engine.scaling
             scaling = source.preprocessing.scaling
-            # Unless it is a usual one, a converter chose the scaling of an 8-bit input by images that it saw:
-            # that is not what training used.
+            # A converter chose the scaling of an 8-bit input by images that it saw: training used another.
+            # Where it was near a usual one, the file is read as stating that one, and both differ here.
             is_of_the_input_alone = input_scaling and scaling == (input_scaling,)
             if not is_of_the_input_alone:
                 return classifier.using(source.preprocessing).preprocessing
@@ -200,6 +202,7 @@ def _refuse_what_does_not_fit(
     in_use: Preprocessing, photos: Photos, reference: Float32 | None
 ) -> None:
     sizes = sorted({photo.size for photo in photos})
+    # Without a size nothing is resized, and images of several sizes do not go into one batch.
     if in_use.size is None and len(sizes) > 1:
         raise ValueError(
             f"Expected images of one size, received {sizes[0]} and {sizes[-1]}; give a size"
@@ -263,7 +266,7 @@ class Investigation:
     @property
     def labels_to_search_by(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
-        # As if none were known.
+        # As if none were known: in another order labels speak against right predictions.
         return (
             np.full_like(self.labels, -1)
             if self.has_another_class_order
@@ -277,14 +280,16 @@ class Investigation:
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain_findings
         )
+        # Where most predictions are right, only a few classes have changed places.
         return is_named and self.correct_share <= 0.5
 
     def as_right_as_any_order(self, fixed: Preprocessing) -> bool:
         """Whether a preprocessing makes as many labelled predictions right as any order of the classes."""
         labelled = Labelled(self.evaluator, self.photos, self.labels)
         as_it_is = replace(self.classifier.predict(self.photos), labels=self.labels)
-        most_right = most_right_in_any_order(as_it_is.labelled)
-        return bool(labelled.correct(fixed).sum() >= most_right)
+        most_right_count = most_right_in_any_order(as_it_is.labelled)
+        # An image without a known label counts as not correct.
+        return bool(labelled.correct(fixed).sum() >= most_right_count)
 
     @property
     def correct_share(self) -> float:
@@ -302,7 +307,7 @@ class Investigation:
         labelled = Labelled(self.evaluator, self.photos, self.labels)
         correct_count = int(labelled.correct(self.in_use).sum())
         confidence = float(labelled.probabilities(self.in_use).max(axis=1).mean())
-        # Sound networks are often surer than that.
+        # Sound networks are often surer than they are right: `QUIET_SHARE` of the labels may be missed.
         claimed_share = min(confidence, 1 - QUIET_SHARE)
         # Without labels it is 1.
         chance_of_as_many_wrong = chance_of_at_least(
@@ -411,6 +416,7 @@ def _with_changed_fields(original: Any, variants: Sequence[Any]) -> Any:
             for name, value in vars(variant).items()
             if value != getattr(original, name)
         }
+    # The decoding is one field with fields of its own: variants that change different ones are all heeded.
     if "decoding" in changes:
         decodings = [variant.decoding for variant in variants]
         changes["decoding"] = _with_changed_fields(original.decoding, decodings)
@@ -423,6 +429,7 @@ def with_one_fix(
     """Let what is named about the preprocessing carry the fix of all faults."""
     return tuple(
         replace(finding, fix=fix_from(in_use, fixed))
+        # Empty where the finding is not named, or its fix is not one of the preprocessing.
         if fixed_preprocessings([finding])
         else finding
         for finding in findings
@@ -458,6 +465,7 @@ def certain_checks(
     tensors = np.concatenate(
         [classifier.tensor(photo) for photo in photos[:IMAGES_TRIED]]
     )
+    # What the last layer puts out, (N, outputs), before any softmax of the kit's.
     outputs = classifier.network.engine.predict(tensors)
     if not np.isfinite(outputs).all():
         return (nonfinite_outputs_finding(outputs, weights),)
@@ -523,6 +531,7 @@ def _without_refuted_declaration(case: Investigation) -> Investigation:
     # It may make tensors of several sizes, which cannot be judged together.
     with suppress(ValueError):
         if case.declared_preprocessing:
+            # Without names of a step and a cause: only the score counts.
             candidate = Candidate(case.declared_preprocessing, "", "")
             score = _grounds_if_in_use(case, case.in_use).score(candidate)
             if score.measured_gain <= -NAMED_GAIN:
@@ -542,16 +551,17 @@ def _first_layers_to_compare(case: Investigation) -> FirstLayers:
         )
     elif means is not None and variances is not None:
         config, weights = architecture_and_weights(case.classifier)
-        share = initial_share(variances, layers_of(config), weights)
-        # Unsettled ones tell nothing of the training. Of others, what is left of the 0 and 1 that they began
-        # with would outweigh the variances of quiet channels.
+        share_of_initial = initial_share(variances, layers_of(config), weights)
+        # Unsettled ones tell nothing of the training. Of others, the share that is left of the 0 and 1 that
+        # they began with is taken out: it would outweigh the variances of quiet channels.
         layers = (
             replace(layers, means=None, variances=None)
-            if share > UNSETTLED_SHARE
+            if share_of_initial > UNSETTLED_SHARE
             else replace(
                 layers,
-                means=means / (1 - share),
-                variances=(variances - share).clip(0) / (1 - share),
+                means=means / (1 - share_of_initial),
+                variances=(variances - share_of_initial).clip(0)
+                / (1 - share_of_initial),
             )
         )
     return layers
@@ -583,6 +593,7 @@ def _with_one_fix_that_explains_most(case: Investigation) -> Investigation:
     """
     single_fixes = dict.fromkeys(fixed_preprocessings(case.findings))
     declared = case.declared_preprocessing
+    # One fix alone has no rival but what is declared.
     if not single_fixes or (len(single_fixes) == 1 and declared is None):
         return case
     gain_nats_of = _grounds_if_in_use(case, case.in_use).gain_of
@@ -659,6 +670,7 @@ def _doubted_by_labels(case: Investigation) -> Investigation:
 
 
 def _shows_nothing(photo: Photo) -> bool:
+    # The largest standard deviation of a channel, in levels. Edges are looked for on a grid of the pixels.
     is_of_one_colour = photo.pixels.std(axis=(0, 1)).max() <= FLAT_STD
     return bool(is_of_one_colour) or edgeless(Sample(photo).thin)
 

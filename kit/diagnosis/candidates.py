@@ -99,11 +99,12 @@ def _cause_outside_catalogue(
 ) -> str:
     if step != "scaling":
         return _CAUSE_BY_STEP[step]
+    # A proper subset: the one in use scales as the right one does, and once more.
     if right.scaling and {*right.scaling} < {*in_use.scaling}:
         return "double_scaling"
     _, offset_in_use = affine(in_use.scaling)
     _, right_offset = affine(right.scaling)
-    # A number for each channel is a mean or a std.
+    # Each offset has the shape () or (C,): a number for each channel is a mean or a std.
     return (
         "wrong_range"
         if offset_in_use.ndim == right_offset.ndim == 0
@@ -165,6 +166,7 @@ class Evaluator:
     @property
     def has_layer_statistics(self) -> bool:
         """Whether it is known what the first layers received in training."""
+        # Channels of each layer: none where only the tensors themselves are measured.
         return self.has_statistics and bool(self.first_layers.widths)
 
     @cached_property
@@ -215,6 +217,7 @@ class Evaluator:
         before = self.tensors(photos, preprocessing)
         for candidate in possible_candidates:
             after = self.tensors(photos, candidate.preprocessing)
+            # The network takes no other shape.
             if after.shape == before.shape:
                 is_changed = (after != before).any(axis=tuple(range(1, after.ndim)))
                 if is_changed.mean() > of_more_than:
@@ -233,12 +236,14 @@ class Evaluator:
 
     def moments(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
+        # A row for each photo: of each layer the means of its channels, then the means of their squares.
         return self._computed_once(
             "moments", self.first_layers.measure, photos, preprocessing
         )
 
     def features(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the features of the tensors, float64 (N, K), one row for each."""
+        # A row for each photo: the mean of each channel in a few cells, and how far channels differ.
         return self._computed_once("features", tensor_features, photos, preprocessing)
 
     def distance_from_training(
@@ -254,6 +259,7 @@ class Evaluator:
         pooled_moments = np.average(
             self.moments(photos, preprocessing), axis=0, weights=photo_weights
         )
+        # In nats, 0 where a layer gets what it got in training; without channels that hardly varied there.
         divergence_by_layer = layer_divergences(
             pooled_moments, self.first_layers, CONSTANT_VARIANCE_SHARE
         )

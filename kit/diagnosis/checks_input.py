@@ -105,7 +105,7 @@ def _unheeded_request_finding(
     helps = gain_nats > HELPING_NATS
     # Of several ways, no file says that training had one: labels have to tell the best from that in use.
     gained, lost = labelled.gained_and_lost(in_use, fixed)
-    chance = chance_of_at_least(gained, gained + lost, 0.5)
+    chance_of_as_many_gained = chance_of_at_least(gained, gained + lost, 0.5)
     has_several_ways = len(heeding_ways) > 1
     changed_share = float(predictions_before.changed(predictions_after).mean())
     return conclude(
@@ -123,7 +123,8 @@ def _unheeded_request_finding(
             if has_several_ways
             else "Decode as the file asks for."
         ),
-        sure=helps and (not has_several_ways or chance <= CONVINCING_CHANCE),
+        sure=helps
+        and (not has_several_ways or chance_of_as_many_gained <= CONVINCING_CHANCE),
         fixed=fixed,
     )
 
@@ -144,6 +145,7 @@ def _indices_decoded_differently(
 
 
 def _small_images_finding(in_use: Preprocessing, photos: Photos) -> Finding | None:
+    # Nothing is enlarged where images keep their sizes.
     if in_use.size is None:
         return None
     # Sizes are (height, width): of each image the side that is the smaller share of the network's.
@@ -203,6 +205,7 @@ _IMAGE_OF_ALL_LEVELS = (
 def check_tensors(in_use: Preprocessing) -> Finding | None:
     """Check the numbers that the preprocessing in use makes of all levels from black to white."""
     tensor_of_all_levels: Float32 = run(TO_TENSOR, in_use, _IMAGE_OF_ALL_LEVELS)
+    # The first that finds something: what a cast does to the numbers shows in their range, too.
     return (
         _cast_finding(tensor_of_all_levels, in_use)
         or _range_finding(tensor_of_all_levels, in_use)
@@ -248,7 +251,8 @@ def _range_finding(
         evidence = Evidence(
             "largest absolute value", largest, LARGEST_VALUE, supports=True
         )
-        # Such a std was measured on 0..1, so that only the division by 255 before it is missing.
+        # There is a last one: without any, 255 is the largest. Such a std was measured on 0..1, so that only
+        # the division by 255 before it is missing.
         last_scaling = in_use.scaling[-1]
         is_for_0_to_1 = last_scaling.std is not None and np.max(last_scaling.std) <= 1
         right_scaling = [replace(last_scaling, divisor=255.0)] if is_for_0_to_1 else []
@@ -262,7 +266,8 @@ def _range_finding(
             SQUEEZED_RANGE,
             supports=True,
         )
-        # No tensor tells which one of several training had. One alone that is too narrow has no known fix.
+        # Each scaling once: the same may be there twice. No tensor tells which of several training had. One
+        # alone that is too narrow has no known fix.
         first, *others = dict.fromkeys(in_use.scaling)
         if others:
             words = " or ".join(scaling_words((each,)) for each in (first, *others))

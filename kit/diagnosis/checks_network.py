@@ -55,11 +55,11 @@ def check_norms(
     ]
     if not variances:
         return None
-    share = initial_share(np.hstack(variances), layers, weights)
-    if share <= UNSETTLED_SHARE:
+    share_left = initial_share(np.hstack(variances), layers, weights)
+    if share_left <= UNSETTLED_SHARE:
         return None
     text = "were never updated"
-    if share < 1:
+    if share_left < 1:
         text = f"had only {_training_steps(weights):.0f} training steps to settle"
     enough = max(FEW, class_count)
     # Averages of few images, or of one class, may do more harm than those that are there.
@@ -68,11 +68,14 @@ def check_norms(
         "batchnorm_mode",
         f"Batch normalization keeps averages of the training images; these {text}.",
         Evidence(
-            "share left of the initial values", share, UNSETTLED_SHARE, supports=True
+            "share left of the initial values",
+            share_left,
+            UNSETTLED_SHARE,
+            supports=True,
         ),
         advice=f"Measure them again with kit.adapt on {enough} or more images as in training, of all classes,"
         " or train for more steps.",
-        sure=share > UNSETTLED_NAMED_SHARE,
+        sure=share_left > UNSETTLED_NAMED_SHARE,
         code=""
         if is_one_class or len(labels) < enough
         else "classifier = kit.adapt(classifier, photos)",
@@ -83,11 +86,13 @@ def initial_share(variances: Array, layers: Sequence[Layer], weights: Weights) -
     """Return the share of the initial 1 in moving variances; 0 where they did not begin with it."""
     if (variances == 1).all():
         return 1.0
+    # The first layer that updates its averages stands for all.
     momenta = (
         layer.settings.get("momentum", 0.99)
         for layer in layers
         if _updates_averages(layer)
     )
+    # 0 where the file does not tell the training steps: they count as infinite.
     share = float(next(momenta, 0.0) ** _training_steps(weights))
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
@@ -102,6 +107,7 @@ def _updates_averages(layer: Layer) -> bool:
 
 def _training_steps(weights: Weights) -> float:
     """Return the training steps, which Keras keeps as the optimizer's first variable; infinity without it."""
+    # The first variable of an optimizer of Keras counts them; infinity stands for not known.
     steps = np.asarray([*weights.get("optimizer", ()), np.inf][0])
     return math.inf if steps.ndim or steps.dtype.kind not in "iu" else int(steps)
 
@@ -189,12 +195,14 @@ def _is_as_initialized(layer: Layer, arrays_of_layer: tuple[Array, ...]) -> bool
     if not initializer or layer.kind.startswith(("Depthwise", "Separable")):
         return False
     family, distribution = initializer.groups()
+    # The shape ends in (inputs, outputs). Size over inputs is the fan out, size over outputs the fan in.
     fan_out, fan_in = kernel.size / np.array(kernel.shape[-2:])
     fan = (fan_in + fan_out) / 2 if family == "Glorot" else fan_in
     # Uniform and truncated normal initializers of Keras have the same variance.
     initial_deviation = math.sqrt(_VARIANCE_TIMES_FAN[family] / fan)
     bound, least_share_of_bound = _BOUND_AND_LEAST_SHARE[distribution]
     largest_share_of_bound = np.abs(kernel).max() / initial_deviation / bound
+    # By chance the deviation of n weights is off by some 1 / sqrt(2 n) of itself: about 3 times that may be.
     deviation_misfit = abs(np.std(kernel) / initial_deviation - 1)
     # Of n uniform numbers, with a chance of exp(-12) none comes nearer to the bound than 12 / n of it.
     # Of normal ones that is not certain: their least share is 0.
@@ -276,6 +284,7 @@ def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
 def _sigmoids_finding(outputs: Float32) -> Finding | None:
     distance = float(np.abs(outputs.sum(axis=1) - 1).max())
     count = outputs.shape[1]
+    # Then they are probabilities whatever made them.
     if distance <= SUM_TOLERANCE:
         return None
     return _head_finding(
@@ -301,6 +310,7 @@ def _loss_mismatch_finding(
         "linear": "logits",
     }
     expected = "logits" if from_logits else "probabilities"
+    # Of another activation nothing is known, so that it counts as expected; an empty loss is unknown, too.
     actual = output_kinds.get(last_activation, expected)
     if "crossentropy" not in loss.replace("_", "") or actual == expected:
         return None

@@ -68,8 +68,8 @@ def check_class_order(predictions: Predictions) -> Finding | None:
 def most_right_in_any_order(labelled: Predictions) -> int:
     """Return how many labelled predictions the order of classes makes right that makes most right."""
     confusion_matrix = _confusion_matrix(labelled)
-    best_order = _order_with_most_hits(confusion_matrix)
-    return int(confusion_matrix[:, best_order].trace())
+    output_of_class = _order_with_most_hits(confusion_matrix)
+    return int(confusion_matrix[:, output_of_class].trace())
 
 
 def _order_with_most_hits(confusion_matrix: Int64) -> Indices:
@@ -86,6 +86,7 @@ def _order_with_most_hits(confusion_matrix: Int64) -> Indices:
 def _confusion_matrix(labelled: Predictions) -> Int64:
     """Return the counts of predictions, a row for each label and a column for each predicted class."""
     class_count = len(labelled.class_names)
+    # A row for each label and a column for each predicted class; no label is -1 here.
     confusion_matrix: Int64 = np.zeros((class_count, class_count), np.int64)
     np.add.at(confusion_matrix, (labelled.labels, labelled.index), 1)
     return confusion_matrix
@@ -188,7 +189,7 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
         )
         for earlier_hits, label in enumerate(fitting_classes)
     )
-    # Any of the moved classes may be those that fit.
+    # Any of the moved classes may be those that fit: a bound, which may exceed 1.
     return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
 
 

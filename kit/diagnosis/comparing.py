@@ -148,8 +148,9 @@ def compare(
     photo_names = tuple(photo.name for photo in opened)
     before = Predictions(rows_before, names, truth, photo_names)
     after = replace(before, probabilities=rows_after)
-    changes = _largest_changes(before.probabilities, after.probabilities)
-    most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
+    # Of each image the largest change of a probability.
+    largest_changes = _largest_changes(before.probabilities, after.probabilities)
+    most_changed = np.argsort(-largest_changes, kind="stable")[:IMAGES_JUDGED]
     search = _Search(
         first=first_model,
         second=second_model,
@@ -157,7 +158,7 @@ def compare(
         first_outputs=before.probabilities[most_changed],
         second_outputs=after.probabilities[most_changed],
     )
-    cause = search.likely_cause(changes)
+    cause = search.likely_cause(largest_changes)
     used = first_model.preprocessing
     other = second_model.preprocessing
     pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
@@ -166,12 +167,12 @@ def compare(
         second_model.name,
         photos=len(opened),
         changed=int(before.changed(after).sum()),
-        difference=float(changes.mean()),
+        difference=float(largest_changes.mean()),
         cause=_joined(cause.causes),
         reproduced_by=cause.reproduced_by,
         left=cause.remaining,
         prepared=_joined([words_of_changes(used, other), *pillow_differences], "; "),
-        movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
+        movers=_movers(before, after, largest_changes, most_changed[:MOVERS_REPORTED]),
         accuracy=compare_accuracies(before.labelled.correct, after.labelled.correct)
         if (truth >= 0).any()
         else None,
@@ -179,7 +180,10 @@ def compare(
 
 
 def _movers(
-    before: Predictions, after: Predictions, changes: Floats, places: Indices
+    before: Predictions,
+    after: Predictions,
+    largest_changes: Floats,
+    places: Indices,
 ) -> tuple[Mover, ...]:
     return tuple(
         Mover(
@@ -187,12 +191,12 @@ def _movers(
             # Of this one image the most probable class: its name and probability.
             before=before[place].top(1)[0][0],
             after=after[place].top(1)[0][0],
-            change=float(changes[place]),
+            change=float(largest_changes[place]),
             # A label of -1, which is none, is the last of these.
             label=(*before.class_names, "")[before.labels[place]],
         )
         for place in places.tolist()
-        if changes[place] > 0
+        if largest_changes[place] > 0
     )
 
 
@@ -260,6 +264,7 @@ def _calibrated(classifier: Classifier, tensors: Float32) -> Float32:
 
 def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
     """Return the largest difference of a probability of each image; what is no probability counts as 1."""
+    # Of each image. Outputs of other code may be no probabilities: they count as at most 1 apart.
     return np.asarray(
         np.abs(first_rows - second_rows).max(axis=1).clip(max=1), np.float32
     )
@@ -336,11 +341,13 @@ class _Search:
             _mean_largest_change(self.first_outputs, self.second_outputs), causes
         )
         is_close = SOUND_CHANGE < mean_change <= CLOSE_CHANGE
+        # As above, all of the difference is left.
         if self.second.quantised and is_close and cause is _NO_CAUSE:
             return _Cause(("quantisation",), remaining=1.0)
         return cause
 
     def _causes_simplest_first(self, *, also_in_inputs: bool) -> Iterator[_Cause]:
+        # Probabilities that the second's outputs may stand for, by the words of what makes them; "" as it is.
         rows_by_words = _possible_probabilities_by_words(self.second_outputs)
         # What is fitted comes after every head: to sure outputs it fits as well as the right head.
         for causes_in_outputs, (words, second_probabilities) in product(
@@ -391,6 +398,7 @@ class _Search:
     def _classes_tell_an_order(self) -> bool:
         """Whether so many classes are notably probable for any photo that no order fits by chance."""
         class_count = self.first_outputs.shape[1]
+        # The share serves as a probability here: a class above it in any photo counts as seen.
         seen_count = (self.first_outputs > RESTORED_SHARE).any(axis=0).sum()
         return bool(seen_count >= min(LEAST_CLASSES, class_count))
 
@@ -429,7 +437,8 @@ class _Search:
                 bounds=(-3, 3),
                 method="bounded",
             )
-            # That by which the second divides its logits beside the first; its inverse undoes it.
+            # `x` is the logarithm that leaves the least difference, `fun` what it leaves. The temperature is
+            # that by which the second divides its logits beside the first; its inverse undoes it.
             words = f"a temperature of {np.exp(fitted.x):.3g}"
             # So much is fitted, here and below, that little may be left.
             if (
@@ -519,6 +528,7 @@ class _Search:
         layout = self.first.preprocessing.layout
 
         def predict(tensors: Float32) -> Float32:
+            # Back to images (H, W, C), one by one, and then as the network takes them.
             reordered = np.stack(
                 [reorder(image) for image in arrange_back(tensors, layout)]
             )
@@ -534,6 +544,7 @@ class _Search:
             as_second = used_by_second.replace(size=right.size, layout=right.layout)
             yield Candidate(
                 as_second,
+                # Of no single step.
                 "",
                 _joined(_causes_of_differing_steps(as_second, right)),
             )
@@ -549,6 +560,7 @@ class _Search:
 def _causes_of_differing_steps(
     faulty: Preprocessing, right: Preprocessing
 ) -> Iterator[str]:
+    # One step at a time is put right, since a cause belongs to a difference in one step.
     for operation in PIPELINE:
         step_put_right = faulty.replace(
             **{name: getattr(right, name) for name in operation.fields}
@@ -601,6 +613,7 @@ def _possible_probabilities_by_words(outputs: Floats) -> Mapping[str, Floats]:
         if without_softmax.min() > -ROUNDING_CHANGE:
             rows_by_words["taking one of two softmaxes out"] = without_softmax
         return rows_by_words
+    # Bytes with a sign, int8, count from -128.
     zero_point = 128 if outputs.min() < 0 else 0
     levels = outputs + zero_point
     are_bytes = not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255

@@ -38,7 +38,8 @@ def with_unlisted_scaling(grounds: Grounds, scores_best_first: Scores) -> Scores
     best_known = next(iter(scores_best_first), None)
     if best_known is None or best_known.candidate.step != "scaling":
         return scores_best_first
-    # Where photos of the kit judge, a known scaling that only comes near gets no fix anyway.
+    # One that explains little is no cause; where photos of the kit judge, one that only comes near gets no
+    # fix anyway.
     if best_known.gain < POSSIBLE_GAIN or grounds.probes:
         return scores_best_first
     in_use = grounds.in_use
@@ -124,13 +125,19 @@ def gain_beside_own_distance(grounds: Grounds, score: Score) -> float:
     distances tell nothing.
     """
     evaluator = grounds.evaluator
-    photos, weights = typical(without=grounds.photos)
-    if evaluator.first_layers.means is None or not grounds.in_use.size or not photos:
+    kit_photos, photo_weights = typical(without=grounds.photos)
+    # No distance tells anything then: infinite, so that it speaks against no cause.
+    if (
+        evaluator.first_layers.means is None
+        or not grounds.in_use.size
+        or not kit_photos
+    ):
         return inf
     before, after = (
-        evaluator.distance_from_training(photos, preprocessing, weights)
+        evaluator.distance_from_training(kit_photos, preprocessing, photo_weights)
         for preprocessing in (grounds.in_use, score.preprocessing)
     )
+    # Added to both, so that it hardly counts which is nearer below it.
     gain_of_kit_photos = log((before + FAMILIAR_DISTANCE) / (after + FAMILIAR_DISTANCE))
     return gain_of_kit_photos + sum(
         vote.gain for vote in score.votes if vote.source not in {Averages, Ordinary}

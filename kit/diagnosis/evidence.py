@@ -82,6 +82,7 @@ class Score:
     @property
     def gain(self) -> float:
         """Nats of all sources together; above 0 where the candidate explains more."""
+        # In nats: above 0 where the candidate explains more than the preprocessing in use.
         return sum(vote.gain for vote in self.votes)
 
     @property
@@ -130,7 +131,9 @@ class Grounds:
     ) -> "Grounds":
         """Find out what there is."""
         if labels is None:
+            # -1: the right class is not known.
             labels = np.full(len(photos), -1)
+        # Either is None where the network does not know such images of the kit.
         probe_source = _source_of_probes(evaluator, in_use, photos)
         bundled = _source_of_labelled_kit_images(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
@@ -164,6 +167,7 @@ class Grounds:
     @property
     def photos_are_usual_by_profile(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
+        # Without a profile of training images, there is no such source.
         return any(
             isinstance(source, Ordinary) and source.as_usual_as_nine_in_ten(self.in_use)
             for source in self.sources
@@ -172,25 +176,30 @@ class Grounds:
     @property
     def judges_every_step(self) -> bool:
         """Whether every step of the preprocessing can be judged without labels of the user's."""
+        # Statistics of the training images, or photos of the kit, of those that the network knows.
         return self.evaluator.has_statistics or bool(self.probes)
 
     @property
     def judges_some_step(self) -> bool:
         """Whether some step can be judged so."""
+        # Labelled images of the kit that are no photos cannot judge whether images are inverted.
         return self.judges_every_step or self.bundled is not None
 
     @property
     def judged_by(self) -> str:
         """A sentence that says what there was to judge by."""
+        # `Certainty` has no title: it is only said where there is nothing else.
         names = [source.title for source in self.sources if source.title]
         return f"Judged by {' and '.join(names) or 'how sure the predictions are'}."
 
     def score(self, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
+        # One vote of each source, and last one on how rare the steps are in training.
         return Score(candidate, votes(self.sources, self.in_use, candidate))
 
     def gain_of(self, preprocessing: Preprocessing) -> float:
         """Return by how many nats a preprocessing explains more than the one in use."""
+        # It may change several steps, so that it has no one step and no cause.
         return self.score(Candidate(preprocessing, "", "")).gain
 
     @cached_property
@@ -215,6 +224,7 @@ class Grounds:
     ) -> list[Candidate]:
         """Return those that change more than a few images: what leaves them as they are is not judged."""
         photos = self.photos[:FEW_IMAGES]
+        # A tensor must change of at least two photos, if there are as many.
         return [
             *self.evaluator.candidates_changing_tensors(
                 photos, in_use, possible_candidates, of_more_than=1 / FEW_IMAGES
@@ -243,14 +253,15 @@ class Grounds:
 
     def trial(self, fixed: Preprocessing) -> Trial:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
+        # Probabilities of the same photos, `before` and `after`.
         return self.evaluator.trial(self.photos, self.in_use, fixed)
 
     def changes_predictions(
         self, first: Preprocessing, second: Preprocessing, pseudocount: int
     ) -> bool:
         """Whether the second in place of the first may change more than a few predictions."""
-        # Of each photo the share of the probability that moves, not whether its class changes. All photos
-        # of the kit are predicted for the votes anyway, so that this costs little.
+        # Of each photo the share of the probability that moves, not whether its class changes. Labelled
+        # images of the kit are predicted for the votes anyway, so that all of them cost little.
         kit_photos = self.bundled.photos if self.bundled else self.probes[:FEW_IMAGES]
         moved_shares = np.concatenate(
             [
@@ -269,14 +280,17 @@ class Grounds:
 
     def gained_and_lost(self, fixed: Preprocessing) -> tuple[int, int]:
         """Return how many of the user's labels another preprocessing puts right, and how many wrong."""
+        # Numbers of images that become right and that become wrong, of those with a label.
         return self.labelled.gained_and_lost(self.in_use, fixed)
 
     def correct_count(self) -> int:
         """Return how many labelled images are predicted correctly."""
+        # An image whose label is not known counts as not correct.
         return int(self.labelled.correct(self.in_use).sum())
 
     def can_rule_out_faults(self) -> bool:
         """Whether the evidence can say that nothing is wrong: labels alone, if more than half are met."""
+        # If half of the labels were met by chance.
         chance_of_as_many = chance_of_at_least(
             self.correct_count(), self.labelled.count, 0.5
         )
@@ -292,7 +306,8 @@ def _sources_of_own_images(evaluator: Evaluator, photos: Photos) -> list[Source]
     if evaluator.first_layers.means is not None:
         # What one image differs from the averages by chance, many together do less.
         chance_distance = CHANCE_DISTANCE / len(photos)
-        # Beside a profile, which tells better what is usual, averages count half and forbid nothing.
+        # Beside a profile, which tells better what is usual, averages count half, forbid nothing and call
+        # nothing usual.
         is_only_source = profile is None
         sources.append(
             Averages(
@@ -313,6 +328,7 @@ def _source_of_probes(
     evaluator: Evaluator, in_use: Preprocessing, own_images: Photos
 ) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
+    # Without a size images are not resized, and photos of several sizes make no batch.
     size = in_use.size
     if not evaluator.has_layer_statistics or size is None or min(size) < LEAST_SIDE:
         return None
@@ -327,6 +343,7 @@ def _source_of_probes(
     best = min(
         _preprocessings_tried(evaluator, in_use, photos), key=distance_from_training
     )
+    # Too far from training under each preprocessing tried: the network does not know photos.
     least_distance = distance_from_training(best)
     if least_distance > FAMILIAR_DISTANCE:
         return None
