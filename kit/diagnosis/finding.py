@@ -116,6 +116,7 @@ def conclude(
     fixed: Preprocessing | None = None,
 ) -> Finding:
     """Return a finding, named if it is sure, whose fix is advice, and code or the fixed preprocessing."""
+    # `using` writes the code: `code` counts only where nothing is fixed.
     fix = using(advice, fixed) if fixed else Fix(advice, code)
     verdict: Verdict = "named" if sure else "possible"
     return Finding(cause, verdict, summary, evidence, fix=fix)
@@ -132,6 +133,7 @@ def chance_of_at_least(successes: int, trials: int, rate: float) -> float:
         bdtrc,
     )  # scipy.stats has it too, and takes longer to import than to ask
 
+    # The chance of more than its first number.
     return float(bdtrc(successes - 1, trials, rate))
 
 
@@ -149,6 +151,7 @@ def any_named(findings: Iterable[Finding]) -> bool:
 
 def words_of_changes(in_use: Preprocessing, fixed: Preprocessing) -> str:
     """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
+    # A step that is left out has no line.
     changed = [line for line in fixed.describe() if line not in in_use.describe()]
     left_out = [
         f"leave out {operation.name} ({operation.described(in_use)})"

@@ -100,12 +100,14 @@ print(classifier.predict(better))"""
 
 def _with_shorter_side(photo: Photo, pixels: int) -> Photo:
     image = Image.fromarray(photo.pixels)
+    # In proportion, so that it covers such a square; nothing is cut off.
     resized = ImageOps.cover(image, (pixels, pixels), Image.Resampling.BICUBIC)
     return Photo(np.asarray(resized), photo.name)
 
 
 def remedy(condition: ImageCause, amount: float) -> Fix:
     """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
+    # `call` is Python for one `photo`, with a place for the amount.
     code = _REMEDY.format(condition.call.format(amount))
     return Fix(f"{condition.advice}, or train on such images.", code)
 
@@ -173,6 +175,7 @@ def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
         filter(None, picture_size(classifier.input_shape)), default=np.inf
     )
     shortest_side = min(min(photo.size) for photo in photos)
+    # Rounded down: at least `_LARGE_RATIO` times the pixels that the network takes are kept.
     return max(1, int(shortest_side // (_LARGE_RATIO * network_side)))
 
 
@@ -215,6 +218,7 @@ class _Case:
     @cached_property
     def known_correct(self) -> Bools:
         """Whether each image is known to be predicted correctly."""
+        # An unknown label, -1, equals no class.
         return np.asarray(self.predictions.index == self.predictions.labels)
 
     @cached_property
@@ -291,6 +295,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
     )
     verdict: Verdict = "possible"
     if chance <= RULED_OUT_CHANCE:
+        # Undoing only roughly proves nothing where it fails.
         if condition.invertible or kept_share >= BEARABLE_SHARE:
             verdict = "ruled_out"
     elif (
@@ -365,6 +370,7 @@ def _share_kept_by_controls(case: _Case, condition: ImageCause, amount: float) -
 
 def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
     """Return by how many nats the best other class leads the present one, over the ways to undo it."""
+    # Below 0 where the present class still leads.
     present_class = case.predictions.index[place]
     rows = case.classifier.probabilities(undone)
     mean_row = rows.mean(axis=0) + np.float32(_SMOOTHING)
@@ -474,6 +480,7 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         # The least number of images that ordinary ones reach with no more than this chance.
         needed = next(
             number
+            # One more than all images has the chance 0.
             for number in range(image_count + 2)
             if chance_of_at_least(number, image_count, rate) <= limit
         )

@@ -73,6 +73,7 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
     zero_and_one = np.array([[0.0], [1.0]])
     layer_kinds: list[str] = []
     for layer in layers:
+        # Such as padding or dropout.
         if _RANGE_KEEPING.search(layer.kind):
             continue
         scaled = _scaled_by_layer(layer, weights.get(layer.name, ()), zero_and_one)
@@ -192,4 +193,5 @@ def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
     config, weights = architecture_and_weights(classifier)
     # What most networks expect that do not scale inside, or do not tell.
     scaling = read_inside(layers_of(config), weights).expected or "0..1"
+    # With the size, channels and layout of the input.
     return fitted(Preprocessing(scaling=scaling), classifier.input_shape, USUAL_SIDE)

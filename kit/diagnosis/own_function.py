@@ -80,6 +80,7 @@ class Checkup(Result):
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             yield "Where predictions differ all the same: kit.compare(classifier, outputs, photos)."
             return
+        # It raised, returned nothing usable, or another result when called again.
         failed = [
             comparison for comparison in differing if comparison.main_step == "function"
         ]
@@ -156,6 +157,7 @@ def check(
     decoded = [photo.decoded(expected.decoding) for photo in as_photos(photos)]
     # `names` take the place of arguments of the function, or of variables that it uses.
     with with_names(function, names) as code:
+        # Runs the code on each photo, and fits a pipeline to what it returns.
         reading = read(expected, code, decoded, partial(_dequantised, classifier))
     return _checkup(classifier, expected, reading, decoded)
 
@@ -181,6 +183,7 @@ def _checkup(
     class_pairs = [
         rows.argmax(axis=1) for rows in probability_pairs if rows is not None
     ]
+    # Not known unless the network takes the tensor of every photo.
     changed = None
     if len(class_pairs) == len(photos):
         changed = float(np.diff(class_pairs).any(axis=1).mean())
@@ -222,6 +225,7 @@ def nearest_preprocessing(
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
+    # Infinite where every call failed.
     if reading.tolerated_levels_off < reading.levels_off < np.inf:
         headline += (
             f" {reading.levels_off:.2g} levels (root mean square) are unexplained"

@@ -82,6 +82,7 @@ class Diagnosis(Result):
 
     @property
     def _best_or_empty(self) -> Finding:
+        # For callers that need not ask whether there is one.
         return self.best or Finding("", "cannot_tell", "")
 
     @property
@@ -202,6 +203,7 @@ class Diagnosis(Result):
 
     @property
     def _fix_or_declared(self) -> Fix:
+        # `declared` is what the classifier or its file states, empty where it states nothing.
         return self.best.fix if self.best else self.declared
 
     def pin(
@@ -228,7 +230,7 @@ class Diagnosis(Result):
                 folder,
                 fixed_classifier,
                 photo,
-                # A label of -1 is not known.
+                # A label of -1 is not known. Where `expect` is None, too, the prediction with the fix is expected.
                 expect if label < 0 else label,
                 fault=self.preprocessing if fixed else None,
                 cause=self._best_or_empty.cause,
@@ -423,4 +425,5 @@ class Compared(Result):
 
 def is_negligible_change(mean_change: float, largest_change: float) -> bool:
     """Whether a form whose probabilities change so much can take the place of another."""
+    # Of probabilities: on average over images, and of the image that changes most.
     return mean_change <= SOUND_CHANGE and largest_change <= CLOSE_CHANGE

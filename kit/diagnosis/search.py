@@ -108,6 +108,7 @@ def pair_of_changes(grounds: Grounds) -> _Faults | None:
 
 def _leaves_much(grounds: Grounds, fixed: Preprocessing) -> bool:
     return any(
+        # Without a profile of the training, nothing tells.
         isinstance(source, Ordinary) and not source.explains_most(grounds.in_use, fixed)
         for source in grounds.sources
     )
@@ -206,6 +207,7 @@ def scaling_by_constant_class(grounds: Grounds) -> tuple[Finding, ...]:
         return bool(np.ptp(classes) == 0 and probabilities.shape[1] > 2)
 
     # Networks for small images know no photos.
+    # Without a size photos make no batch, which counts as too small.
     size_too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
     if size_too_small or not is_constant(grounds.in_use):
         return ()
@@ -311,6 +313,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     lead = _most_doubtful_lead(best_score, scores)
     chance_of_labels = _chance_evidence(grounds, best_score)
     against_images = _evidence_against_images(grounds, best_score)
+    # Each is evidence, or None where it is no condition.
     conditions = [*filter(None, (lead, chance_of_labels, against_images))]
     is_sure = (
         best_score.gain >= NAMED_GAIN
@@ -361,6 +364,7 @@ def _evidence_against_images(grounds: Grounds, score: Score) -> Evidence | None:
 
     Then they may be unlike those of the training, and the preprocessing right.
     """
+    # Infinite where distances tell nothing.
     gain = gain_beside_own_distance(grounds, score)
     if gain >= 0:
         return None

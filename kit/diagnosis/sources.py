@@ -134,6 +134,7 @@ class Ordinary:
     @property
     def _standard_error(self) -> float:
         """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
+        # `scatter` is the standard deviation of the logarithm for one training image.
         return self.profile.scatter / sqrt(len(self.photos))
 
     def log_distance(self, preprocessing: Preprocessing) -> float:
@@ -153,6 +154,7 @@ class Ordinary:
 
     def as_usual_as_nine_in_ten(self, preprocessing: Preprocessing) -> bool:
         """Whether the mean log distance of the images is as small as that of nine in ten training images."""
+        # `limit` is a distance, not a logarithm.
         return self.log_distance(preprocessing) <= log(self.profile.limit)
 
     def usual(self, preprocessing: Preprocessing) -> bool:
@@ -286,6 +288,7 @@ class Labelled:
 
     def enough_labels(self, in_use: Preprocessing) -> float:
         """Return how many labels count in full: of more classes fewer, since chance meets them less."""
+        # All of `ENOUGH_LABELS` up to ten classes, a third for a thousand.
         return self.ENOUGH_LABELS / max(1.0, log10(self.probabilities(in_use).shape[1]))
 
     def probabilities(self, preprocessing: Preprocessing) -> Float64:
@@ -307,6 +310,7 @@ class Labelled:
     def correct(self, preprocessing: Preprocessing) -> Bools:
         """Return whether each image is known to be predicted correctly; bool (photos,)."""
         return np.asarray(
+            # An unknown label, -1, equals no class.
             self.probabilities(preprocessing).argmax(axis=1) == self.labels
         )
 
