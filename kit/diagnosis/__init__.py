@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kit._arrays import Float32, Int64
+from kit._arrays import Float32, Int64, JSONObject
 from kit._reporting import Progress, Steps
 from kit.classifier.architecture import (
+    Weights,
     architecture,
     architecture_and_weights,
     layers_of,
@@ -227,7 +228,7 @@ class Investigation:
     classifier, in_use, photos, labels
         As asked; labels are indices, int64 (photos,), -1 where one is not known.
     evaluator
-        Runs candidates; without the first layers of the network until the search opens them.
+        Runs candidates; without the first layers of the network until the checks have opened them.
     reference
         Tensors (N, H, W, C) as in training, in place of what the file tells.
     certain_findings, searched, further_findings
@@ -452,12 +453,29 @@ def _merged_by_cause(
     return by_cause.values()
 
 
+def _run_certain_checks(case: Investigation) -> Investigation:
+    # The weights are read once for both: those of a large file take a while.
+    config, weights = architecture_and_weights(case.classifier)
+    findings = certain_checks(
+        case.classifier, case.photos, case.labels, config, weights
+    )
+    first_layers = _first_layers_to_compare(case, config, weights)
+    return replace(
+        case,
+        certain_findings=findings,
+        evaluator=Evaluator(case.classifier, first_layers),
+    )
+
+
 def certain_checks(
-    classifier: Classifier, photos: Photos, labels: Int64
+    classifier: Classifier,
+    photos: Photos,
+    labels: Int64,
+    config: JSONObject,
+    weights: Weights,
 ) -> tuple[Finding, ...]:
     """Run each check that needs no search, named causes first; a label is -1 where it is not known."""
     in_use = known_preprocessing(classifier)
-    config, weights = architecture_and_weights(classifier)
     diverged = check_nan(weights)
     if diverged:
         return (diverged,)
@@ -487,9 +505,6 @@ def certain_checks(
 
 def _search_preprocessing(case: Investigation) -> Investigation:
     """Search the preprocessing, and doubt what is certain where all evidence speaks against it."""
-    case = replace(
-        case, evaluator=Evaluator(case.classifier, _first_layers_to_compare(case))
-    )
     grounds = _grounds_if_in_use(case, case.in_use)
     searched = search(grounds)
     if case.has_another_class_order and not any_named(searched.findings):
@@ -539,7 +554,9 @@ def _without_refuted_declaration(case: Investigation) -> Investigation:
     return case
 
 
-def _first_layers_to_compare(case: Investigation) -> FirstLayers:
+def _first_layers_to_compare(
+    case: Investigation, config: JSONObject, weights: Weights
+) -> FirstLayers:
     """Return the first layers with the reference as their profile, without averages that tell less."""
     # Where a file has no layers that can be run, the tensors themselves are compared.
     layers = case.classifier.first_layers or NO_LAYERS
@@ -550,7 +567,6 @@ def _first_layers_to_compare(case: Investigation) -> FirstLayers:
             np.asarray(case.reference, np.float32)
         )
     elif means is not None and variances is not None:
-        config, weights = architecture_and_weights(case.classifier)
         share_of_initial = initial_share(variances, layers_of(config), weights)
         # Unsettled ones tell nothing of the training. Of others, the share that is left of the 0 and 1 that
         # they began with is taken out: it would outweigh the variances of quiet channels.
@@ -682,9 +698,7 @@ def _try_small_changes(case: Investigation) -> Investigation:
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
-    "checks": lambda case: replace(
-        case, certain_findings=certain_checks(case.classifier, case.photos, case.labels)
-    ),
+    "checks": _run_certain_checks,
     "candidates": _search_preprocessing,
     "properties": _check_images,
     "small changes": _try_small_changes,

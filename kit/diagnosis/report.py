@@ -230,7 +230,7 @@ class Diagnosis(Result):
                 folder,
                 fixed_classifier,
                 photo,
-                # A label of -1 is not known. Where `expect` is None, too, the prediction with the fix is expected.
+                # A label of -1 is not known; where `expect` is None, too, `pin` takes what is predicted.
                 expect if label < 0 else label,
                 fault=self.preprocessing if fixed else None,
                 cause=self._best_or_empty.cause,

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -262,6 +263,7 @@ class Preprocessing(Pipeline):
         """Return this value as JSON text; `from_json` gives back an equal value, to the last bit."""
         return json.dumps(self.to_dict(), indent=2)
 
+    @lru_cache  # noqa: B019 (the values are small, and asked for with every move of a slider)
     def to_code(self) -> str:
         """Return Python that makes an equal value where ``kit`` is imported."""
         return re.sub(r"\b[A-Z]\w*\(", r"kit.\g<0>", repr(self))

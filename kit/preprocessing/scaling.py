@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,7 @@ def scaling_words(scalings: Scalings) -> str:
     return formula if name is None else f"{name}, {formula}"
 
 
+@lru_cache  # asked for with every move of a slider
 def range_words(scalings: Scalings) -> str:
     """Return what 0..255 becomes, such as "−1..1", to a tenth of its width or more exactly."""
     slope, offset = affine(scalings)

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from kit import Decoding, samples
-from kit.diagnosis import certain_checks
 from kit.images.photo import encoded, load_image
 from kit.preprocessing.faults import CATALOGUE
-from tests.diagnosis import indices, named
+from tests.diagnosis import certain, indices, named
 
 LITE = samples.classifier("efficientnet_lite0")
 
@@ -30,7 +29,7 @@ CERTAIN = {
 @pytest.mark.parametrize("name", [None, *CATALOGUE])
 def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
-    found = certain_checks(LITE.using(used), PHOTOS, indices(LABELS, len(PHOTOS)))
+    found = certain(LITE.using(used), PHOTOS, indices(LABELS, len(PHOTOS)))
     wanted = [CERTAIN[name]] if name in CERTAIN else []
     assert [finding.cause for finding in named(found)] == wanted, "a row of CERTAIN"
     assert {finding.fix.preprocessing for finding in named(found)} <= {RIGHT}
@@ -47,7 +46,7 @@ def test_labels_alone_tell_how_training_read_transparency():
     # Four are put right by chance in one of 16 cases.
     for count, verdicts in ((0, []), (4, ["possible"]), (20, ["named"])):
         labels = indices(samples.labels("fashion_mnist")[:count], 20)
-        found = certain_checks(fashion.using(dropped), cut, labels)
+        found = certain(fashion.using(dropped), cut, labels)
         assert [one.verdict for one in found if one.cause == "alpha_matte"] == verdicts
     assert found[0].fix.preprocessing.decoding == Decoding(matte=(0, 0, 0))
     # The picture itself, as opaque: dropped or over black it is seen, and labels do not tell which.
@@ -55,5 +54,5 @@ def test_labels_alone_tell_how_training_read_transparency():
         load_image(encoded(np.dstack([photo.pixels, photo.pixels[..., :1]])))
         for photo in samples.photos("fashion_mnist")[:20]
     ]
-    (finding,) = named(certain_checks(fashion, seen, labels))
+    (finding,) = named(certain(fashion, seen, labels))
     assert finding.cause == "alpha_matte"

@@ -14,8 +14,12 @@ from keras import layers
 import kit
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
-from kit.classifier.architecture import layers_of, weights_in
-from kit.diagnosis import _first_layers_to_compare, certain_checks, diagnose
+from kit.classifier.architecture import (
+    architecture_and_weights,
+    layers_of,
+    weights_in,
+)
+from kit.diagnosis import _first_layers_to_compare, diagnose
 from kit.diagnosis.checks_network import (
     check_calls,
     check_head,
@@ -24,7 +28,7 @@ from kit.diagnosis.checks_network import (
     check_trained,
 )
 from tests import networks
-from tests.diagnosis import named
+from tests.diagnosis import certain, named
 
 
 def network():
@@ -111,7 +115,10 @@ def test_initial_values_that_are_left_in_moving_averages_are_taken_out():
     classifier = Classifier(model, CLOTHES.preprocessing)
     assert classifier.first_layers.variances.min() > 0.05
     case = SimpleNamespace(classifier=classifier, reference=None)
-    found, settled = _first_layers_to_compare(case), CLOTHES.first_layers
+    found, settled = (
+        _first_layers_to_compare(case, *architecture_and_weights(classifier)),
+        CLOTHES.first_layers,
+    )
     np.testing.assert_allclose(found.variances, settled.variances, rtol=1e-3)
     np.testing.assert_allclose(found.means, settled.means, rtol=1e-3, atol=1e-5)
 
@@ -124,7 +131,7 @@ def test_frozen_normalization_is_the_same_in_training(tmp_path):
 
 
 def checked(model):
-    found = certain_checks(
+    found = certain(
         Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names),
         samples.photos("fashion_mnist")[:1],
         np.array([-1]),
@@ -158,7 +165,7 @@ def test_what_was_never_trained_is_named_before_a_wrong_range():
         networks.stacked((12, 12, 3), *body),
         Preprocessing(size=(12, 12), scaling="0..1"),
     )
-    found = certain_checks(classifier, PHOTOGRAPH, np.array([-1]))
+    found = certain(classifier, PHOTOGRAPH, np.array([-1]))
     first, second, *_ = (one.cause for one in named(found))
     assert (first, second) == ("untrained_weights", "double_scaling")
 
@@ -169,7 +176,7 @@ def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converg
     model = networks.stacked((12, 12, 3), *body, layers.Dense(1, activation="softmax"))
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(np.ones((8, 12, 12, 3), np.float32), np.arange(8) % 2)
-    found = certain_checks(
+    found = certain(
         Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")),
         PHOTOGRAPH,
         np.array([-1]),

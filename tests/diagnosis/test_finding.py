@@ -12,8 +12,8 @@ from keras import layers
 import kit
 from kit import Classifier, Preprocessing, samples
 from kit.classifier.labels import label_indices
-from kit.diagnosis import certain_checks
 from tests import networks
+from tests.diagnosis import certain
 
 keras = networks.imported_keras()
 CLOTHES = samples.classifier("fashion_mnist")
@@ -29,11 +29,7 @@ def found(cause, classifier, photos, labels=None):
     """What the checks find about one cause; None for nothing."""
     truth = label_indices(labels, classifier.class_names, photos)
     return next(
-        (
-            one
-            for one in certain_checks(classifier, photos, truth)
-            if one.cause == cause
-        ),
+        (one for one in certain(classifier, photos, truth) if one.cause == cause),
         None,
     )
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import kit
+from kit.classifier.architecture import architecture_and_weights
 from kit.diagnosis import (
     STAGES,
     Investigation,
+    _first_layers_to_compare,
     _preprocessing_stated_by_file,
     fixed_preprocessings,
     with_fixes,
@@ -38,12 +40,14 @@ WRONG = USED.replace(invert=True)
 
 
 def investigation(certain=(), searched=(), **known):
-    evaluator = Evaluator(CLASSIFIER)
+    evaluator = Evaluator(CLASSIFIER)  # as before the checks
     found = Search(tuple(searched), decided=True)
     made = Investigation(
         CLASSIFIER, WRONG, PHOTOS, UNKNOWN, evaluator, None, tuple(certain), found
     )
-    return replace(made, **known)
+    made = replace(made, **known)
+    first_layers = _first_layers_to_compare(made, *architecture_and_weights(CLASSIFIER))
+    return replace(made, evaluator=Evaluator(CLASSIFIER, first_layers))
 
 
 def named(cause, **more):

@@ -103,7 +103,13 @@ ROUNDED = {"cv2_cubic": 0.001, "cv2_area": 0.06}
 def test_opencvs_filters_are_opencvs(name):
     interpolation = getattr(cv2, name.replace("cv2", "INTER").upper())
     rounded = ROUNDED.get(name, 0)
-    for source, target in [*SIZES, ((448, 224), (224, 112))]:
+    # Both sides are halved, or one.
+    halved = (
+        ((448, 224), (224, 112)),
+        ((448, 640), (224, 224)),
+        ((896, 448), (224, 224)),
+    )
+    for source, target in [*SIZES, *halved]:
         expected = cv2.resize(
             picture(source), target[::-1], interpolation=interpolation
         )
