@@ -40,14 +40,18 @@ WRONG = USED.replace(invert=True)
 
 
 def investigation(certain=(), searched=(), **known):
-    evaluator = Evaluator(CLASSIFIER)  # as before the checks
+    evaluator = Evaluator(CLASSIFIER)
     found = Search(tuple(searched), decided=True)
     made = Investigation(
         CLASSIFIER, WRONG, PHOTOS, UNKNOWN, evaluator, None, tuple(certain), found
     )
-    made = replace(made, **known)
-    first_layers = _first_layers_to_compare(made, *architecture_and_weights(CLASSIFIER))
-    return replace(made, evaluator=Evaluator(CLASSIFIER, first_layers))
+    return replace(made, **known)
+
+
+def searched_after_checks(case):
+    """Search as after the checks, which open the first layers."""
+    layers = _first_layers_to_compare(case, *architecture_and_weights(CLASSIFIER))
+    return STAGES["candidates"](replace(case, evaluator=Evaluator(CLASSIFIER, layers)))
 
 
 def named(cause, **more):
@@ -73,7 +77,7 @@ def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right
 
 def test_what_the_search_knows_of_a_certain_fault_stays_where_nothing_else_is_wrong():
     certain = named("inverted_polarity", fix=Fix("", "", USED))
-    (found,) = STAGES["candidates"](investigation([certain])).searched.findings
+    (found,) = searched_after_checks(investigation([certain])).searched.findings
     # Of two images, undoing it changes one prediction.
     assert (found.cause, found.verdict, found.cost) == (
         "inverted_polarity",
@@ -182,7 +186,7 @@ def test_a_search_doubts_what_its_evidence_forbids_and_takes_a_reference_for_ave
     reference = np.concatenate([*map(CLASSIFIER.tensor, clothes)])
     unscaled = Fix("", "", WRONG.replace(scaling="0..255"))
     case = investigation([named("alpha_matte", fix=unscaled)], reference=reference)
-    case = STAGES["candidates"](case)
+    case = searched_after_checks(case)
     assert case.certain_findings[0].verdict == "possible"
     assert case.searched.judged_by == "Judged by a profile of training images."
 
@@ -193,7 +197,7 @@ def test_a_cause_is_not_named_whose_fix_adds_nothing_to_that_of_another(monkeypa
     worse = named("channel_layout", fix=Fix("", "", WRONG.replace(layout="transposed")))
     monkeypatch.setattr("kit.diagnosis.search", lambda _: Search((worse,)))
     certain = named("bit_depth", fix=Fix("", "", clipped))
-    case = STAGES["candidates"](investigation([certain]))
+    case = searched_after_checks(investigation([certain]))
     assert [one.cause for one in case.findings] == ["bit_depth"]
 
 
