@@ -84,7 +84,7 @@ from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
 from kit.preprocessing.pipeline import decoding_changes
-from kit.preprocessing.scaling import simplest
+from kit.preprocessing.scaling import SCALINGS, simplest
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -191,10 +191,10 @@ def _preprocessing_stated_by_file(classifier: Classifier) -> Preprocessing | Non
         if source and source.preprocessing:
             input_scaling = classifier.network.engine.scaling
             scaling = source.preprocessing.scaling
-            # A converter chose the scaling of an 8-bit input by images that it saw: training used another.
-            # Where it was near a usual one, the file is read as stating that one, and both differ here.
+            # Unless it is a usual one, a converter chose the scaling of an 8-bit input by images that it saw:
+            # training used another.
             is_of_the_input_alone = input_scaling and scaling == (input_scaling,)
-            if not is_of_the_input_alone:
+            if not is_of_the_input_alone or scaling in SCALINGS.values():
                 return classifier.using(source.preprocessing).preprocessing
     return None
 

@@ -263,12 +263,19 @@ def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_dou
 
 
 @pytest.mark.parametrize(
-    ("scaling", "says"), [(kit.Scaling(1, mean=114, std=53.6), False), ("-1..1", True)]
+    ("mean", "std", "scaling", "says"),
+    [
+        (114, 53.6, kit.Scaling(mean=114, std=53.6), False),
+        (114, 53.6, "-1..1", True),
+        (127, 128, "lite", True),  # a usual one, which those of the converter equal
+    ],
 )
-def test_steps_that_a_converter_measured_are_not_what_the_file_says(scaling, says):
+def test_steps_that_a_converter_measured_are_not_what_the_file_says(
+    mean, std, scaling, says
+):
     stated = kit.Preprocessing(scaling=scaling)
     # The input of the network has steps of 8 bits, and these are all that the file says.
-    engine = SimpleNamespace(scaling=kit.Scaling(1, mean=114, std=53.6))
+    engine = SimpleNamespace(scaling=kit.Scaling(mean=mean, std=std))
     classifier = SimpleNamespace(
         source=SimpleNamespace(preprocessing=stated),
         network=SimpleNamespace(engine=engine),
