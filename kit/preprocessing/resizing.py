@@ -371,7 +371,7 @@ def resize(
 
 
 def shrink(pixels: Pixels, size: Size) -> Pixels:
-    """Return uint8 (H, W, 3) shrunk in proportion to fit (height, width), as `Image.thumbnail` does."""
+    """Return uint8 (H, W, 3) shrunk into (height, width), as `Image.thumbnail` without its `reducing_gap`."""
     image = Image.fromarray(pixels)
     # Pillow takes the width first, and leaves a smaller image alone. No coarser reduction comes before.
     image.thumbnail(size[::-1], Image.Resampling.BICUBIC, reducing_gap=None)
