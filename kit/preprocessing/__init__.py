@@ -58,7 +58,7 @@ class Preprocessing(Pipeline):
     fill
         RGB levels around what the fits "letterbox" and "pad" leave empty.
     thumbnail
-        (height, width) into which the image is shrunk beforehand, as `Image.thumbnail` without `reducing_gap`.
+        (height, width) into which the image is shrunk first, as `Image.thumbnail` without `reducing_gap`.
     channels
         A name of `kit.preprocessing.pipeline.CHANNELS`.
     invert
