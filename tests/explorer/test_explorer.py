@@ -143,6 +143,7 @@ def test_frames_of_a_camera_take_each_others_place(classifier, pair):
     explorer.remove("Snap (2)")
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
     assert list(explorer._contents(None).shelf) == ["cat.jpg", "espresso.jpg"]
+    assert CAMERA in explorer._shelf, "an export takes nothing away"
     assert list(explorer._contents("cat.jpg").shelf) == ["cat.jpg"]
 
 

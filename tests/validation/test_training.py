@@ -178,6 +178,16 @@ def test_augmented_pictures_are_decoded_as_the_preprocessing_says():
     assert shapes != [photo.size]
 
 
+def test_pictures_that_are_augmented_in_place_are_whole_again_in_the_next_epoch():
+    def inverted(pictures, _):
+        np.subtract(255, pictures, out=pictures)
+        return pictures
+
+    photo = samples.photos("fashion_mnist")[0]
+    epochs = _tensors_of_epochs([photo], GREY, inverted, np.random.default_rng(0))
+    np.testing.assert_array_equal(next(epochs), next(epochs))
+
+
 UNFIT = [
     ({"labels": [0, 1, None]}, "Expected a label for every image, received None"),
     ({"epochs": 0}, "Expected epochs as a whole number not below 1"),
