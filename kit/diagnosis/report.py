@@ -379,6 +379,8 @@ class Compared(Result):
             cause = self.cause
         elif is_negligible_change(self.difference, largest_change):
             cause = "no difference found"
+            if self.changed:
+                cause += " but near ties"
         else:
             guess = (
                 ", perhaps other weights, weights of 8 bits, or dropout or augmentation"

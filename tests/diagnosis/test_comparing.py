@@ -273,7 +273,7 @@ def test_a_cause_is_proven_by_how_little_it_leaves(difference, remaining, name):
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
     for difference, words in {
-        0.009: "no difference found",
+        0.009: "no difference found but near ties",
         0.011: "cause unknown, perhaps other weights, weights of 8 bits, or dropout or augmentation left on",
     }.items():
         # However much one of them changes.
