@@ -99,6 +99,7 @@ class View:
     def novel(self) -> bool | None:
         """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
         novelty = self.bench.novelty
+        # Nothing was fitted that can tell, or the network has no feature map that it could look at.
         if novelty is None or self.features is None:
             return None
         return novelty.is_novel(self.features)
@@ -116,6 +117,7 @@ class View:
     @cached_property
     def input_image(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
+        # As if prepared without the chosen faults, so that what they do to the tensor can be seen.
         return self.faultless_preprocessing.image(self.tensor)
 
     @property
@@ -162,6 +164,7 @@ class View:
             # Not `self.probabilities`: those come from Keras where the network was still being compiled.
             probabilities=classifier.predict_tensors(self.tensor),
             class_names=names,
+            # -1 where there is no label.
             labels=label_indices([self.label], names, images=[self.photo]),
             photos=(self.original.name,),
         )
@@ -169,6 +172,7 @@ class View:
     @property
     def wrong(self) -> bool:
         """Whether the prediction is known to be wrong."""
+        # An image taken for none of the classes is none of its label, too; without a label nothing is wrong.
         return self.predicted_class != self.label and self.label is not None
 
 
@@ -192,6 +196,8 @@ class Bench:
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
+        # Its own preprocessing, or the commonest one where it has none. The last is None where nothing that
+        # tells images of none of its classes was fitted.
         return cls(
             classifier, assumed_preprocessing(classifier), novelty_of(classifier)
         )
@@ -200,6 +206,7 @@ class Bench:
         self, settings: Settings, photos: Iterable[str], current: str
     ) -> Settings:
         """Complete settings; TypeError or ValueError for those that there are not, here or anywhere."""
+        # `photos` are the names to choose from; `current` is the one where the settings name none.
         completed = complete_settings(settings, photos, current)
         if completed["fix"] and self.fixed_preprocessing is None:
             raise ValueError(
@@ -213,13 +220,14 @@ class Bench:
 
     def faultless_preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
+        # Without chosen faults: what a diagnosis found to be right where that fix is on, else the usual one.
         return (
             settings["fix"] and self.fixed_preprocessing
         ) or self.usual_preprocessing
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe, with the chosen faults in the order of the steps."""
-        # The usual one, or that of a diagnosis where the settings have its fix on.
+        # Without chosen faults: the usual one, or that of a diagnosis where the settings have its fix on.
         preprocessing = self.faultless_preprocessing(settings)
         for step in faults.STEPS:
             if settings[step]:
@@ -286,13 +294,15 @@ def places_ahead(places: int | None) -> int:
 
 def cores_are_busy() -> bool:
     """Whether more than two processes wanted each core of the machine in the last minute."""
-    # Fewer are a page that paints and its kernel. Windows does not tell.
+    # The load of the last minute, in processes: up to two for each core are a page that paints and its
+    # kernel. Windows does not tell, so there the cores never count as busy.
     core_count = os.cpu_count() or 1
     return hasattr(os, "getloadavg") and os.getloadavg()[0] > 2 * core_count
 
 
 def computed_in_time(views: Iterable[View]) -> Iterator[View]:
     """Compute as many views as the time allows, one at least."""
+    # `views` computes each view as it is asked for; the first one always comes, however long it takes.
     deadline = perf_counter() + REPLY_SECONDS
     for view in views:
         yield view

@@ -91,7 +91,7 @@ def compact(
     )
     return packer.compress(
         grouped_by_byte_of_number(network)
-    ) + packer.flush(), place_of_heat_map_weights
+    ) + packer.flush(), place_of_heat_map_weights  # None: a page without heat maps
 
 
 def _networks_for_one_image(
@@ -134,7 +134,7 @@ def _networks_for_one_image(
     if dense_weights is None or dense_weights.tobytes() not in exact_network:
         return *networks, None
     place_of_heat_map_weights = {
-        # The page reads them out of the network, at this place.
+        # The page reads them out of its network, at this place in both.
         "start": exact_network.index(dense_weights.tobytes()),  # in bytes
         "count": dense_weights.size,
         "rows": len(dense_weights),
@@ -146,10 +146,13 @@ def _networks_for_one_image(
 
 def rounded(weights: Pixels) -> Pixels:
     """Return bytes of float32, each the nearest number whose last bits are zeros, which gzip makes small."""
+    # These are the bytes of float32 numbers. Half of the last bit that stays is added, so that cutting off
+    # the bits below it rounds to the nearest.
     bits = weights.view(np.uint32) + np.uint32(1 << (ROUNDED_BITS - 1))
     return ((bits >> ROUNDED_BITS) << ROUNDED_BITS).view(np.uint8)
 
 
 def grouped_by_byte_of_number(network: bytes) -> bytes:
     """Return the first bytes of all numbers of four bytes, then their second ones and so on, for gzip."""
+    # All first bytes of numbers of 32 bits, then all second ones, and so on: like ones are packed better.
     return np.frombuffer(network, np.uint8).reshape(-1, 4).T.tobytes()

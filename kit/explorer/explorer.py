@@ -165,7 +165,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def photos(self) -> tuple[Photo, ...]:
         """All photos by their names on the page, added ones included; not what a camera shows now."""
-        return tuple(entry.photo for entry in self._shelf.kept())
+        return tuple(entry.photo for entry in self._shelf.entries_but_camera())
 
     @property
     def labels(self) -> tuple[str | None, ...]:
@@ -173,7 +173,7 @@ class Explorer(anywidget.AnyWidget):
         names = self.classifier.class_names
         return tuple(
             None if entry.label is None else names[entry.label]
-            for entry in self._shelf.kept()
+            for entry in self._shelf.entries_but_camera()
         )
 
     @property
@@ -194,6 +194,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def probabilities(self) -> Float32:
         """Softmax probabilities for the current settings: float32, (classes,), read-only."""
+        # Of one photo: (1, classes) becomes (classes,).
         return self.prediction.probabilities.ravel()
 
     @property
@@ -318,6 +319,7 @@ class Explorer(anywidget.AnyWidget):
         }
 
     def _on_compiled(self, compilation: futures.Future[Any]) -> None:
+        # The thread that compiles calls this.
         with self._lock:
             if error := compilation.exception():
                 self._report_error(error)
@@ -340,6 +342,7 @@ class Explorer(anywidget.AnyWidget):
             raise
 
     def _checked(self, settings: Settings) -> Settings:
+        # While the explorer is made, it has no settings yet.
         current = self.settings.get("photo", next(iter(self._shelf)))
         return self._bench.complete(settings, self._shelf, current)
 
@@ -354,6 +357,7 @@ class Explorer(anywidget.AnyWidget):
                 self._report_error(error)
 
     def _report_error(self, error: BaseException, request: str = "") -> None:
+        # An empty `request` is the one that is being answered, if any. `shorten` makes it one line.
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
         self._replies.send_text("error", self.error, request)
 
@@ -376,7 +380,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_settings(self, settings: Settings, held: object, side: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        # The page says so before it is laid out, too, where it shows nothing yet.
+        # The longest side of the photo on the screen, in its pixels; 0 while the page is not laid out.
         if isinstance(side, int) and side > 0:
             self._replies.preview_side = side
         sent_photo = self._replies.sent_photo
@@ -430,6 +434,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
         entry = self._shelf[photo]
+        # An empty text takes the label back.
         entry.label = class_index(label or None, self.classifier.class_names)
         entry.untouched_view = None  # it was made with the old label
         self._refresh_panel()
@@ -474,7 +479,7 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         if cores_are_busy():
             return  # the page asks again after seconds
-        # `places` are values of the slider `key`.
+        # `places` are values of the slider `key`; those that the time does not allow are not answered.
         states = [
             self._checked({**settings, key: slider_value}) for slider_value in places
         ]
@@ -484,6 +489,7 @@ class Explorer(anywidget.AnyWidget):
         self, number: str, name: str, last: bool, buffer: memoryview
     ) -> None:
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
+        # `number` tells apart files that are on their way at once; `buffer` is the next piece of this one.
         self._uploads.take(number, name, buffer)
         if last:
             self.add(self._uploads.pop(number), name=name)
@@ -551,6 +557,7 @@ class Explorer(anywidget.AnyWidget):
                 )
 
     def _take_stop(self) -> None:
+        # The diagnosis that runs compares its own reply with this at each step, and ends.
         self._newest_because_reply = None
 
     def _take_pin(self, settings: Settings) -> None:
@@ -571,6 +578,11 @@ class Explorer(anywidget.AnyWidget):
 
 def _state_for_diagnosis(view: View) -> Settings:
     """Return what a diagnosis of a view depends on."""
-    # Frames of a camera have one name, so the photo itself counts, which this does not keep alive.
-    fixed = {"where": None, "label": view.label, "original": ref(view.original)}
-    return view.settings | fixed
+    # A heat map does not count. Frames of a camera have one name, so the photo itself counts, which this
+    # does not keep alive.
+    what_else_counts = {
+        "where": None,
+        "label": view.label,
+        "original": ref(view.original),
+    }
+    return view.settings | what_else_counts

@@ -86,6 +86,7 @@ class Contents:
 def page_can_show(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
     changed = effective_changes(settings)
+    # `OF_PAGES` are the settings that JavaScript can do; the values of steps are names of faults.
     return changed.keys() <= OF_PAGES and FAULTS_NOT_ON_PAGES.isdisjoint(
         changed.values()
     )
@@ -100,6 +101,7 @@ def write(
     **title_and_text: str,
 ) -> Path:
     """Write a page: see `Explorer.export`."""
+    # A ValueError for another suffix, or where something else than a file is there.
     make_folder_of_new(path, ".html")
     reason_for_table = ""
     try:
@@ -195,6 +197,7 @@ def parts_with_table(contents: Contents, progress: Progress) -> list[str]:
 
 
 def _file_without_metadata(entry: Entry) -> bytes:
+    # Of a photo made from an array, too, it makes a file; only the type allows for None.
     return without_metadata(entry.photo).file or b""
 
 
@@ -350,7 +353,7 @@ WHY_NOTE = " Why? tries only your changes; the notebook also looks for other cau
 def document(
     bench: Bench,
     parts: Sequence[str],  # base 64, with nothing to escape
-    reason_for_table: str,
+    reason_for_table: str,  # empty where the page has the network
     *,
     title: str = "",
     text: str = "",
@@ -379,4 +382,5 @@ def document(
 
 
 def _hash(text: str) -> str:
+    # As a Content-Security-Policy takes it.
     return b64encode(sha256(text.encode()).digest()).decode()

@@ -54,6 +54,7 @@ LIVE = "Run all cells up to this one to make the explorer live."
 
 def padded_to_go_at_once(buffer: bytes) -> bytes:
     """Return bytes that no websocket holds back."""
+    # Smaller messages wait in the websocket; the page knows how many bytes count.
     return buffer.ljust(REPLY_BYTES, b"\0")
 
 
@@ -101,7 +102,7 @@ def step_chips(
             "changed": changed,
             "hidden": words == IDLE_WORDS[step] and not changed,
         }
-    chips["scaling"]["value"] = range_words(preprocessing.scaling)
+    chips["scaling"]["value"] = range_words(preprocessing.scaling)  # such as 0..1
     return chips
 
 
@@ -171,7 +172,7 @@ class Replies:
         # `source` is the photo before the perturbation, `photo` after it, which is sent each time.
         if not page_perturbs:
             buffers.append(preview_file(view.photo.pixels, self.preview_side))
-            self.sent_photo = None
+            self.sent_photo = None  # in its place the page takes this file
         elif photo != self.sent_photo:
             buffers.append(view.source.pixels.tobytes())
             self.sent_photo = photo
@@ -198,6 +199,7 @@ class Replies:
 
     def send_mark_of_each(self, views: Iterable[View], settings: Settings) -> None:
         """Say of labelled photos whether their prediction is correct, and nothing else."""
+        # By the name of the photo: "right" or "wrong", or empty where it has no label.
         marks = {view.settings["photo"]: answer_of(view)["state"] for view in views}
         self._send("judged", settings=settings, marks=marks)
 
@@ -207,17 +209,19 @@ class Replies:
 
     def send_text(self, kind: str, text: str, request: str = "") -> None:
         """Answer with a line, also a message that came before."""
+        # A thread names the request, since the message that it answers is over.
         self._send(kind, request=request or self.request, text=text)
 
     def _send(self, kind: str, *buffers: bytes, **fields: Any) -> None:
         """Send a message with the fields that its type in `kit.explorer.protocol` has."""
+        # `fields` may have another request, which then counts.
         content = {"kind": kind, "request": self.request} | fields
         self.widget.send(content, list(buffers))
 
 
 def generator_state(seed: int) -> dict[str, str]:
     """Return the beginning of numpy's generator for a seed, as text: its numbers have 128 bits."""
-    # As text, since JavaScript's numbers would lose digits of 128 bits.
+    # `state` and `inc`, of 128 bits each: as text, since JavaScript's numbers would lose digits.
     state = np.random.PCG64(seed).state["state"]
     return {name: str(number) for name, number in state.items()}
 

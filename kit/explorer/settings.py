@@ -22,6 +22,7 @@ _NEUTRAL = vars(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
 
 def neutral(photo: str) -> Settings:
     """Return the settings that show `photo` unperturbed and prepared as usual."""
+    # By its name; no perturbation, no fault in any step, no fix, and no heat map.
     return {"photo": photo} | _NEUTRAL
 
 
@@ -96,4 +97,5 @@ def complete_settings(
 
 def perturbation_of(settings: Settings) -> Perturbation:
     """Return the perturbation that complete settings describe."""
+    # Settings have its fields among their keys, all of them; it refuses values out of range.
     return Perturbation(**{name: settings[name] for name in vars(UNPERTURBED)})

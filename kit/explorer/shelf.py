@@ -99,7 +99,7 @@ class Shelf(dict[str, Entry]):
         label = getattr(self.get(CAMERA), "label", None)
         self[CAMERA] = Entry(Photo.from_array(frame, CAMERA), label)
 
-    def kept(self) -> list[Entry]:
+    def entries_but_camera(self) -> list[Entry]:
         """Return all but what a camera shows now."""
         return [entry for name, entry in self.items() if name != CAMERA]
 

@@ -105,7 +105,7 @@ def _bar(
 def answer_name(view: View) -> str:
     """Return the predicted class, or that it is none."""
     if view.predicted_class is None:
-        return WORDS["none"]
+        return WORDS["none"]  # since it is unlike the training images
     return view.bench.classifier.class_names[view.predicted_class]
 
 
@@ -113,7 +113,7 @@ def prediction_text(view: View) -> str:
     """Return what is predicted, with its probability; that it is none of the classes has none."""
     name = answer_name(view)
     if view.novel:
-        return name
+        return name  # of none of the classes, which has no probability
     return f"{name}, {percent(view.probabilities[view.top])}"
 
 
@@ -168,6 +168,7 @@ def usual_preparation(classifier: Classifier) -> str:
 def caption(classifier: Classifier) -> str:
     """Say below the softmax table what its bars are."""
     text = f"Pale bar: the original photo, prepared {usual_preparation(classifier)}"
+    # At 1 a calibration changes no probability, and no bar shows one.
     if classifier.temperature == 1:
         return text
     return f"{text}; thin bar: calibrated with temperature {classifier.temperature:.2f}"

@@ -292,6 +292,7 @@ def _measured_change(
 
 def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
+    # With the faults that were chosen, so that it finds them, too.
     return diagnose(
         view.bench.classifier.using(view.preprocessing),
         [view.photo],  # after the perturbation
@@ -419,6 +420,7 @@ def pin_view(folder: Path, view: View, best_finding: Finding | None) -> str:
     bench = view.bench
     fixed_preprocessing = best_finding.fix.preprocessing if best_finding else None
     faulty_preprocessing = view.preprocessing
+    # Where the fix is on, without faults on top, it is the usual preprocessing that it mends.
     if view.settings["fix"] and view.preprocessing == bench.fixed_preprocessing:
         fixed_preprocessing = view.preprocessing
         faulty_preprocessing = bench.usual_preprocessing

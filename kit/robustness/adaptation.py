@@ -64,11 +64,11 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
             f"Expected a network with BatchNormalization, received {classifier.name!r} without"
         )
     first = classifier.tensor(images[0])
-    # Channels, first or last, are the shortest side.
-    most = MOST_VALUES // (first.size // min(first.shape[1:]))
-    if len(images) > most:
+    # Channels, first or last, are the shortest side: what is left are the pixels of an image.
+    most_images = MOST_VALUES // (first.size // min(first.shape[1:]))
+    if len(images) > most_images:
         raise ValueError(
-            f"Expected at most {most} images of this size, received {len(images)}"
+            f"Expected at most {most_images} images of this size, received {len(images)}"
         )
     batch = np.concatenate([classifier.tensor(photo) for photo in images])
     before = finite(classifier.predict_tensors(batch), classifier.name)
@@ -78,6 +78,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
             f"Expected {FEW} or more images, or several classes, received {len(batch)}, all predicted as"
             f" {classifier.class_names[predicted[0]]}; give images of all classes"
         )
+    # `prior` counts as so many images of training, whose statistics keep that share.
     with hidden_errors():
         model = _adapted(model, batch, prior / (prior + len(batch)))
     adapted = Classifier(model, classifier.preprocessing, classifier.class_names)
@@ -90,6 +91,7 @@ def adaptation_remarks(
     before: Float32, names: Sequence[str], prior: float
 ) -> list[str]:
     """Say on how many images the statistics rest, and what is unusual about these."""
+    # `before` are the probabilities before the adaptation, a row for each image.
     count, classes = before.shape
     remarks = [f"statistics of BatchNormalization estimated on {count} images"]
     if prior:
@@ -100,10 +102,12 @@ def adaptation_remarks(
             f"warning: {count} images are few for {classes} classes; "
             f"prior={enough - count} adds training statistics as if there were {enough}"
         )
-    ((commonest, most),) = Counter(before.argmax(axis=1).tolist()).most_common(1)
-    if most >= ONE_CLASS * count:
+    ((commonest_class, its_images),) = Counter(
+        before.argmax(axis=1).tolist()
+    ).most_common(1)
+    if its_images >= ONE_CLASS * count:
         remarks.append(
-            f"warning: {most} of {count} images were predicted as {names[commonest]} before; "
+            f"warning: {its_images} of {count} images were predicted as {names[commonest_class]} before; "
             "if they really show one class, adapting to them does harm"
         )
     return remarks
@@ -115,7 +119,9 @@ def _adapted(model: Any, batch: Any, old_share: float) -> Any:
     keras = import_keras()
     adapted = copied_model(model)
 
+    # Called in place of each layer, whose own statistics it sets from what comes in before it calls it.
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
+        # All but that of the channels, which have a mean each.
         axes = list(range(len(inputs.shape)))
         del axes[layer.axis]
         mean, variance = keras.ops.moments(inputs, axes)
@@ -132,6 +138,7 @@ def _adapted(model: Any, batch: Any, old_share: float) -> Any:
 
 
 def _normalizations(model: Any) -> list[Any]:
+    # Layers of BatchNormalization, also those inside others: no other kind has a moving variance.
     return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]
 
 
@@ -155,6 +162,7 @@ class Augmentation:
 
     def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed copies of images, uint8 (N, H, W, C), rounded and clipped once, at the end."""
+        # One draw for each image, which counts for all of its values.
         shape = len(pictures), 1, 1, 1
         low, high = np.log(self.brightness)
         factors = np.exp(rng.uniform(low, high, shape)).astype(np.float32)
@@ -163,4 +171,4 @@ class Augmentation:
         if self.noise:
             deviations = rng.uniform(0, self.noise, shape).astype(np.float32)
             values += rng.standard_normal(values.shape, np.float32) * deviations
-        return to_pixels(values)
+        return to_pixels(values)  # rounded, and clipped to 0..255

@@ -79,6 +79,7 @@ class Explanation:
     @property
     def strongest(self) -> bool:
         """Whether it is at least as strong as the strongest that was tried."""
+        # Both distances are from the strength that changes nothing; the strongest that was tried is the last.
         alteration = ALTERATIONS[self.alteration]
         strongest = abs(alteration.strengths[-1] - alteration.neutral)
         return abs(self.strength - alteration.neutral) >= strongest
@@ -118,16 +119,18 @@ class Path:
         return np.isin(list(QUANTITIES), self.quantity.name)
 
     def _movements_at(self, points: Float64) -> Float64:
+        # Straight between corners: a point 0 is no alteration, 1 to 3 are its three strengths.
         line = scipy.interpolate.make_interp_spline(_CORNERS, self.corners, k=1)
         return np.asarray(line(points))
 
     def moves_like(self, movement: Float64) -> bool:
         """Return whether the quantity that the alteration is about has moved the way that this does."""
+        # That is its movement at the strongest strength; the last corner is beyond it.
         return bool((self.corners[-2] * movement > 0)[self.about].any())
 
     def explained(self, place: int) -> Explanation:
         """Return the alteration as strong as it is at a place among `POINTS`."""
-        strength = float(self.strengths[place])
+        strength = float(self.strengths[place])  # an index into `POINTS`
         return Explanation(self.alteration.name, self.opposite, strength)
 
     def movements_in_light(self, factors: Float64) -> Float64:
@@ -136,6 +139,8 @@ class Path:
         Noise on an image of half the light is to everything in it what noise of twice the deviation is to the
         image itself. What is measured in levels is left out.
         """
+        # Noise in half the light is to the image what noise of twice the deviation is in full light. What is
+        # measured in levels moves as it does in full light. Shape: (factors, points, quantities).
         deviations = self.strengths / factors[:, None]
         moved = self._movements_at(
             np.interp(deviations, self.corner_strengths, _CORNERS)
@@ -153,6 +158,7 @@ def combined_movements(first: Path, second: Path, training_means: Float64) -> Fl
     # Of the two, light is the first of `ALTERATIONS`; it has no opposite, which is never paired with it.
     if first.quantity.group == "light" and second.quantity.group == "noise":
         by_second = second.movements_in_light(first.strengths)
+    # A point of each: (points, points, quantities). What is no logarithm cannot fall below 0.
     total = first.movements[:, None] + by_second
     return np.where(
         _LINEAR & (training_means > 0), np.maximum(total, -training_means), total
@@ -168,6 +174,8 @@ def paths(response: Float64) -> tuple[Path, ...]:
     ways = []
     movements = np.nan_to_num(response)
     for alteration, moved in zip(ALTERATIONS.values(), movements, strict=True):
+        # `moved` has a row for each of the three strengths; before them comes no alteration, behind them a
+        # strength as far again.
         unmoved = np.zeros(len(QUANTITIES))
         corners = np.vstack([unmoved, moved, 2 * moved[-1] - moved[-2]])
         *_, strong, strongest = alteration.strengths
@@ -214,6 +222,7 @@ class NearestPaths(NamedTuple):
     @property
     def size(self) -> Float64:
         """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
+        # Movements count, even if two of them cancel.
         return np.asarray(np.abs(self.single_movements).sum(axis=0))
 
     def out_of_reach(self, movement: Float64, limit: Float64) -> Bools:
@@ -243,16 +252,19 @@ class _Remainder:
 
     @cached_property
     def _inverse(self) -> Float64:
+        # Other images may respond otherwise: by so much an alteration may miss what is left, as a variance.
         miss = np.diag((_RELATIVE_MISS * self.movement) ** 2)
         return np.asarray(np.linalg.inv(self.covariance + miss))
 
     def _distances(self, moved: Float64) -> Float64:
         """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
+        # Squared, of Mahalanobis; one for each movement in `moved`, (…, quantities).
         misses = self.movement - moved
         return np.asarray(((misses @ self._inverse) * misses).sum(axis=-1))
 
     def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> NearestPaths | None:
         nearest = []
+        # A candidate is one path or a pair, whose distances have an axis of `POINTS` for each path.
         for candidate in candidates:
             moved = candidate[0].movements
             if len(candidate) == 2:
@@ -269,13 +281,14 @@ class _Remainder:
                     [path.movements[place] for path, place in at_places]
                 ),
                 distance=float(distances[places]),
-                joint_movement=moved[places].copy(),
+                joint_movement=moved[places].copy(),  # a view would keep all of `moved`
             )
             nearest.append(point)
         return min(nearest, key=lambda point: point.distance, default=None)
 
     def _unexplained_after(self, step: NearestPaths) -> Bools:
         """Return which quantities stay unexplained behind a step: bool (quantities,)."""
+        # Three standard errors, or the share by which alterations of other images may miss.
         chance = 3 * np.sqrt(np.diag(self.covariance))
         limit = np.maximum(chance, _RELATIVE_MISS * (self.size + step.size))
         return self.unexplained & step.out_of_reach(self.movement, limit)
@@ -285,18 +298,19 @@ class _Remainder:
         # Nothing but a change of shape moves the shape, whatever else that moves.
         shape = self.unexplained & _SHAPE
         leading = shape if shape.any() else self.unexplained
-        able = [path for path in candidates if leading[path.about].any()]
-        single = self._nearest((path,) for path in able)
-        most = _HALF if self.explained else 1
+        able_paths = [path for path in candidates if leading[path.about].any()]
+        single = self._nearest((path,) for path in able_paths)
+        # The first one has to come nearer than no alteration, each later one has to halve what is left.
+        largest_share = _HALF if self.explained else 1
         unmoved = self._distances(np.zeros_like(self.movement))
-        if single is None or single.distance > most * unmoved:
+        if single is None or single.distance > largest_share * unmoved:
             return None
         far = single.distance > _FAR * self.measured
         if not self.explained and (far or self._unexplained_after(single).any()):
             # One that the photos went through and one that the training images did are no pair.
             pairs = (
                 (first, second)
-                for first, second in combinations(able, 2)
+                for first, second in combinations(able_paths, 2)
                 if first.opposite == second.opposite
                 and first.quantity.name != second.quantity.name
             )
@@ -306,6 +320,7 @@ class _Remainder:
         return self._without(single)
 
     def _without(self, step: NearestPaths) -> "_Remainder":
+        # Of a pair, the alteration that comes nearer by itself is first.
         alone = self._distances(step.single_movements)
         order = np.argsort(alone, kind="stable")
         explained = [step.explanations[index] for index in order]
@@ -335,6 +350,7 @@ def explanations(
     theirs = scaled_rows(photos)
     training_means = mean_known(training)
     movement = mean_known(theirs) - training_means
+    # What one side lacks counts as no movement, of a variance so large that it says nothing.
     measured = ~np.isnan(movement)
     variance = np.where(measured, np.square(RESOLUTION), _UNKNOWN_VARIANCE)
     remainder = _Remainder(
@@ -350,6 +366,7 @@ def explanations(
         for path in paths(statistics.response)
         if path.moves_like(remainder.movement)
     ]
+    # Each step subtracts one alteration, or two, until none explains enough of what is left.
     while (following := remainder.step(candidates)) is not None:
         remainder = following
     unexplained = remainder.unexplained
@@ -361,5 +378,6 @@ def explanations(
 
 def _covariance(table: Float64) -> Float64:
     """Return the covariance of the mean of rows in which some numbers may be missing."""
+    # Missing numbers become the mean. The covariance of a mean is that of the rows, over their number.
     filled = np.where(np.isnan(table), np.nan_to_num(mean_known(table)), table)
     return np.cov(filled, rowvar=False) / len(table)

@@ -78,27 +78,30 @@ def fault_costs(
     """
     check_first(classifier)
     photos = as_photos(photos)
-    trained = known_preprocessing(classifier)
+    as_in_training = known_preprocessing(classifier)
     untouched = classifier.predict(photos, labels)
 
     def cost(fault: str, title: str, predictions: Predictions) -> Cost:
         wrong = ~predictions.correct
-        of_label = predictions.probabilities[np.arange(len(photos)), predictions.labels]
+        label_probabilities = predictions.probabilities[
+            np.arange(len(photos)), predictions.labels
+        ]
         return Cost(
             fault=fault,
             title=title,
             right=float(predictions.correct.mean()),
             changed=float(predictions.changed(untouched).mean()),
-            probability=float(of_label.mean()),
+            probability=float(label_probabilities.mean()),
             confidence=float(predictions.probability.mean()),
             wrong_and_sure=float((wrong & (predictions.probability > 0.5)).mean()),
         )
 
     costs = []
-    for fault in Steps(alternatives(trained), "Measuring faults", progress):
-        faulty = fault.apply(trained)
+    for fault in Steps(alternatives(as_in_training), "Measuring faults", progress):
+        faulty = fault.apply(as_in_training)
         predictions = classifier.predict(photos, labels, preprocessing=faulty)
         title = f"{STEPS[fault.step]}: {fault.title}"
         costs.append(cost(fault.name, title, predictions))
+    # The fewest correct ones come first, so the most expensive fault; before all, what is without one.
     costs.sort(key=attrgetter("right", "probability"))
     return Costs((cost("", "as in training", untouched), *costs))

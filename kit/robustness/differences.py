@@ -69,9 +69,11 @@ class QuantityShift:
 def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities); what differs has the verdict ``"follows"``."""
     sides = training, photos
+    # In whole steps of the resolution, so that smaller differences are ties.
     training_steps, photo_steps = (
         np.rint(scaled_rows(side) / RESOLUTION) for side in sides
     )
+    # Measured images of each quantity, on each side; others are NaN.
     counts = [np.count_nonzero(~np.isnan(side), axis=0) for side in sides]
     # Of quantities that nothing was measured of, or one and the same value.
     with catch_warnings(action="ignore"):
@@ -82,8 +84,10 @@ def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, 
             np.where(_BINARY, np.nanmean(side, axis=0), np.nanmedian(side, axis=0))
             for side in sides
         ]
+        # Mann and Whitney's U as a share of all pairs, 0..1, becomes Cliff's delta, -1..1.
         deltas = 2 * test.statistic / np.prod(counts, axis=0) - 1
     few = np.min(counts, axis=0) < FEWEST
+    # By Bonferroni: times the number of quantities that are compared.
     p_values = np.minimum(np.nan_to_num(test.pvalue, nan=1.0) * (~few).sum(), 1)
     deltas, p_values = np.where(few, np.nan, (deltas, p_values))
     rows = np.stack([*middles, deltas, p_values], axis=1).tolist()
@@ -105,6 +109,7 @@ def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, 
 def _verdict(delta: float, p_value: float) -> str:
     if np.isnan(p_value):
         return "cannot_tell"
+    # What differs follows from another quantity, as long as no explanation is about it.
     differs = p_value < SIGNIFICANCE and abs(delta) >= NEGLIGIBLE
     return "follows" if differs else "unchanged"
 
@@ -142,6 +147,7 @@ class AnswerShift:
     @property
     def distance(self) -> float:
         """Total variation distance: the least share of the photos that would need another class, 0..1."""
+        # Half, since an image that has another class counts for both classes.
         return float(np.abs(self.changes).sum() / 2)
 
     @property
@@ -155,6 +161,7 @@ class AnswerShift:
 
 
 def _share_differences(counts: Int64) -> Float64:
+    # (…, 2, classes): training images, then photos. Those with no image at all have shares of 0.
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     return np.asarray(shares[..., 1, :] - shares[..., 0, :])
 
@@ -166,6 +173,7 @@ def compared_answers(
     counts = np.stack(
         [np.bincount(side, minlength=len(names)) for side in (training, photos)]
     )
+    # Tables with the same sums in rows and columns: so far apart are both sides by chance.
     drawn = scipy.stats.random_table(counts.sum(axis=1), counts.sum(axis=0)).rvs(
         _RANDOM_TABLES, random_state=_SEED
     )
@@ -186,6 +194,7 @@ def with_equal_classes(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
     chosen_training, chosen_photos = (np.zeros(len(side), bool) for side in sides)
     for label in np.intersect1d(training, photos):
         our_places, their_places = (np.flatnonzero(side == label) for side in sides)
+        # The first ones of the class are a fair sample, since the order is random.
         count = min(len(our_places), len(their_places))
         chosen_training[our_places[:count]] = True
         chosen_photos[their_places[:count]] = True

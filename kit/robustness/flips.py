@@ -53,6 +53,7 @@ def flip(
     rows = {name: row for name, row in PARAMETERS.items() if row.kind != "switch"}
     row = rows[known("parameter", parameter, rows)]
     whole = row.kind == "whole"
+    # How near the two settings have to come: whole numbers side by side, or a tenth of a slider's step.
     finest = 1 if whole else row.step / 10
     image = load_image(photo)
 
@@ -61,6 +62,7 @@ def flip(
         perturbation = Perturbation(**change)
         return int(classifier.predict(image, perturbation=perturbation).index[0])
 
+    # Where None is neutral, as no JPEG file is, it stands for the best quality.
     ends: list[Any] = [
         row.high if end is row.neutral is None else end for end in (low, high)
     ]
@@ -69,6 +71,7 @@ def flip(
     after = predicted(value)
     if before == after:
         return None
+    # `last` always predicts `before`, and `value` always another class.
     while abs(value - last) > finest:
         middle = (value + last) // 2 if whole else (value + last) / 2
         between = predicted(middle)

@@ -24,6 +24,7 @@ COVER = 0.5
 
 
 def _colours(shares: Float32) -> Float32:
+    # Of 0..1: (rows, columns) becomes (rows, columns, 3).
     colours: Float32 = COLD + shares[..., None] * (HOT - COLD)
     return colours
 
@@ -51,7 +52,7 @@ class Heatmap(Result):
     @property
     def values(self) -> Float32:
         """`cells` enlarged to the model input, bilinearly: float32 (h, w), 0..1."""
-        size = self.picture.shape[1::-1]
+        size = self.picture.shape[1::-1]  # width and height, as Pillow has them
         return np.asarray(
             Image.fromarray(self.cells).resize(size, Image.Resampling.BILINEAR)
         ).clip(0, 1)
@@ -77,6 +78,7 @@ class Heatmap(Result):
     def __repr__(self) -> str:
         if not self.cells.any():
             return f"Heatmap({self.class_name!r} by {self.method}: none)"
+        # Row and column of the hottest cell, of which 0.5 is the middle.
         middle = np.argwhere(self.cells == 1)[0] + 0.5
         down, right = 100 * middle / self.cells.shape
         return (
@@ -124,9 +126,11 @@ def heatmap(
         index = int(probabilities[0].argmax())
     method = "class activation"
     cells = class_activation(classifier, feature_map, index)
+    # None without a feature map, or where more than pooling and dense layers follow it.
     if cells is None:
         method = "occlusion"
         maps = occlusion_rows(classifier, tensor, index)
+        # Each map has one more row than the one before: the last is whole.
         *_, cells = Steps(maps, "Covering", progress, total=GRID)
     picture = known_preprocessing(classifier).image(tensor)
     return Heatmap(classifier.class_names[index], method, cells, picture)
@@ -140,11 +144,13 @@ def class_activation(
     if feature_map is None or not layers:
         return None
     compiled = classifier.network.compiled
+    # A softmax ignores what all logits share, so their mean goes; sigmoids are each by themselves.
     weights = np.eye(compiled.class_count)[index]
     if compiled.head != "sigmoid" or compiled.output_count == 1:
         weights -= weights.mean()
     # One output speaks for the second of two classes.
     weights = weights[-compiled.output_count :]
+    # How much that output rises with each place, or with each channel where the map is averaged.
     slopes = gradient(layers, feature_map[0], weights)
     return _scaled((feature_map[0] * slopes).sum(axis=-1))
 
@@ -158,6 +164,7 @@ def occlusion_rows(
     two cells, covers the tensor.
     """
     covered = tensor.copy()
+    # A view with the channels last: what is written to it changes `covered`, which is predicted.
     pixels = np.moveaxis(covered, 1, 3) if channels_first(tensor.shape[1:]) else covered
     original = pixels.copy()
     mean_colour = pixels.mean(axis=(1, 2))
@@ -167,6 +174,7 @@ def occlusion_rows(
 
     def log_probability() -> float:
         probability = predictor.predict_tensors(covered)[0, index]
+        # A probability of 0 has no logarithm, so the smallest number stands for it.
         return float(np.log(max(probability, np.finfo(np.float32).tiny)))
 
     uncovered = log_probability()
@@ -180,11 +188,13 @@ def occlusion_rows(
 
 def _patches(side: int) -> list[slice]:
     count = min(GRID, side)
+    # Each is twice as wide as a cell, with the cell in its middle, and ends at the border.
     edges = (np.arange(count)[:, None] + (-0.5, 1.5)) * side / count
     return [slice(*pair) for pair in np.rint(edges.clip(0, side)).astype(int)]
 
 
 def _scaled(cells: Float32) -> Float32:
     """Return what speaks for a class, 1 for the hottest place; nothing for what is no number."""
+    # What speaks against the class, and what is no number, is 0; the hottest is 1, unless all are 0.
     cells = np.nan_to_num(np.maximum(cells, 0), posinf=0)
     return np.asarray(cells / (cells.max() or 1), np.float32)

@@ -42,6 +42,7 @@ class Novelty:
 
         The ⌈(n + 1)(1 - `FALSE_POSITIVES`)⌉-th smallest held-back score, as in split conformal prediction.
         """
+        # The scores ascend. That share of them, the new image counted as one more, lies there or above.
         count = len(self.held_back)
         return float(self.held_back[count - int((count + 1) * FALSE_POSITIVES)])
 
@@ -51,6 +52,7 @@ class Novelty:
 
     def is_novel(self, feature_map: Float32) -> bool:
         """Return whether the score of an image is above `threshold`, by its last feature map (1, h, w, C)."""
+        # Of one image: (1, h, w, channels) becomes (1, channels), which has one score.
         neighbours = self.classifier.reference.neighbours
         return bool(neighbours.scores(feature_map.mean(axis=(1, 2))) > self.threshold)
 
@@ -59,6 +61,7 @@ class Novelty:
 
         (1 + held-back images as high or higher) / (1 + held-back images).
         """
+        # The image itself counts as one more, so that no chance is 0.
         count = len(self.held_back)
         lower = np.searchsorted(self.held_back, np.asarray(scores, np.float32))
         return (1 + count - lower) / (1 + count)
@@ -80,6 +83,7 @@ class Novelty:
 def _scores(
     classifier: Classifier, photos: Sequence[Photo], progress: Progress = False
 ) -> Float64:
+    # float64, one for each photo: the mean distance to its nearest training images.
     _, features = classifier.features(photos, progress)
     return classifier.reference.neighbours.scores(features)
 
@@ -115,6 +119,7 @@ def fit_novelty(
         raise ValueError(
             f"Expected at least {FEWEST} held-back images, received {len(ordinary)}; give more"
         )
+    # The same classifier, with the features of its training images as neighbours.
     carrying = classifier.with_reference(training, progress=progress)
     scores = _scores(carrying, ordinary, progress)
     return Novelty(carrying, np.sort(scores.astype(np.float32)))
@@ -125,7 +130,8 @@ def novelty_of(classifier: Classifier) -> Novelty | None:
     arrays = classifier.reference.arrays("novelty")
     scores = np.sort(arrays.get("held_back", np.empty(0)), axis=None)
     with suppress(ValueError):
-        # Of a network that is still being compiled, the neighbours would wait for it.
+        # Asked second, since the neighbours wait for a network that is still being compiled. They raise a
+        # ValueError where they belong to another network.
         if len(scores) >= FEWEST and classifier.reference.neighbours is not None:
             return Novelty(classifier, scores)
     return None

@@ -30,8 +30,9 @@ class Gaussian:
         Correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
         covariance matrices, 2004). Values that never vary take no part.
         """
-        from sklearn.covariance import LedoitWolf
+        from sklearn.covariance import LedoitWolf  # slow to import
 
+        # What varies by no more than rounding takes no part.
         deviations = rows.std(axis=0)
         varied = deviations > _CONSTANT * np.abs(rows).max(initial=0)
         scale = deviations[varied]
@@ -39,6 +40,7 @@ class Gaussian:
 
     def distances(self, rows: Float64) -> Float64:
         """Return the squared Mahalanobis distance to the mean, over D: float64 (N, values) to (N,)."""
+        # Squared; over the number of values, so that it is about 1 for an ordinary row.
         squares = self.fitted.mahalanobis(rows[:, self.columns] / self.scale)
         return np.asarray(squares / len(self.scale))
 
@@ -65,12 +67,14 @@ def layer_divergences(
     training_means = first_layers.means
     training_variances = first_layers.variances
     if training_means is None or training_variances is None:
+        # What was measured on training images stands for the averages of BatchNorm.
         profile = np.mean(cast("Float64", first_layers.profile), axis=0)
         training_means, _, training_variances = split_moments(profile, widths)
     means, _, variances = split_moments(moments, widths)
     variances = variances + first_layers.epsilon
     expected = training_variances + first_layers.epsilon
     squares = (variances + (means - training_means) ** 2) / expected
+    # Twice that of Kullback and Leibler, of these images from training, for each channel.
     divergence = np.log(expected / variances) + squares - 1
     ends = np.cumsum(widths)[:-1]
     layers = []
@@ -79,6 +83,7 @@ def layer_divergences(
         np.split(training_variances, ends),
         strict=True,
     ):
+        # Channels that hardly varied in training, below this share of the median, are left out.
         varied = variance >= constant * np.median(variance)
         layers.append(channels[..., varied].mean(axis=-1))
     return np.stack(layers, axis=-1)
@@ -91,6 +96,7 @@ def split_moments(
 
     Of a channel that hardly varies, rounding may leave less than nothing, which counts as nothing.
     """
+    # Without layers nothing was measured, so all three are empty.
     if not widths:
         return moments, moments, moments
     # Of each layer all means, then all mean squares.
@@ -145,6 +151,7 @@ class Profile:
         rows = _profile_rows(profile, features, widths, floors)
         distances = []
         # Neighbours may be copies of one image: they are left out together.
+        # Each part is measured from the others, as new images will be.
         for part in np.array_split(np.arange(len(rows)), _PARTS):
             others = Gaussian.of_rows(np.delete(rows, part, axis=0))
             distances.append(others.distances(rows[part]))
@@ -184,5 +191,6 @@ def _profile_rows(
 def _variance_floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
     _, squares, variances = split_moments(profile, widths)
     variance = variances.mean(axis=0)
+    # Over every image such a channel has one value, but for rounding; NaN leaves it out.
     constant = variance <= _ROUNDING * squares.mean(axis=0)
     return np.where(constant, np.nan, _CONTRAST * variance)

@@ -191,6 +191,7 @@ def gather(
 
     Interrupted, it returns what was measured, which is a fair sample.
     """
+    # At random, so that those before an interruption are a fair sample.
     order = np.random.default_rng(_SEED).permutation(len(pictures))[:MOST].tolist()
     # In one list, so that an interruption leaves nothing half done.
     measured: list[tuple[Float64, int]] = []
@@ -208,6 +209,7 @@ def gather(
             if classifier is not None:
                 answer = int(classifier.predict(photo).index[0])
             measured.append((measured_rows([photo])[0], answer))
+            # Of large images fewer are kept, for the memory that they take.
             pixels += photo.pixels[..., 0].size
             if len(examples) < (
                 EXAMPLES if pixels <= _SMALL_PIXELS else LARGE_EXAMPLES
@@ -241,7 +243,7 @@ def judged_shifts(
     if classifier is None:
         return quantities, None, ()
 
-    def predicted_again(quantities: Findings) -> Findings:
+    def with_changed_shares(quantities: Findings) -> Findings:
         """Let each cause say how many predictions it changes."""
         return tuple(
             replace(
@@ -256,11 +258,13 @@ def judged_shifts(
 
     if statistics.answers is None:
         note = "predictions are not compared: that takes the training images themselves"
-        return predicted_again(quantities), None, (note,)
+        return with_changed_shares(quantities), None, (note,)
     names = classifier.class_names
+    # "follows" is another mix of predicted classes; whether shifts explain it is judged below.
     answers = compared_answers(statistics.answers, photos.answers, names)
     if answers.verdict != "follows":
-        return predicted_again(quantities), answers, ()
+        return with_changed_shares(quantities), answers, ()
+    # bool (images,) on each side: as many of each predicted class here as there.
     ours, theirs = with_equal_classes(statistics.answers, photos.answers)
     count = int(theirs.sum())
     notes = []
@@ -273,7 +277,7 @@ def judged_shifts(
             notes.append(
                 f"compared are {count} photos with as many training images of the same predicted classes"
             )
-    quantities = predicted_again(quantities)
+    quantities = with_changed_shares(quantities)
     if _explains_answers(answers, quantities):
         return quantities, answers, tuple(notes)
     if count < FEWEST:
@@ -295,6 +299,7 @@ def _explains_answers(
     answers: AnswerShift, quantities: Sequence[QuantityShift]
 ) -> bool:
     """Whether alterations change as many predictions as differ, or it cannot be said how many they change."""
+    # What is as strong as the strongest that was tried, or could not be tried (NaN), may change any number.
     causes = [finding.explanation for finding in quantities if finding.explanation]
     changed = answers.chance + sum(cause.changed for cause in causes)
     explains_distance = answers.distance <= changed
@@ -309,6 +314,7 @@ def ranked_findings(statistics: InputStatistics, rows: Float64) -> Findings:
     compared = quantity_shifts(statistics.rows, rows)
     differing = np.array([finding.verdict == "follows" for finding in compared])
     explained, unexplained = explanations(statistics, rows, differing)
+    # By quantity; of two explanations about one, the first explains more.
     causes: dict[str, Explanation] = {}
     for explanation in explained:
         causes.setdefault(explanation.quantity, explanation)
@@ -341,13 +347,15 @@ def with_changed_share(
     chosen = training
     strength = cause.strength
     tried = "training images are changed in this way"
+    # What training images went through cannot be done to them again, so it is undone in the photos.
     if cause.opposite or not training:
         chosen = photos
         tried = "this is undone"
         if alteration.neutral == 1 and QUANTITIES[cause.quantity].invertible:
+            # By the inverse factor, but not by more than three.
             strength = float(1 / np.clip(strength, 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
-            return cause
+            return cause  # its share stays NaN: what photos have lost, they cannot lose once more
     altered = [alteration.apply(photo, strength) for photo in chosen]
     changed = classifier.predict(chosen).changed(classifier.predict(altered))
     return replace(cause, changed=float(changed.mean()), count=len(chosen), tried=tried)
@@ -394,9 +402,11 @@ def shift(
     """
     if classifier is None and isinstance(training, Classifier):
         classifier = training
+    # One whose preprocessing is unknown predicts nothing.
     if classifier is not None and classifier.preprocessing is None:
         classifier = None
     source = _statistics_or_pictures(training, classifier)
+    # A row or picture for each training image: here only their number counts.
     known = source.rows if isinstance(source, InputStatistics) else source
     pictures = at_least_one(each_picture(photos))
     result = Shift(findings=(), training=len(known), photos=len(pictures))

@@ -93,6 +93,7 @@ class Sweep(Rows):
     @property
     def tops(self) -> Int32:
         """The most probable class of each row, int32 (rows,); -1 for none."""
+        # From (photos, perturbations, ranks): the most probable class is first; -1 is no prediction.
         return self.rows["classes"][..., 0].ravel()
 
     @property
@@ -103,6 +104,7 @@ class Sweep(Rows):
     @property
     def errors(self) -> dict[int, str]:
         """Rows without a prediction, each with the reason."""
+        # The class -1 is no prediction. Places count photo by photo, each under all perturbations.
         reasons = self.rows["error"].ravel()
         missing = np.flatnonzero(self.tops < 0).tolist()
         return {place: reasons[place] for place in missing}
@@ -158,6 +160,7 @@ class Sweep(Rows):
 
         Images without a label, or without an answer to any of the perturbations, do not count.
         """
+        # (photos, perturbations); only photos with a label and with all predictions count.
         correct = self.rows["classes"][..., 0] == self.labels[:, None]
         return self._mean(correct, self.whole & (self.labels >= 0))
 
@@ -175,6 +178,7 @@ class Sweep(Rows):
     def table(self) -> Table:
         """Set accuracy and confidence in whole percentages; of two axes, one of them in a grid."""
         figures = self.figures
+        # Of two axes a grid, with room for one figure: accuracy, or confidence where nothing is labelled.
         if len(self.axes) == 2:
             title, shares = next(iter(figures.items()))
             (down, downwards), (across, values) = self.axes.items()
@@ -196,6 +200,7 @@ class Sweep(Rows):
         return Table(head, rows_of_table, ">" * len(head), title=self.counted)
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
+        # Over the photos that count, bool (photos,); NaN where none does.
         total = values[counted].sum(axis=0, dtype=np.float64)
         return np.asarray(total / (counted.sum() or np.nan)).reshape(self.shape)
 
@@ -211,6 +216,7 @@ def _percent(value: float) -> str:
 
 def blocks(photos: int, perturbations: int) -> Iterator[tuple[slice, slice]]:
     """Cut photos and perturbations into blocks of about `BLOCK_ROWS`: whole photos, or parts of one."""
+    # Several whole photos with few perturbations each, or one photo with a part of many.
     together = max(1, BLOCK_ROWS // perturbations)
     for first, start in product(
         range(0, photos, together), range(0, perturbations, BLOCK_ROWS)
@@ -235,7 +241,7 @@ def axes_and_perturbations(
             Perturbation(**dict(zip(axes, values, strict=True))) for values in cells
         ]
     elif isinstance(perturbations, Perturbation | str):
-        perturbations = [perturbations]
+        perturbations = [perturbations]  # a text in one piece, to be refused below
     words = "a kit.Perturbation, or a mapping from names to values"
     listed = tuple(
         instance("a perturbation", change, Perturbation, words)
@@ -285,6 +291,7 @@ def run_tasks(
                 waiting[executor.submit(function, task)] = key
             if not waiting:
                 return
+            # As they end, which may be another order: the key says which task it was.
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 yield waiting.pop(future), future.result()
     finally:
@@ -316,9 +323,11 @@ _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
     """Predict every image under every perturbation, each image decoded once: as `unpredicted_rows` has it."""
     pictures, perturbations, labels = block
+    # `predict` is best called from so many threads at a time: `lanes`.
     predict, lanes = classifier.network.side_by_side(classifier.name)
     count = len(perturbations)
     rows = unpredicted_rows(len(pictures), count, ranks)
+    # A view of `rows`: all perturbations of the first picture, then those of the next.
     in_order = rows.reshape(-1)
 
     def predict_part(cells: Sequence[_Cell]) -> None:
@@ -351,6 +360,7 @@ def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
 def _opened_cells(block: Block, decoding: Decoding, errors: Array) -> Iterator[_Cell]:
     pictures, perturbations, _ = block
     count = len(perturbations)
+    # A picture that cannot be opened has its error in all of its rows.
     for number, picture in enumerate(pictures):
         first = number * count
         try:
@@ -393,6 +403,7 @@ def run_sweep(
     if resume is not None:
         _check_same(swept, resume, "model", "perturbations", "photos", "labels")
         swept = replace(swept, rows=resume.rows.copy())
+    # A place is two slices, of photos and of perturbations; only those with something missing are predicted.
     tasks = (
         (place, (pictures[place[0]], changes[place[1]], labels[place[0]]))
         for place in blocks(*swept.rows.shape)
@@ -400,6 +411,7 @@ def run_sweep(
     )
     predict = partial(predict_block, classifier, ranks)
     total = len(swept)
+    # `keep`: an interruption ends the block quietly, and what is missing stays so.
     with Steps[None]((), "Predicting", progress, total=total, keep=True) as steps:
         for place, rows in run_tasks(predict, tasks, executor):
             swept.rows[place] = rows

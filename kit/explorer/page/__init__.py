@@ -72,4 +72,5 @@ def packed_json(value: Any) -> str:
         separators=(",", ":"),
         default=lambda content: b64encode(content).decode(),
     )
+    # Without a date in the gzip, equal values give equal texts.
     return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
