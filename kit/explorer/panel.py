@@ -91,9 +91,8 @@ def panel(
         "sliders": sliders(),
         "path": steps_of_path(bench.usual_preprocessing, usual_preparation(classifier)),
         "usual": usual_preparation(classifier),
-        "neutral": neutral(
-            next(iter(shelf), "")
-        ),  # of the first photo; a page may have none
+        # Of the first photo; a page may have none.
+        "neutral": neutral(next(iter(shelf), "")),
         "notes": panel_notes,
         "caption": caption(classifier),
         # Whether calibrated probabilities differ, so that they get bars of their own.
@@ -102,7 +101,6 @@ def panel(
         # While nobody moves, the page asks for the predictions at so many values of these sliders.
         "ahead": {"keys": MAIN, "places": places_ahead, "bytes": AHEAD_BYTES},
         "flips": offers_flips,
-        "tries": list(
-            tries.items()
-        ),  # the name on a button, and the settings that it sets
+        # The name on a button, and the settings that it sets.
+        "tries": list(tries.items()),
     }

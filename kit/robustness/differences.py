@@ -37,7 +37,8 @@ class QuantityShift:
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
     delta
-        Cliff's delta, -1..1: the share of pairs in which the photo has more, less those in which it has less.
+        Cliff's delta, -1..1: the share of pairs in which the photo has more, less those in which it has less;
+        NaN as `p_value` is.
         Values within the resolution of the quantity are taken as equal.
     p_value
         Of Mann and Whitney's test, two-sided, times the number of quantities that are compared (Bonferroni).

@@ -168,7 +168,7 @@ class Gathered(NamedTuple):
     rows
         float64 (images, quantities), in the order of `kit.perturbation.conditions.QUANTITIES`.
     photos
-        The first of them, `EXAMPLES` at most.
+        The first of them, `EXAMPLES` at most; `LARGE_EXAMPLES` of large images.
     answers
         int64 (images,): index of the class that a classifier predicts; -1 without one.
     unreadable
