@@ -139,6 +139,7 @@ def gain_beside_own_distance(grounds: Grounds, score: Score) -> float:
     )
     # Added to both, so that it hardly counts which is nearer below it.
     gain_of_kit_photos = log((before + FAMILIAR_DISTANCE) / (after + FAMILIAR_DISTANCE))
+    # Two sources judge by the distance of images, the user's or of the kit; those of the kit count above.
     return gain_of_kit_photos + sum(
         vote.gain for vote in score.votes if vote.source not in {Averages, Ordinary}
     )

@@ -134,6 +134,7 @@ def check_properties(
         With statistics of the training images: what brings images nearer to these is not named.
     """
     used = known_preprocessing(classifier)
+    # As the preprocessing in use decodes files; a photo that is decoded so already stays as it is.
     decoded = [photo.decoded(used.decoding) for photo in photos]
     factor = _reduction_factor(classifier, decoded)
     colourless = used.channels.startswith("gray")

@@ -414,7 +414,7 @@ class Compared(Result):
                 mover.photo,
                 "{} {:.2f}".format(*mover.before),
                 "{} {:.2f}".format(*mover.after),
-                f"{mover.change:.3f}",
+                f"{mover.change:.3f}",  # of the class whose probability changes most
                 mover.label,
             )
             for mover in self.movers

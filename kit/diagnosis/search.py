@@ -412,7 +412,7 @@ def _rivals_of_same_step(
     repaired = grounds.with_in_use(best.preprocessing)
 
     def explains_as_much(rival: Score) -> bool:
-        # Weighed against the best, since two that lie far from what is in use may lie close together.
+        # Its gain over the best: about 0 where it is as good. Over what is in use, most gain something.
         if repaired.score(rival.candidate).gain > -LEAD_OVER_STEPS:
             return True
         trial = repaired.trial(rival.preprocessing)

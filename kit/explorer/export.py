@@ -129,6 +129,7 @@ def write(
 
 def notebook_parts(contents: Contents, progress: Progress) -> list[str]:
     """Return what a saved notebook keeps: see `Explorer.keep`."""
+    # A panel, a table of predictions for each photo, and the photos; `Explorer.keep` gives one photo.
     page_parts = parts_with_table(contents, progress)
     # The notebook saves these texts with the widget's state. They are base 64: a character is a byte.
     kilobytes = sum(map(len, page_parts)) // 1000

@@ -403,7 +403,7 @@ def _fix_only_undoes_chosen_faults(
 
 def _view_with_preprocessing(view: View, preprocessing: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
-    # No chosen fault and no fix on top of it; the perturbation stays.
+    # No chosen fault on top of it, and no fix in its place; the perturbation stays.
     return replace(view.bench, usual_preprocessing=preprocessing).compute_view(
         Entry(view.original, view.label),
         view.settings | FAULTLESS | {"fix": False},

@@ -217,7 +217,7 @@ def _curved_colours(
     curve = Colours(error_share, channels=channels, step="cast")
     level_count = max(len(np.unique(channel)) for channel in result_values.T)
     most_levels = min(FEW_LEVELS, len(np.unique(photo_levels)) / UNEXPLAINED_RATIO)
-    # One value alone is no image, so the others lie beside this part of it.
+    # One value alone shows nothing of the photo: all others lie outside the part that is compared.
     if 1 < level_count <= most_levels:
         return curve._replace(
             words=few_levels_words(level_count, np.unique(result_values))

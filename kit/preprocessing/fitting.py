@@ -64,7 +64,7 @@ class LevelsAndValues(NamedTuple):
 def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     """Return the part of a decoded photo that a pipeline with a size shows, to find the fit of other code."""
     result_size = pipeline.size or photo.size
-    # "pad" fills up before it resizes, "letterbox" after it: both show the same part, up to rounding.
+    # `axes` takes no "pad", which `resize` fills up itself; "letterbox" shows the same part, up to rounding.
     fit = pipeline.fit.replace("pad", "letterbox")
     rows_and_columns = axes(photo.size, result_size, fit, pipeline.crop_fraction)
     pairs = zip(rows_and_columns, result_size, strict=True)

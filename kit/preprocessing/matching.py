@@ -285,7 +285,7 @@ def match(
 def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading | None:
     """Return a reading by which the values of files became colours as they are; None where it is not so."""
     raw_probes, words = zip(*map(_unconverted_probe, probes), strict=True)
-    # Words are empty, and sort first, for a file that needed no conversion, as a palette or CMYK do.
+    # Words are empty, and sort first, for a file that needs no conversion; a palette or CMYK needs one.
     if max(words):
         # With the scaling that is expected, since one that is read could be fitted to anything.
         matched = match(expected, raw_probes, given_pixels=True).pipeline

@@ -248,6 +248,7 @@ def _mirrored_summed_area_table(
 
 def _starting_windows(photo_size: Float64, proportions: Float64) -> Iterator[Window]:
     """Yield parts of a photo in its own proportions and in others, at edges and in the centre."""
+    # `proportions` counts by the ratio of height to width alone, as of the result.
     largest_in_proportions = proportions * (photo_size / proportions).min()
     for fraction, largest in product(
         _SIDE_FRACTIONS, (photo_size, largest_in_proportions)

@@ -57,6 +57,7 @@ class Slice:
     @property
     def summary(self) -> str:
         """One sentence."""
+        # Both shares are as if the slice and the other images had the same mix of classes.
         sentence = (
             f"Class by class, {self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of"
             " the others"
@@ -220,7 +221,8 @@ def _evidence_in_nats(
 ) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
     # The usual rates are those of the classes by label, so that they add up to as many mistakes as there are.
-    # Row 0 counts wrong images, row 1 right ones. The caller has put the images in the order of one property.
+    # Row 0 counts wrong images, row 1 right ones. The caller has put the images in the order of one property,
+    # once from its smallest value on and once from its largest.
     observed = np.cumsum([is_wrong, ~is_wrong], axis=1)
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)
     observed_inside = observed[:, inside_counts - 1]
