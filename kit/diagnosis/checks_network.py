@@ -264,7 +264,7 @@ def check_head(
     return _loss_mismatch_finding(last_activation, loss, from_logits)
 
 
-def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
+def _double_softmax_finding(second_softmax: Layer, outputs: Float32) -> Finding:
     largest = float(outputs.max())
     # What a softmax makes of the answer of the first one that is surest: 1 for one class, 0 for all others.
     largest_possible = math.e / (math.e + outputs.shape[1] - 1)
@@ -277,7 +277,7 @@ def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
             supports=largest <= largest_possible + 1e-4,
         ),
         advice="Remove one of them: the ranking of the classes stays.",
-        code=_CODE_WITHOUT_SOFTMAX.format(name=layer.name),
+        code=_CODE_WITHOUT_SOFTMAX.format(name=second_softmax.name),
     )
 
 

@@ -157,7 +157,7 @@ def check_properties(
         first_layers=first_layers,
     )
     # Each property is done to other images, and undone in those that have it and may be predicted wrongly;
-    # None where there are none. Where undoing leads away from training, `first_layers` forbid to name it.
+    # None where no image may be. Where undoing leads away from training, `first_layers` forbid to name it.
     trials = filter(None, map(partial(_trial_of, case), IMAGE_CAUSES.values()))
     findings: list[Finding] = []
     for trial in sorted(trials, key=lambda trial: trial.rank):
@@ -176,7 +176,7 @@ def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
         filter(None, picture_size(classifier.input_shape)), default=np.inf
     )
     shortest_side = min(min(photo.size) for photo in photos)
-    # Rounded down: at least `_LARGE_RATIO` times the pixels that the network takes are kept.
+    # Rounded down, so that each side keeps at least `_LARGE_RATIO` times those that the network takes.
     return max(1, int(shortest_side // (_LARGE_RATIO * network_side)))
 
 

@@ -208,6 +208,7 @@ class Bench:
         """Complete settings; TypeError or ValueError for those that there are not, here or anywhere."""
         # `photos` are the names to choose from; `current` is the one where the settings name none.
         completed = complete_settings(settings, photos, current)
+        # Without it the usual preprocessing would be used, under settings that say otherwise.
         if completed["fix"] and self.fixed_preprocessing is None:
             raise ValueError(
                 "Expected fix as False until a diagnosis has found one, received True"

@@ -228,11 +228,11 @@ class Explorer(anywidget.AnyWidget):
     def export(
         self,
         path: AnyPath,
-        photos: str | Iterable[str] | None = None,  # names
+        photos: str | Iterable[str] | None = None,  # names; None for all
         *,
         title: str = "",
         text: str = "",
-        exact: bool = False,
+        exact: bool = False,  # else weights are rounded
         progress: Progress = True,
     ) -> Path:
         """Write a page that works without Python, a server or a network, and return its path.

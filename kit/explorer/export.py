@@ -222,6 +222,7 @@ def _panel_of_page(contents: Contents) -> JSONObject:
         "alone": True,
         "head": classifier.network.compiled.head,
         "labels": labels,
+        # The chips from file to prediction, each with the faults to choose from.
         "path": steps_of_path(
             contents.bench.usual_preprocessing,
             live_panel["usual"],

@@ -237,7 +237,7 @@ def compare_pipelines(
         if not (operation.skipped(expected) and operation.skipped(actual))
     )
     differing_steps = (step.name for step in step_differences if step.differs)
-    # The effect of a difference is how far it alone moves the final tensor.
+    # The effect of a difference is how far it alone, made in `expected`, moves the tensor of that.
     return Comparison.on(
         differences_with_effects(expected, actual, photo, effect=relative_distance),
         first_step=next(differing_steps, None),

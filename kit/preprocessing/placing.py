@@ -182,7 +182,8 @@ class Content:
 
 def pixels_apart(window: Window, other_window: Window, size: Size) -> float:
     """Return how many pixels of an image of this size the edges of two windows are apart at most."""
-    # The other window fills the image: pixels are those of the image, not of the photo.
+    # A window is [[top, bottom], [left, right]] in the photo. The other one fills the image, of whose pixels
+    # the result is.
     return float(
         np.max(
             np.abs(window - other_window) / np.diff(other_window) * np.transpose([size])

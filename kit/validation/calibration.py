@@ -36,8 +36,9 @@ HIGHEST_TEMPERATURE = 20.0
 
 def fit_temperature(rows: Floats, labels: Int64) -> float:
     """Return the temperature with the least negative log-likelihood, within the limits of search."""
-    # A probability of 0 counts as the smallest float32.
+    # A ValueError for rows that are no probabilities, or a label that is not known.
     probabilities, classes = _checked_probabilities_and_labels(rows, labels)
+    # A probability of 0 counts as the smallest float32.
     log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     image_indices = np.arange(len(rows))
 

@@ -200,7 +200,7 @@ class Mistakes(Rows):
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
-        # Of many images some were measured, chosen at random.
+        # Of many images, some were measured, chosen at random. Each has a label here.
         return find_failing_slices(
             self.measures[self._is_measured],
             self._is_wrong[self._is_measured],
