@@ -104,7 +104,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     as_text_from_one = sorted_by(lambda index: str(index + 1))
     # Of every output, the class that it stands for. The names end sentences; the code of a fix asks for
     # an order by its name.
-    # A shift comes first, since of ten classes sorting makes the same.
+    # A shift comes first, since of two or three classes others are the same.
     orders = {
         "one place too far": np.roll(in_use, 1),
         "one place too early": np.roll(in_use, -1),

@@ -591,6 +591,7 @@ def _proven_cause(whole_difference: float, causes: Iterable[_Cause]) -> _Cause:
     # Of no cause yet, so worse than any: what it leaves is infinite.
     best = _Cause()
     for cause in causes:
+        # The least rank is the best: what a cause leaves, times what each of its names costs.
         best = min(best, cause, key=attrgetter("rank"))
         if best.remaining <= WHOLLY_RESTORED_SHARE * whole_difference:
             break

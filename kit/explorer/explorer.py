@@ -207,6 +207,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
         index = class_index(label, self.classifier.class_names)
+        # Outside the lock, since decoding a large file takes long.
         photo = load_image(source, name=name)
         with self._lock:
             # Unlike the photos that an explorer begins with, one that was added can be removed again.
@@ -371,7 +372,7 @@ class Explorer(anywidget.AnyWidget):
                 self._replies.request = printable(str(content.get("request", "")))[:100]
                 kind, fields = request_fields(content, buffers)
                 getattr(self, f"_take_{kind}")(**fields)
-            except Exception as error:  # noqa: BLE001 - as in _update
+            except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; the page shows it
                 self._report_error(error)
             finally:
                 self._replies.request = ""
@@ -521,6 +522,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         # A diagnosis calls this at each of its steps; an error from it is the one way to end one.
         def report_or_cancel(text: str) -> None:
+            # Another one after a newer question, None after "Stop".
             if self._newest_because_reply is not because_reply:
                 raise futures.CancelledError
             self._replies.send_text("asking", text, because_reply["request"])

@@ -101,7 +101,7 @@ def write(
     **title_and_text: str,
 ) -> Path:
     """Write a page: see `Explorer.export`."""
-    # A ValueError for another suffix, or where something else than a file is there.
+    # A ValueError for another suffix, or where something else than a file is there; a file is replaced.
     make_folder_of_new(path, ".html")
     reason_for_table = ""
     try:

@@ -166,6 +166,7 @@ class Comparison(Result):
                 step.name,
                 step.words,
                 step.here,
+                # None, where shapes differ, is not 0: then both are shown.
                 "" if step.difference == 0 else step.there,
             )
             for step in self.steps

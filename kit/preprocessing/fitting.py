@@ -214,17 +214,18 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
 
 
 def _with_expected_thumbnail(
-    expected: Pipeline, fitted: Pipeline, probe: Probe
+    expected: Pipeline, without_thumbnail: Pipeline, probe: Probe
 ) -> Part:
     """Return the part that a fit shows, of the thumbnail that is expected if that makes the result."""
-    # Of thumbnails that are not usual, the expected one alone is tried.
+    # The image is shrunk first. `_with_thumbnail` tries usual sides later; of others only the expected one is
+    # tried.
     thumbnail_part = _with_unexplained_share(
-        Part(fitted.replace(thumbnail=expected.thumbnail)), probe
+        Part(without_thumbnail.replace(thumbnail=expected.thumbnail)), probe
     )
     left_levels = _unexplained_levels(thumbnail_part, probe.photo)
     if expected.thumbnail is None or left_levels <= SAME_LEVELS:
         return thumbnail_part
-    return _with_unexplained_share(Part(fitted), probe)
+    return _with_unexplained_share(Part(without_thumbnail), probe)
 
 
 def _unexplained_levels(part: Part, photo: Photo) -> float:

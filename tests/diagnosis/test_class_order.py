@@ -69,7 +69,6 @@ def test_of_equal_orders_the_first_name_stays_and_the_order_in_use_is_none():
     assert [*known_orders(names(2))] == ["one place too far"]
     expected = ["one place too far", "one place too early", "reversed"]
     assert [*known_orders(names(3))] == expected
-    # Of ten, sorting the numbers from 1 on as text makes the same.
     assert known_orders(names(10))["one place too early"].tolist() == [*range(1, 10), 0]
     by_name = known_orders(["b", "C", "a", "d"])["sorted by name"]
     assert by_name.tolist() == [1, 2, 0, 3], "capitals first"
