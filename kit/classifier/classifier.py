@@ -14,19 +14,15 @@ from kit._arrays import AnyPath, Float32
 from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import KerasEngine, channels_first, check_shape
+from kit.classifier.engines import channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers, first_layers_of_export
 from kit.classifier.labels import ClassNames, Labels, checked_class_names, label_indices
 from kit.classifier.loading import check_saved_as, restore, save_network
 from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, arrays_of_images
 from kit.classifier.network import (
-    TOLERANCE,
     Compiled,
     Network,
-    Verification,
     compile_model,
-    largest_difference,
-    trial_tensors,
 )
 from kit.classifier.predictions import Predictions
 from kit.classifier.reference import Reference
@@ -450,15 +446,6 @@ class Classifier:
         classifier = object.__new__(type(self))
         vars(classifier).update(vars(self) | changes)
         return classifier
-
-    def verify(self, photos: Pictures = ()) -> Verification:
-        """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
-        tensors = [self.tensor(picture.open()) for picture in each_picture(photos)]
-        batches = (*trial_tensors(self.input_shape, self.preprocessing), *tensors)
-        keras = KerasEngine(self.model)
-        head = self.network.compiled.head
-        difference = largest_difference(keras, self.network.engine, head, batches)
-        return Verification(difference, len(tensors), difference <= TOLERANCE)
 
     @property
     def model(self) -> Any:

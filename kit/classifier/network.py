@@ -16,7 +16,6 @@ import numpy as np
 
 from kit._arrays import Float32, JSONObject
 from kit._checking import first_line
-from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.child import Predict, awaited, serve
 from kit.classifier.engines import (
@@ -133,28 +132,6 @@ class Compiled:
 
 TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
-
-
-@dataclass(frozen=True)
-class Verification(Result):
-    """Result of holding the compiled form of a network against Keras.
-
-    Parameters
-    ----------
-    max_difference, agrees
-        Largest difference in a probability, 0..1, and whether it is within 1e-5.
-    photos
-        Photos that were compared, beside the inputs made by formulas.
-    """
-
-    max_difference: float
-    photos: int
-    agrees: bool
-
-    def __repr__(self) -> str:
-        # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
-        verdict = "agrees with" if self.agrees else "differs from"
-        return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
 
 
 def largest_difference(

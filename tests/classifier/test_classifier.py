@@ -2,6 +2,7 @@ import json
 import pickle
 import zipfile
 from contextlib import chdir
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from kit.classifier import classifier as classifying, loading, network, store
 from kit.classifier.architecture import architecture
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import KerasEngine
-from kit.classifier.network import Verification
 from kit.diagnosis import diagnose
 from kit.images.photo import Photo
 from kit.perturbation import Perturbation
@@ -330,27 +330,6 @@ def test_where_no_size_is_given_a_preprocessing_gets_what_the_network_takes(smal
         assert classifier.preprocessing == fitted
 
 
-def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded, monkeypatch):
-    assert loaded.verify() == Verification(
-        loaded.verify().max_difference, 0, agrees=True
-    )
-    assert repr(loaded.verify(PHOTO)) == (
-        "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
-    )
-    classifier = Classifier(networks.small(), networks.GREY)
-    # Which changes a probability by 4e-5.
-    slightly = [1.0001 * weights for weights in classifier.model.get_weights()]
-    classifier.model.set_weights(slightly)
-    verification = classifier.verify(PHOTO)
-    assert (verification.agrees, verification.max_difference > 1e-5) == (False, True)
-    assert repr(verification).startswith("Verification(differs from Keras")
-    # Inputs made by formulas, and each photo.
-    monkeypatch.setattr(
-        classifying, "largest_difference", lambda *given: len(given[-1])
-    )
-    assert loaded.verify([PHOTO, PHOTO]).max_difference == 3
-
-
 def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(
     small_file, tmp_path
 ):
@@ -358,7 +337,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(
     path.write_bytes(small_file.read_bytes())
     classifier = Classifier.load(path)
     networks.small(seed=8).save(path)
-    for ask in (Classifier.verify, architecture):
+    for ask in (attrgetter("model"), architecture):
         with pytest.raises(
             ValueError,
             match=r"^Expected the network in 'small.keras' as it was loaded, received another; load it$",
@@ -396,9 +375,12 @@ def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     classifier = samples.classifier(name)
     assert (classifier.name, classifier.notes) == (name, ())
     photos = (*samples.photos("photographs"), *samples.photos("special"))
-    verification = classifier.verify(photos)
-    assert verification.photos == len(photos) >= 23
-    assert verification.max_difference < 1e-5
+    assert len(photos) >= 23
+    for tensor in map(classifier.tensor, photos):
+        rows = classifier.model.predict_on_batch(tensor)
+        np.testing.assert_allclose(
+            classifier.predict_tensors(tensor), rows, rtol=0, atol=1e-5
+        )
 
 
 def test_name_and_temperature_travel_in_the_file_and_to_other_processes(tmp_path):

@@ -153,7 +153,7 @@ def check(path, tensors, rows):
         f"^Expected a .keras file, whose layers Keras knows, received '{path.name}'$"
     )
     with pytest.raises(ValueError, match=keras):
-        opened.verify()
+        opened.model  # noqa: B018 (asked for)
     if path.suffix == ".onnx":
         with pytest.raises(
             ValueError,
