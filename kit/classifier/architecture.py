@@ -97,8 +97,8 @@ def weights_in(path: Path) -> Weights:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")
-    # By the name of a layer, the groups of its arrays.
-    groups: dict[str, dict[str, dict[int, Array]]] = {}
+    arrays_by_group: dict[str, dict[int, Array]] = {}
+    groups_by_layer: dict[str, list[str]] = {}
     entries: list[Any] = []
     bytes_left = _MOST_TIMES * len(content)
     try:
@@ -109,24 +109,25 @@ def weights_in(path: Path) -> Weights:
                 bytes_left -= entry.nbytes
                 if bytes_left < 0 or entry.dtype.kind not in "biuf":
                     raise ValueError(f"{entry.size} values of {entry.dtype.name}")  # noqa: TRY301 (reported below)
-                *_, layer, _, key = entry.name.split("/")
+                group, _, key = entry.name.rpartition("/")
+                arrays_by_group.setdefault(group, {})[int(key)] = np.asarray(entry)
+            for group in arrays_by_group:
+                *_, layer, _ = group.split("/")
                 # The group of the optimizer bears the name of its kind.
                 if layer != "optimizer":
-                    layer = str(entry.parent.attrs.get("name", layer))
-                arrays = groups.setdefault(layer, {}).setdefault(entry.parent.name, {})
-                arrays[int(key)] = np.asarray(entry)
+                    layer = str(file[group].attrs.get("name", layer))
+                groups_by_layer.setdefault(layer, []).append(group)
     # What HDF5 meets in a damaged file reaches Python under many names.
     except Exception as error:
         raise ValueError(
             f"Expected weights of Keras in {path.name!r}: {first_line(error)}"
         ) from error
-    weights = {}
-    for layer, group in groups.items():
-        arrays, *other_groups = group.values()
-        # Which of two layers of one name is meant, nobody knows.
-        if not other_groups:
-            weights[layer] = tuple(arrays[key] for key in sorted(arrays))
-    return weights
+    # Which of two layers of one name is meant, nobody knows.
+    return {
+        layer: tuple(array for _, array in sorted(arrays_by_group[groups[0]].items()))
+        for layer, groups in groups_by_layer.items()
+        if len(groups) == 1
+    }
 
 
 def is_weight(entry: Any) -> bool:
@@ -135,7 +136,8 @@ def is_weight(entry: Any) -> bool:
 
     if not isinstance(entry, h5py.Dataset) or entry.external or entry.is_virtual:
         return False
-    return entry.size is not None and entry.parent.name.endswith("/vars")
+    group, _, _ = entry.name.rpartition("/")
+    return entry.size is not None and group.endswith("/vars")
 
 
 def architecture(classifier: Classifier) -> JSONObject:

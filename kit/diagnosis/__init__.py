@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from kit._arrays import Float32, Int64, JSONObject
 from kit._reporting import Progress, Steps
 from kit.classifier.architecture import (
+    Layer,
     Weights,
-    architecture,
     architecture_and_weights,
     layers_of,
 )
@@ -242,6 +242,8 @@ class Investigation:
     declared_preprocessing
         The classifier's preprocessing where that of a person's own function is in use; else that of its file,
         None without any.
+    layers
+        Those of a Keras network, nested ones in place, once the checks have read them.
     """
 
     classifier: Classifier
@@ -257,6 +259,7 @@ class Investigation:
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     declared_preprocessing: Preprocessing | None = None
+    layers: tuple[Layer, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -464,6 +467,7 @@ def _run_certain_checks(case: Investigation) -> Investigation:
         case,
         certain_findings=findings,
         evaluator=Evaluator(case.classifier, first_layers),
+        layers=layers_of(config),
     )
 
 
@@ -703,8 +707,6 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "properties": _check_images,
     "small changes": _try_small_changes,
     # Asked last, since the kit's own predictions do not depend on it.
-    "training mode": lambda case: case.with_findings(
-        check_calls(layers_of(architecture(case.classifier)))
-    ),
+    "training mode": lambda case: case.with_findings(check_calls(case.layers)),
 }
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""
