@@ -1,5 +1,5 @@
 // What answers a page without a kernel: a stand-in for the widget's model, in the kernel's messages.
-import { Bench, recorded } from "./bench.js";
+import { Bench, changesOf, recorded } from "./bench.js";
 import { bitmapOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
@@ -139,9 +139,10 @@ export class StandIn {
   async #answered(settings, held) {
     const known = await this.#known(settings);
     if (!known) return [{ kind: "error", text: MISSING }];
-    const state = [["photo", settings.photo], ...this.#changes(settings)];
     // Texts and numbers, which Python writes in the same way.
-    const pairs = state.map((pair) => pair.map((part) => JSON.stringify(part)).join(": "));
+    const pairs = this.#stateOf(settings).map((pair) =>
+      pair.map((part) => JSON.stringify(part)).join(": "),
+    );
     const code = `explorer.settings = {${pairs.join(", ")}}`;
     const [shown, view] = known;
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
@@ -162,12 +163,8 @@ export class StandIn {
     return this.on_settings({ settings: { ...this.shown, photo, where } });
   }
 
-  /** Changed settings, but for the photo and the map. */
-  #changes(settings) {
-    const { neutral } = this.panel;
-    return Object.entries(settings)
-      .filter(([key, value]) => !["photo", "where"].includes(key) && value !== neutral[key])
-      .sort();
+  #stateOf(settings) {
+    return [["photo", settings.photo], ...changesOf(settings, this.panel.neutral)];
   }
 
   // -- what the page asks for
@@ -188,8 +185,7 @@ export class StandIn {
   }
 
   on_keep() {
-    const { shown } = this;
-    const state = new URLSearchParams([["photo", shown.photo], ...this.#changes(shown)]);
+    const state = new URLSearchParams(this.#stateOf(this.shown));
     if (this.alone) history.replaceState(null, "", `#${state}`);
   }
 
