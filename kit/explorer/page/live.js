@@ -140,9 +140,8 @@ export class StandIn {
     const known = await this.#known(settings);
     if (!known) return [{ kind: "error", text: MISSING }];
     // Texts and numbers, which Python writes in the same way.
-    const pairs = this.#stateOf(settings).map((pair) =>
-      pair.map((part) => JSON.stringify(part)).join(": "),
-    );
+    const state = this.#stateOf(settings);
+    const pairs = state.map((pair) => pair.map((part) => JSON.stringify(part)).join(": "));
     const code = `explorer.settings = {${pairs.join(", ")}}`;
     const [shown, view] = known;
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
