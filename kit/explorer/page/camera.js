@@ -8,22 +8,15 @@ export class Camera {
     this.video = null; // while it is on
     this.frame = null; // the last one, as the photo that it is
     this.context = element("canvas").getContext("2d", { willReadFrequently: true });
-    this.button = button(
-      "Camera",
-      "Live from your camera",
-      () => (this.on ? this.stop() : this.start()),
-      { "aria-pressed": "false" },
+    this.button = button("Camera", "Live from your camera", () =>
+      this.on ? this.stop() : this.start(),
     );
-    this.snap = button(
-      "Snap",
-      "Keep this frame as a photo",
-      () => {
-        this.stop(); // its next frame would take the place of what is kept
-        view.ask("snap");
-        this.button.focus();
-      },
-      { hidden: true },
-    );
+    this.snap = button("Snap", "Keep this frame as a photo", () => {
+      this.stop(); // its next frame would take the place of what is kept
+      view.ask("snap");
+      this.button.focus();
+    });
+    this.#switched();
   }
 
   get on() {
