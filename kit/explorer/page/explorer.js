@@ -520,9 +520,7 @@ class ExplorerView {
     this.frame = this.late = 0;
     const taken = this.message;
     this.message = null;
-    if (taken) {
-      this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
-    }
+    if (taken) this.preview.take(taken.content, taken.buffers, this.camera.frame);
     if (this.preview.drawNoise(this.settings)) this.draw();
     this.picker.moved(this.settings);
     const state = stateOf(this.settings);
