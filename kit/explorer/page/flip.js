@@ -79,10 +79,8 @@ export class Flip {
   }
 
   #label() {
-    this.button.textContent = this.running ? "Stop" : this.text;
-    this.button.setAttribute(
-      "aria-label",
-      `${this.running ? "Stop" : "Find the flip"}: ${this.spec.label}`,
-    );
+    const name = this.running ? "Stop" : "Find the flip";
+    this.button.textContent = this.running ? name : this.text;
+    this.button.setAttribute("aria-label", `${name}: ${this.spec.label}`);
   }
 }
