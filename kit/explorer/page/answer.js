@@ -4,13 +4,12 @@ import { button, div, element, write, writeLong } from "./dom.js";
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 
 export class AnswerView {
-  constructor(say) {
+  constructor(say, caption) {
     this.name = element("span", { class: "kit-name kit-long" });
     this.share = element("span", { class: "kit-share" });
     this.mark = button("Label it", "Say what the image shows", say);
     this.note = element("span", { class: "kit-note-line kit-long" });
     this.status = element("p", { class: "kit-status", role: "status" });
-    this.caption = element("span");
     this.rows = element("tbody");
     const marks = ["0", "50", "100 %"].map((text) => element("span", { text }));
     const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
@@ -35,7 +34,7 @@ export class AnswerView {
       element(
         "table",
         { class: "kit-bars" },
-        element("caption", {}, this.caption),
+        element("caption", { text: caption }),
         element("thead", {}, element("tr", {}, ...columns)),
         this.rows,
       ),

@@ -39,7 +39,7 @@ class ExplorerView {
     this.files = new Files(this);
     this.picker = new LabelPicker(this);
     this.where = new Where(this);
-    this.answer = new AnswerView(() => this.picker.open(this.answer.mark));
+    this.answer = new AnswerView(() => this.picker.open(this.answer.mark), panel.caption);
     this.path = new PathView(this);
     this.photos = new PhotoStrip(this);
     this.camera = new Camera(this);
@@ -117,7 +117,6 @@ class ExplorerView {
         this.more.append(section);
       }
     }
-    this.answer.caption.textContent = panel.caption;
     this.answer.node.append(this.done, this.picker.node);
     this.body = div(
       "kit-body",
