@@ -297,7 +297,8 @@ export function imageOf({ data, shape }, { channels, layout, invert, scaling }) 
     for (let x = 0; x < width; x++)
       for (let c = 0; c < 3; c++) {
         const stored = count === 1 ? 0 : channels === "bgr" ? 2 - c : c;
-        out[o++] = back(data[placeOf(y, x, stored)], stored);
+        const k = (y * width + x) * count + stored;
+        out[o++] = back(data[placeOf(y, x, stored, k)], stored);
       }
   return { data: new Uint8Array(out.buffer), width, height };
 }
