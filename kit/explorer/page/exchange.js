@@ -68,7 +68,6 @@ export class Exchange {
 
   greetUntilHeard() {
     this.greetings = 0;
-    this.at.greet = this.now + FIRST_MS;
     this.#greet();
   }
 
@@ -170,7 +169,6 @@ export class Exchange {
     if (this.now >= this.at.ahead) this.#forgetAsked();
     if (this.now >= this.at.greet) {
       this.greetings += 1;
-      this.at.greet = this.now + FIRST_MS * 2 ** this.greetings;
       this.#greet();
     }
     if (this.now >= this.at.sync) {
@@ -205,6 +203,7 @@ export class Exchange {
   // -- what they share
 
   #greet() {
+    this.at.greet = this.now + FIRST_MS * 2 ** this.greetings;
     this.effects.push(["post", { kind: "hello", request: `${this.prefix}.hello` }, []]);
   }
 
