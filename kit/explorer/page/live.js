@@ -265,17 +265,15 @@ export class StandIn {
     const content = { image: { data: new Uint8Array(pixels), width, height } };
     this.files.set(name, content);
     this.held = JSON.stringify([name, photo.exif, photo.alpha]); // the page has its own frames
+    const shown = { settings: photo, held: name };
     const now = performance.now();
     if (this.#isUntouched(photo) || now > this.comparedAt + COMPARED_MS) {
       this.opened.delete(name);
       this.comparedAt = now;
-      return this.on_settings({ settings: photo, held: name });
+      return this.on_settings(shown);
     }
     const opening = this.ask("open", { name, ...content });
-    const [answer] = await Promise.all([
-      this.on_settings({ settings: photo, held: name }),
-      opening,
-    ]);
+    const [answer] = await Promise.all([this.on_settings(shown), opening]);
     return answer;
   }
 
