@@ -105,18 +105,15 @@ class ExplorerView {
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
     const main = div("kit-main");
-    const sections = new Map();
+    const sections = {};
     for (const { node, spec } of this.controls) {
       const flip = this.flips.get(spec.key);
       if (flip) node.append(flip.button);
-      if (spec.group === "main") main.append(node);
-      else if (sections.has(spec.section)) sections.get(spec.section).append(node);
-      else {
-        const section = element("fieldset", {}, element("legend", { text: spec.section }), node);
-        sections.set(spec.section, section);
-        this.more.append(section);
-      }
+      const section = () => element("fieldset", {}, element("legend", { text: spec.section }));
+      const home = spec.group === "main" ? main : (sections[spec.section] ??= section());
+      home.append(node);
     }
+    this.more.append(...Object.values(sections));
     this.answer.node.append(this.done, this.picker.node);
     this.body = div(
       "kit-body",

@@ -10,11 +10,8 @@ export class Flip {
     this.view = view;
     this.running = false;
     this.text = spec.group === "main" ? "Find the flip" : "⇥";
-    this.button = button(
-      "",
-      `Move ${spec.label} to where the prediction changes`,
-      () => (this.running ? this.stop() : this.#start()),
-      { class: "kit-flip" },
+    this.button = button("", `Move ${spec.label} to where the prediction changes`, () =>
+      this.running ? this.stop() : this.#start(),
     );
     this.#label();
   }
