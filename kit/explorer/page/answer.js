@@ -22,14 +22,9 @@ export class AnswerView {
       head("kit-value kit-even", "Calibrated"),
     ];
     for (const part of [this.name, this.share, this.note]) part.setAttribute("aria-hidden", "true"); // the status says it
-    this.verdict = div(
-      "kit-verdict",
-      element("div", {}, this.name, this.share, this.mark),
-      this.note,
-    );
     this.node = div(
       "kit-answer",
-      this.verdict,
+      div("kit-verdict", element("div", {}, this.name, this.share, this.mark), this.note),
       this.status,
       element(
         "table",
