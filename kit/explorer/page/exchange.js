@@ -58,7 +58,6 @@ export class Exchange {
     return Math.min(...Object.values(this.at));
   }
 
-  /** What follows from an event: see below. */
   after(now, event, ...values) {
     this.now = now;
     this[event](...values);
