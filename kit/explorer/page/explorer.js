@@ -221,7 +221,6 @@ class ExplorerView {
     this.photos.stop();
     cancelAnimationFrame(this.frame);
     for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
-    this.stopped = true;
   }
 
   listen() {
@@ -366,7 +365,7 @@ class ExplorerView {
       const { base, side } = this.preview;
       const held = content.kind === "settings" ? { held: base?.photo ?? null, side } : {};
       const status = ({ content: { execution_state: state } }) =>
-        this.stopped || this.tell("served", content.request, state === "busy");
+        this.ended.signal.aborted || this.tell("served", content.request, state === "busy");
       const callbacks = Object.assign(() => {}, { iopub: { status } }); // marimo calls what it is given
       this.model.send({ ...content, ...held }, callbacks, buffers);
     } catch {
@@ -381,7 +380,7 @@ class ExplorerView {
     this.root.dataset.inFlight = this.exchange.idle ? "" : "1";
     clearTimeout(this.timer);
     const wait = this.exchange.due - performance.now();
-    if (wait < Infinity && !this.stopped)
+    if (wait < Infinity && !this.ended.signal.aborted)
       this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
   }
 
@@ -403,7 +402,7 @@ class ExplorerView {
   }
 
   heard(content, buffers) {
-    if (this.stopped) return;
+    if (this.ended.signal.aborted) return;
     const { kind, request } = content;
     if (["view", "ahead"].includes(kind) && !buffers?.length) this.tell("lose", BARE); // some hosts leave pixels out
     else if (kind === "view") {
@@ -449,7 +448,7 @@ class ExplorerView {
   /** Let what was kept answer in place of the kernel. */
   async goOn() {
     const kept = this.model.get("_kept");
-    if (this.stopped || !kept.length) return;
+    if (this.ended.signal.aborted || !kept.length) return;
     this.stop();
     const model = await living(kept, false);
     this.stop = render({ model, el: this.root.parentElement });
