@@ -392,7 +392,8 @@ const listening = () => {
   for (const type of ["keydown", "keyup", "resize"])
     log.push(`${type} ${window.listeners[type].map(({ early }) => early)}`);
 };
-const walk = () => `walk: ${root().querySelector(".kit-flip").textContent}`;
+const walk = () =>
+  `walk: ${[...root()].find(({ title }) => title.startsWith("Move ")).textContent}`;
 
 const STEPS = {
   "the page opens": async () => {

@@ -61,3 +61,9 @@ test("a size just below the edge of a layer is inside, as in numpy, so that no o
   const seed = { state: "319271224152165950879726386630679688333", inc: "1" };
   assert.deepEqual([...fieldFrom(seed, 3)], [882, 0, 842]);
 });
+
+test("a network that was trained on reshaped images sees the image", () => {
+  const photo = grain(7, 5);
+  const own = { ...steps, size: null, layout: "reshaped" };
+  assert.deepEqual(imageOf(tensorOf(photo, own), own).data, photo.data);
+});

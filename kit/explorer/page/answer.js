@@ -4,13 +4,12 @@ import { button, div, element, write, writeLong } from "./dom.js";
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 
 export class AnswerView {
-  constructor(say) {
+  constructor(say, caption) {
     this.name = element("span", { class: "kit-name kit-long" });
     this.share = element("span", { class: "kit-share" });
     this.mark = button("Label it", "Say what the image shows", say);
     this.note = element("span", { class: "kit-note-line kit-long" });
     this.status = element("p", { class: "kit-status", role: "status" });
-    this.caption = element("span");
     this.rows = element("tbody");
     const marks = ["0", "50", "100 %"].map((text) => element("span", { text }));
     const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
@@ -23,19 +22,14 @@ export class AnswerView {
       head("kit-value kit-even", "Calibrated"),
     ];
     for (const part of [this.name, this.share, this.note]) part.setAttribute("aria-hidden", "true"); // the status says it
-    this.verdict = div(
-      "kit-verdict",
-      element("div", {}, this.name, this.share, this.mark),
-      this.note,
-    );
     this.node = div(
       "kit-answer",
-      this.verdict,
+      div("kit-verdict", element("div", {}, this.name, this.share, this.mark), this.note),
       this.status,
       element(
         "table",
         { class: "kit-bars" },
-        element("caption", {}, this.caption),
+        element("caption", { text: caption }),
         element("thead", {}, element("tr", {}, ...columns)),
         this.rows,
       ),

@@ -103,15 +103,16 @@ function perturbed(image, { stride = 1, ...how }) {
 
 const strideOf = ({ width, height }) => Math.ceil(Math.sqrt((width * height) / MOST_SHOWN));
 
+/** Changed settings, but for the photo and the map. */
+export function changesOf(settings, neutral) {
+  return Object.entries(settings)
+    .filter(([key, value]) => !["photo", "where"].includes(key) && value !== neutral[key])
+    .sort();
+}
+
 /** Predictions that were computed beforehand, in place of a network: tables by the photo's name. */
 export function recorded(tables, { classes, neutral }) {
-  const address = (settings) =>
-    JSON.stringify(
-      Object.keys(neutral)
-        .filter((key) => !["photo", "where"].includes(key) && key in settings)
-        .filter((key) => settings[key] !== neutral[key])
-        .map((key) => [key, settings[key]]),
-    );
+  const address = (settings) => JSON.stringify(changesOf(settings, neutral));
   const rowOf = (shares, indices) =>
     Float32Array.from(classes, (_, index) => shares[indices.indexOf(index)] ?? 0);
   const states = new Map();

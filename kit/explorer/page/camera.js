@@ -6,24 +6,17 @@ export class Camera {
   constructor(view) {
     this.view = view;
     this.video = null; // while it is on
-    this.frame = null; // the last one, as the photo that it is
+    this.frame = null; // the last one meanwhile, as the photo that it is
     this.context = element("canvas").getContext("2d", { willReadFrequently: true });
-    this.button = button(
-      "Camera",
-      "Live from your camera",
-      () => (this.on ? this.stop() : this.start()),
-      { "aria-pressed": "false" },
+    this.button = button("Camera", "Live from your camera", () =>
+      this.on ? this.stop() : this.start(),
     );
-    this.snap = button(
-      "Snap",
-      "Keep this frame as a photo",
-      () => {
-        this.stop(); // its next frame would take the place of what is kept
-        view.ask("snap");
-        this.button.focus();
-      },
-      { hidden: true },
-    );
+    this.snap = button("Snap", "Keep this frame as a photo", () => {
+      this.stop(); // its next frame would take the place of what is kept
+      view.ask("snap");
+      this.button.focus();
+    });
+    this.#switched();
   }
 
   get on() {
@@ -31,10 +24,8 @@ export class Camera {
   }
 
   async start() {
-    const video = (this.video = Object.assign(element("video"), {
-      muted: true,
-      playsInline: true,
-    }));
+    const video = Object.assign(element("video"), { muted: true, playsInline: true });
+    this.video = video;
     this.#switched();
     try {
       if (!navigator.mediaDevices) throw new Error("this page came over plain http");
@@ -51,7 +42,7 @@ export class Camera {
 
   stop() {
     if (this.on) release(this.video);
-    this.video = null;
+    this.video = this.frame = null;
     this.#switched();
   }
 

@@ -5,17 +5,6 @@ const MOST_READ = 50_000_000; // pixels, as in kit.images
 const EXIF = /(?:\xff\xe1..|eXIf|EXIF....)(?:Exif\0\0)?(?:II\*\0|MM\0\*)/gs; // of a JPEG, PNG or WebP, up to where its block begins
 const AGAIN = "copy it again, or save it as PNG or JPEG";
 
-function drawn(image, matte) {
-  const { width, height } = image;
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  if (matte) {
-    context.fillStyle = `rgb(${matte})`;
-    context.fillRect(0, 0, width, height);
-  }
-  context.drawImage(image, 0, 0);
-  return context.getImageData(0, 0, width, height).data;
-}
-
 /** Take the orientation out of an EXIF block; gives it, 1 where there is none. */
 function taken(block) {
   const little = block.getUint8(0) === 0x49; // "II", else "MM"
@@ -80,7 +69,13 @@ export function pixelsOf(bitmap, matte) {
   const { width, height } = bitmap;
   if (width * height > MOST_READ)
     throw new Error(`Expected at most ${MOST_READ} pixels, received ${width * height}; resize it`);
-  const rgba = drawn(bitmap, matte);
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (matte) {
+    context.fillStyle = `rgb(${matte})`;
+    context.fillRect(0, 0, width, height);
+  }
+  context.drawImage(bitmap, 0, 0);
+  const rgba = context.getImageData(0, 0, width, height).data;
   const clear = !matte && rgba.some((value, place) => place % 4 === 3 && value < 255);
   return { data: rgbOf(rgba), width, height, clear };
 }

@@ -23,6 +23,8 @@ export const BARE =
 export const CUT =
   "The connection to the kernel is broken. This goes on by itself once it is back.";
 
+const areaOf = (size) => (size ? size.width * size.height : 0);
+
 export class Exchange {
   /** `ahead`: keys of sliders, at most so many places and bytes; `around(key, value, most)`: the nearest places;
    * `live()`: whether the page may look ahead, since it paints the photograph itself and people see it. */
@@ -56,7 +58,6 @@ export class Exchange {
     return Math.min(...Object.values(this.at));
   }
 
-  /** What follows from an event: see below. */
   after(now, event, ...values) {
     this.now = now;
     this[event](...values);
@@ -68,7 +69,6 @@ export class Exchange {
 
   greetUntilHeard() {
     this.greetings = 0;
-    this.at.greet = this.now + FIRST_MS;
     this.#greet();
   }
 
@@ -155,9 +155,7 @@ export class Exchange {
     if (this.now - asked.begun > SLOW_MS) this.ahead = { ...this.ahead, bytes: 0 };
     let offset = pixels.byteOffset;
     content.views.forEach((view, index) => {
-      const length =
-        3 * view.input.width * view.input.height +
-        4 * (view.where ? view.where.width * view.where.height : 0);
+      const length = 3 * areaOf(view.input) + 4 * areaOf(view.where);
       const buffers = [new DataView(pixels.buffer, offset, length)];
       asked.answers.set(asked.settings[index], { content: view, buffers });
       offset += length;
@@ -170,7 +168,6 @@ export class Exchange {
     if (this.now >= this.at.ahead) this.#forgetAsked();
     if (this.now >= this.at.greet) {
       this.greetings += 1;
-      this.at.greet = this.now + FIRST_MS * 2 ** this.greetings;
       this.#greet();
     }
     if (this.now >= this.at.sync) {
@@ -205,14 +202,14 @@ export class Exchange {
   // -- what they share
 
   #greet() {
+    this.at.greet = this.now + FIRST_MS * 2 ** this.greetings;
     this.effects.push(["post", { kind: "hello", request: `${this.prefix}.hello` }, []]);
   }
 
   #show(answer, change) {
     if (change < this.shown) return;
     this.shown = change;
-    const { input } = answer.content;
-    this.inputBytes = 3 * input.width * input.height;
+    this.inputBytes = 3 * areaOf(answer.content.input);
     this.effects.push(["news", answer]);
   }
 

@@ -39,7 +39,7 @@ class ExplorerView {
     this.files = new Files(this);
     this.picker = new LabelPicker(this);
     this.where = new Where(this);
-    this.answer = new AnswerView(() => this.picker.open(this.answer.mark));
+    this.answer = new AnswerView(() => this.picker.open(this.answer.mark), panel.caption);
     this.path = new PathView(this);
     this.photos = new PhotoStrip(this);
     this.camera = new Camera(this);
@@ -105,19 +105,15 @@ class ExplorerView {
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
     const main = div("kit-main");
-    const sections = new Map();
+    const sections = {};
     for (const { node, spec } of this.controls) {
       const flip = this.flips.get(spec.key);
       if (flip) node.append(flip.button);
-      if (spec.group === "main") main.append(node);
-      else if (sections.has(spec.section)) sections.get(spec.section).append(node);
-      else {
-        const section = element("fieldset", {}, element("legend", { text: spec.section }), node);
-        sections.set(spec.section, section);
-        this.more.append(section);
-      }
+      const section = () => element("fieldset", {}, element("legend", { text: spec.section }));
+      const home = spec.group === "main" ? main : (sections[spec.section] ??= section());
+      home.append(node);
     }
-    this.answer.caption.textContent = panel.caption;
+    this.more.append(...Object.values(sections));
     this.answer.node.append(this.done, this.picker.node);
     this.body = div(
       "kit-body",
@@ -225,7 +221,6 @@ class ExplorerView {
     this.photos.stop();
     cancelAnimationFrame(this.frame);
     for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
-    this.stopped = true;
   }
 
   listen() {
@@ -370,7 +365,7 @@ class ExplorerView {
       const { base, side } = this.preview;
       const held = content.kind === "settings" ? { held: base?.photo ?? null, side } : {};
       const status = ({ content: { execution_state: state } }) =>
-        this.stopped || this.tell("served", content.request, state === "busy");
+        this.ended.signal.aborted || this.tell("served", content.request, state === "busy");
       const callbacks = Object.assign(() => {}, { iopub: { status } }); // marimo calls what it is given
       this.model.send({ ...content, ...held }, callbacks, buffers);
     } catch {
@@ -385,7 +380,7 @@ class ExplorerView {
     this.root.dataset.inFlight = this.exchange.idle ? "" : "1";
     clearTimeout(this.timer);
     const wait = this.exchange.due - performance.now();
-    if (wait < Infinity && !this.stopped)
+    if (wait < Infinity && !this.ended.signal.aborted)
       this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
   }
 
@@ -407,7 +402,7 @@ class ExplorerView {
   }
 
   heard(content, buffers) {
-    if (this.stopped) return;
+    if (this.ended.signal.aborted) return;
     const { kind, request } = content;
     if (["view", "ahead"].includes(kind) && !buffers?.length) this.tell("lose", BARE); // some hosts leave pixels out
     else if (kind === "view") {
@@ -453,7 +448,7 @@ class ExplorerView {
   /** Let what was kept answer in place of the kernel. */
   async goOn() {
     const kept = this.model.get("_kept");
-    if (this.stopped || !kept.length) return;
+    if (this.ended.signal.aborted || !kept.length) return;
     this.stop();
     const model = await living(kept, false);
     this.stop = render({ model, el: this.root.parentElement });
@@ -520,9 +515,7 @@ class ExplorerView {
     this.frame = this.late = 0;
     const taken = this.message;
     this.message = null;
-    if (taken) {
-      this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
-    }
+    if (taken) this.preview.take(taken.content, taken.buffers, this.camera.frame);
     if (this.preview.drawNoise(this.settings)) this.draw();
     this.picker.moved(this.settings);
     const state = stateOf(this.settings);

@@ -10,11 +10,8 @@ export class Flip {
     this.view = view;
     this.running = false;
     this.text = spec.group === "main" ? "Find the flip" : "⇥";
-    this.button = button(
-      "",
-      `Move ${spec.label} to where the prediction changes`,
-      () => (this.running ? this.stop() : this.#start()),
-      { class: "kit-flip" },
+    this.button = button("", `Move ${spec.label} to where the prediction changes`, () =>
+      this.running ? this.stop() : this.#start(),
     );
     this.#label();
   }
@@ -79,10 +76,8 @@ export class Flip {
   }
 
   #label() {
-    this.button.textContent = this.running ? "Stop" : this.text;
-    this.button.setAttribute(
-      "aria-label",
-      `${this.running ? "Stop" : "Find the flip"}: ${this.spec.label}`,
-    );
+    const name = this.running ? "Stop" : "Find the flip";
+    this.button.textContent = this.running ? name : this.text;
+    this.button.setAttribute("aria-label", `${name}: ${this.spec.label}`);
   }
 }

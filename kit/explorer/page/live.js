@@ -1,5 +1,5 @@
 // What answers a page without a kernel: a stand-in for the widget's model, in the kernel's messages.
-import { Bench, recorded } from "./bench.js";
+import { Bench, changesOf, recorded } from "./bench.js";
 import { bitmapOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
@@ -139,8 +139,8 @@ export class StandIn {
   async #answered(settings, held) {
     const known = await this.#known(settings);
     if (!known) return [{ kind: "error", text: MISSING }];
-    const state = [["photo", settings.photo], ...this.#changes(settings)];
     // Texts and numbers, which Python writes in the same way.
+    const state = this.#stateOf(settings);
     const pairs = state.map((pair) => pair.map((part) => JSON.stringify(part)).join(": "));
     const code = `explorer.settings = {${pairs.join(", ")}}`;
     const [shown, view] = known;
@@ -162,12 +162,8 @@ export class StandIn {
     return this.on_settings({ settings: { ...this.shown, photo, where } });
   }
 
-  /** Changed settings, but for the photo and the map. */
-  #changes(settings) {
-    const { neutral } = this.panel;
-    return Object.entries(settings)
-      .filter(([key, value]) => !["photo", "where"].includes(key) && value !== neutral[key])
-      .sort();
+  #stateOf(settings) {
+    return [["photo", settings.photo], ...changesOf(settings, this.panel.neutral)];
   }
 
   // -- what the page asks for
@@ -188,8 +184,7 @@ export class StandIn {
   }
 
   on_keep() {
-    const { shown } = this;
-    const state = new URLSearchParams([["photo", shown.photo], ...this.#changes(shown)]);
+    const state = new URLSearchParams(this.#stateOf(this.shown));
     if (this.alone) history.replaceState(null, "", `#${state}`);
   }
 
@@ -270,17 +265,15 @@ export class StandIn {
     const content = { image: { data: new Uint8Array(pixels), width, height } };
     this.files.set(name, content);
     this.held = JSON.stringify([name, photo.exif, photo.alpha]); // the page has its own frames
+    const shown = { settings: photo, held: name };
     const now = performance.now();
     if (this.#isUntouched(photo) || now > this.comparedAt + COMPARED_MS) {
       this.opened.delete(name);
       this.comparedAt = now;
-      return this.on_settings({ settings: photo, held: name });
+      return this.on_settings(shown);
     }
     const opening = this.ask("open", { name, ...content });
-    const [answer] = await Promise.all([
-      this.on_settings({ settings: photo, held: name }),
-      opening,
-    ]);
+    const [answer] = await Promise.all([this.on_settings(shown), opening]);
     return answer;
   }
 

@@ -2,11 +2,9 @@
 
 /** Bytes of a packed text: base 64 of gzip. */
 export async function unpacked(text) {
-  const { readable, writable } = new DecompressionStream("gzip");
-  const writer = writable.getWriter();
-  writer.write(bytesOf64(text));
-  writer.close();
-  return new Uint8Array(await new Response(readable).arrayBuffer());
+  const { body } = new Response(bytesOf64(text));
+  const bytes = body.pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(bytes).arrayBuffer());
 }
 
 export function bytesOf64(text) {

@@ -6,10 +6,7 @@ export const NOISE_STEPS = 4096;
 /** Pillow's ImageEnhance.Brightness: a blend with black in float32, cut to whole numbers. */
 export function brightnessTable(factor) {
   const alpha = Math.fround(factor);
-  const table = new Uint8Array(256);
-  for (let v = 0; v < 256; v++)
-    table[v] = Math.min(255, Math.max(0, Math.trunc(Math.fround(alpha * v))));
-  return table;
+  return Uint8ClampedArray.from({ length: 256 }, (_, v) => Math.trunc(Math.fround(alpha * v)));
 }
 
 /** Write every `stride`-th pixel of every `stride`-th row as RGB or RGBA, of which A is left as it is; noise is in levels. */

@@ -126,10 +126,8 @@ function pillow(image, rows, columns, { filter, pillow: version }) {
   const { width, height } = image;
   const tapsOf = (length, box, count) =>
     filter === "nearest" ? nearestTaps(box, count) : pillowTaps(length, box, count, PILLOW[filter]);
-  const [vertical, horizontal] = [
-    tapsOf(height, down, rows.count),
-    tapsOf(width, across, columns.count),
-  ];
+  const vertical = tapsOf(height, down, rows.count);
+  const horizontal = tapsOf(width, across, columns.count);
   // Pillow rounds between its passes; since 13.0, the height of tall images comes first.
   const isTall = height - rows.count > Math.max(2 * (width - columns.count), 0);
   if (isTall && version >= 13) return alongRows(alongColumns(image, vertical), horizontal);
@@ -253,25 +251,22 @@ function levels({ data, width, height, count }, steps) {
   return { data: out, width, height, count };
 }
 
-/** Where a value of (row, column, channel) lies in a layout, and the layout's shape. */
+/** A layout's shape, and where a value of (row, column, channel) lies, which is the k-th of the image. */
 const LAYOUTS = {
   channels_last: (h, w, n) => [[h, w, n], (y, x, c) => (y * w + x) * n + c],
   channels_first: (h, w, n) => [[n, h, w], (y, x, c) => (c * h + y) * w + x],
   transposed: (h, w, n) => [[w, h, n], (y, x, c) => (x * h + y) * n + c],
+  reshaped: (h, w, n) => [[h, w, n], (y, x, c, k) => (k % (h * w)) * n + Math.floor(k / (h * w))],
 };
 
 function arranged({ data, width, height, count }, layout) {
-  const scrambled = layout === "reshaped";
-  const [shape, placeOf] = LAYOUTS[scrambled ? "channels_first" : layout](height, width, count);
-  const [, lastOf] = LAYOUTS.channels_last(height, width, count);
+  const [shape, placeOf] = LAYOUTS[layout](height, width, count);
   if (layout === "channels_last") return { data, shape };
   const out = new Float32Array(data.length);
-  for (let y = 0; y < height; y++)
+  for (let y = 0, k = 0; y < height; y++)
     for (let x = 0; x < width; x++)
-      for (let c = 0; c < count; c++)
-        if (scrambled) out[lastOf(y, x, c)] = data[placeOf(y, x, c)];
-        else out[placeOf(y, x, c)] = data[lastOf(y, x, c)];
-  return { data: out, shape: scrambled ? [height, width, count] : shape };
+      for (let c = 0; c < count; c++, k++) out[placeOf(y, x, c, k)] = data[k];
+  return { data: out, shape };
 }
 
 /** From RGB, uint8, to the tensor: { data, shape }, float32, without the leading axis. */
@@ -302,7 +297,8 @@ export function imageOf({ data, shape }, { channels, layout, invert, scaling }) 
     for (let x = 0; x < width; x++)
       for (let c = 0; c < 3; c++) {
         const stored = count === 1 ? 0 : channels === "bgr" ? 2 - c : c;
-        out[o++] = back(data[placeOf(y, x, stored)], stored);
+        const k = (y * width + x) * count + stored;
+        out[o++] = back(data[placeOf(y, x, stored, k)], stored);
       }
   return { data: new Uint8Array(out.buffer), width, height };
 }
