@@ -277,6 +277,10 @@ def pinned_files(folder: Path) -> set[Path]:
         raise ValueError(
             f"Expected {NAMES} as UTF-8 text, received: {error}; restore it"
         ) from error
+    if "=======" in pinned:
+        raise ValueError(
+            f"Expected {NAMES} without conflict markers; resolve the merge, keep all names"
+        )
     return {folder / Path(f"{name}.json").name for name in pinned if name.strip()}
 
 
@@ -324,7 +328,9 @@ def photo_of(folder: AnyPath, case: Case) -> Photo:
         )
     photo = load_image(path)
     if hashlib.sha256(photo.file or b"").hexdigest() != case.sha256:
-        raise ValueError(f"Expected {case.picture} as it was, received another file")
+        raise ValueError(
+            f"Expected {case.picture} as it was, received another file; restore it"
+        )
     return photo
 
 

@@ -41,9 +41,10 @@ _WORDS = {
     "failing": "still failing",
     "fixed": "now passing",
 }
-_ADVICE = {
-    "moved": "Correct what is named, or accept a change that is meant: update=True, or --update."
-}
+_ADVICE = (
+    "Correct what is named, or accept a change that is meant: update=True, or --update."
+)
+_PIN_AGAIN = f"delete the case and its line in {NAMES}, then pin its image"
 _NAMED = 5
 """Cases that an error names."""
 _SIDES = ("before", "now")
@@ -88,6 +89,18 @@ class Checked:
         return self.state in {"moved", "unusable"}
 
     @property
+    def advice(self) -> str:
+        """What to do where it changed; else empty."""
+        if self.state != "moved":
+            return ""
+        # What was expected, and does not hold any more, is not accepted.
+        if self.broken and self.case and not self.case.known_to_fail:
+            return (
+                f"Correct what is named, or, if the other class is right, {_PIN_AGAIN}."
+            )
+        return _ADVICE
+
+    @property
     def words(self) -> str:
         """One line: the same everywhere, unless something changed."""
         verb = _WORDS[self.state]
@@ -96,9 +109,9 @@ class Checked:
         if not self.case:
             return f"{verb}: {self.message}"
         before, probability = self.case.observed.top
-        clauses = [before]
+        name, now = self.answer
+        clauses = [self.broken or name]
         if self.state not in {"holds", "failing"}:
-            name, now = self.answer
             change = f"was {before} {probability:.3f}, is {name} {now:.3f}"
             clauses = [self.broken, change]
             if self.change > self.case.tolerance:
@@ -126,7 +139,7 @@ class CheckedCases(Rows):
     @property
     def advice(self) -> str:
         """What to do, where a case changed; else empty."""
-        return "".join({_ADVICE.get(case.state, "") for case in self.cases})
+        return " ".join(dict.fromkeys(case.advice for case in self.moved)).strip()
 
     def __bool__(self) -> bool:
         """Whether none is red, so that a test can assert it."""
@@ -145,7 +158,9 @@ class CheckedCases(Rows):
 
     def _report(self) -> Iterator[str]:
         yield Heading(self.headline())
-        yield from (printable(f"  {case.name} {case.words}") for case in self.cases)
+        # What is red comes first, where a long report may be cut off.
+        for case in sorted(self.cases, key=lambda case: not case.moved):
+            yield printable(f"  {case.name} {case.words}")
 
     def _columns(self) -> dict[str, list[Any]]:
         rows = self.to_dict()["cases"]
@@ -184,9 +199,7 @@ class CheckedCases(Rows):
             )
             words = printable(case.words)
             if case.moved:
-                ET.SubElement(test, "failure", message=words).text = _ADVICE.get(
-                    case.state
-                )
+                ET.SubElement(test, "failure", message=words).text = case.advice
             else:
                 ET.SubElement(test, "system-out").text = words
         return ET.tostring(suite, encoding="unicode") + "\n"
@@ -238,8 +251,9 @@ def check_cases(
         folders.read_case(paths[0]).classifier
     )
     check_first(classifier)
+    pinned = folders.pinned_files(Path(folder))
     checked = [
-        _run_case(classifier, path, artefacts, update=update)
+        _run_case(classifier, path, artefacts, is_listed=path in pinned, update=update)
         for path in Steps(paths, "Cases", progress)
     ]
     result = CheckedCases(classifier.name, tuple(checked))
@@ -255,6 +269,7 @@ def _run_case(
     path: Path,
     artefacts: AnyPath | None,
     *,
+    is_listed: bool,
     update: bool,
 ) -> Checked:
     # An ending that no photo has: nothing else is removed or replaced.
@@ -264,10 +279,8 @@ def _run_case(
         # That of an earlier run says nothing of this one.
         with suppress(OSError):
             artefact.unlink()
-    if path not in folders.pinned_files(path.parent):
-        words = (
-            f"Expected a case that {NAMES} lists, received another; add its name there"
-        )
+    if not is_listed:
+        words = f"Expected a line for this case in {NAMES}, received none; add its name there"
         return Checked(path.stem, "unusable", message=words)
     try:
         case = folders.read_case(path)
@@ -372,6 +385,10 @@ class _Rerun:
         changes = [words for name, words in self.differences if name == step]
         if changes:
             text += f" ({'; '.join(changes)})"
+        # The first step that differs need not be the one that changed the prediction.
+        others = [words for name, words in self.differences if name != step]
+        if others:
+            text += f", and {'; '.join(others)}"
         if self.has_other_weights and step != "weights":
             text += "; the model or its file differs, too"
         return text
@@ -405,7 +422,7 @@ class _Rerun:
                 checked,
                 message=(
                     f"{checked.message}; "
-                    "not accepted, as the expected class does not hold; delete the case, then pin its image"
+                    f"not accepted, as the expected class does not hold; {_PIN_AGAIN}"
                 ),
             )
         _, observed = observe(

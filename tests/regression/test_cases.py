@@ -323,9 +323,12 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
     path.write_bytes(content)
     back, other = kit.check_cases(tmp_path, fashion).cases
     assert back.words.endswith(
-        ": Expected a case that cases.txt lists, received another; add its name there"
+        ": Expected a line for this case in cases.txt, received none; add its name there"
     )
     assert (back.name, other.state) == ("first", "holds")
+    names.write_text("<<<<<<< ours\nfirst\n=======\nsecond\n>>>>>>> theirs\n")
+    with pytest.raises(ValueError, match=r"conflict markers; resolve the merge, keep"):
+        kit.check_cases(tmp_path, fashion)
     names.write_bytes("café\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"Expected cases\.txt as UTF-8 text, rec"):
         kit.check_cases(tmp_path, fashion)

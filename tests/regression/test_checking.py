@@ -89,6 +89,11 @@ def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classif
         "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
     )
     assert {one.message for one in moved(cases, other).moved} == {told}
+    # The first step that differs need not be to blame, so that all are told.
+    two = other.using(other.preprocessing.replace(channels="bgr"))
+    first = "the step 'channels' differs (channels: rgb before, bgr now), and scaling: "
+    (both,) = {one.message for one in moved(cases, two).moved}
+    assert both.startswith(first)
     for path in folders.case_files(cases):
         case = folders.read_case(path)
         folders.write_case(
@@ -280,8 +285,13 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
         (one,) = moved(boot, inverted, update=True).moved
         assert one.words.startswith("CHANGED: it is ")
         assert one.words.endswith(
-            "; not accepted, as the expected class does not hold; delete the case, then pin its image"
+            "; not accepted, as the expected class does not hold;"
+            " delete the case and its line in cases.txt, then pin its image"
         )
+    assert one.advice == (
+        "Correct what is named, or, if the other class is right,"
+        " delete the case and its line in cases.txt, then pin its image."
+    )
     edited(boot, expected=("Ankle bot",))
     (one,) = moved(boot, fashion, update=True).moved
     assert (
@@ -392,16 +402,19 @@ def red(name="one", state="moved", **changes):
     return Checked(name, state, case(0.9, 0.1), **told)
 
 
+HELD = red("a", "holds", message="")
+
+
 def test_a_line_says_what_was_and_what_is_and_why():
     was = "was class 0 0.900, is class 1 0.568"
     assert (
         red(broken="it is wrong", change=0.1).words
         == f"CHANGED: it is wrong; {was}; the step"
     )
-    assert (
-        Checked("one", "failing", case(0.5, 0.4), message="more").words
-        == "still failing: class 0; more"
-    )
+    # It may fail by another class than it did.
+    failing = red(state="failing", broken="it is class 1, expected class 2")
+    assert failing.words == "still failing: it is class 1, expected class 2; the step"
+    assert HELD.words == "passed: class 1"
 
 
 CHANGED = (
@@ -409,13 +422,13 @@ CHANGED = (
 )
 REPORT = f"""\
 4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 passed.
-  a passed: class 0
   b CHANGED: {CHANGED}
   c CANNOT BE RUN: torn
+  a passed: class 1
   d accepted: {CHANGED}"""
 ROWS = f"""\
 name,state,expected,answer,probability,change,step,message
-a,holds,class 0,,0.0,0.0,,passed: class 0
+a,holds,class 0,class 1,0.5678,0.3,,passed: class 1
 b,moved,class 0,class 1,0.5678,0.3,,"CHANGED: {CHANGED}"
 c,unusable,,,0.0,0.0,,CANNOT BE RUN: torn
 d,accepted,class 0,class 1,0.5678,0.3,,"accepted: {CHANGED}"
@@ -424,7 +437,7 @@ d,accepted,class 0,class 1,0.5678,0.3,,"accepted: {CHANGED}"
 
 def test_a_report_has_each_case_and_counts_each_state_once(tmp_path):
     torn = Checked("c", "unusable", message="torn")
-    one = Checked("a", "holds", case(1.0)), red("b"), torn, red("d", "accepted")
+    one = HELD, red("b"), torn, red("d", "accepted")
     found = CheckedCases("net", one)
     assert found.text() == REPORT
     found.to_csv(tmp_path / "cases.csv")
@@ -456,7 +469,7 @@ XML = """\
  a&quot;&lt;b&gt;?&amp;">\
 Correct what is named, or accept a change that is meant: update=True, or --update.</failure>\
 </testcase><testcase classname="cases" name="c">\
-<system-out>passed: class 0; a"&lt;b&gt;?&amp;</system-out></testcase>\
+<system-out>passed: class 1; a"&lt;b&gt;?&amp;</system-out></testcase>\
 <testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn" />\
 </testcase></testsuite>
 """
@@ -469,7 +482,7 @@ def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
         strange,
         (
             red(strange, message=strange),
-            Checked("c", "holds", case(1.0), message=strange),
+            red("c", "holds", message=strange),
             torn,
         ),
     )
