@@ -37,7 +37,7 @@ _INSTALLED_BY = {
 def nearest(received: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'name'?"`` for what other libraries call so, or the most similar name.
 
-    Names that have it for one of their words, as ``giant panda`` has ``panda``, are the most similar.
+    Names of which it is a word, as ``panda`` of ``giant panda``, or else begins one, are the most similar.
     """
     spelled = {name.lower(): name for name in names}
     received = received.lower()
@@ -45,6 +45,11 @@ def nearest(received: str, names: Iterable[str]) -> str:
     meant = (
         [name for name in spelled.values() if received in words.get(name, ())]
         or [name for word, name in spelled.items() if received in word.split()]
+        or [
+            name
+            for word, name in spelled.items()
+            if len(received) > 2 and f" {received}" in f" {word}"
+        ]
         or [
             spelled[word]
             for word in get_close_matches(received, spelled, n=1, cutoff=0.5)

@@ -121,6 +121,12 @@ REFUSED = [
         "Expected height of the size as a whole number 1..9, received True",
     ),
     (known, ("sign", 1, "ab"), "Expected the sign out of a, b; received 1"),
+    # A word that begins so is nearer than one that is spelled nearly so.
+    (
+        known,
+        ("sign", "cof", ["corn", "coffee mug"]),
+        "Expected the sign out of corn, coffee mug; received 'cof'; did you mean 'coffee mug'?",
+    ),
     (
         known,
         ("sign", "TIMSE", ["plus", "times"]),

@@ -306,6 +306,13 @@ class Investigation:
         correct_count = float(labelled.correct(preprocessing).sum())
         return correct_count / labelled.count if labelled.count else nan
 
+    @property
+    def with_nearest(self) -> str:
+        """Says that the preprocessing in use is only what comes nearest to own code; empty without any."""
+        if not self.own_code_difference:
+            return ""
+        return "with the preprocessing nearest to your code, "
+
     def labels_met(self) -> tuple[str, bool]:
         """Return how many labels are met, in words, and whether a network so sure hardly misses as many."""
         labelled = Labelled(self.evaluator, self.photos, self.labels)
@@ -318,7 +325,7 @@ class Investigation:
             labelled.count - correct_count, labelled.count, 1 - claimed_share
         )
         met_words = (
-            f"{correct_count} of {labelled.count} labelled images are predicted correctly,"
+            f"{self.with_nearest}{correct_count} of {labelled.count} labelled images are predicted correctly,"
             f" with a mean probability of {confidence:.0%}"
         )
         return met_words, chance_of_as_many_wrong <= CONVINCING_CHANCE
@@ -362,15 +369,13 @@ class Investigation:
             notes.insert(0, met_words + FEWER_THAN_CLAIMED * is_beyond_chance)
         if not (no_fault or any_named(findings)):
             if self.correct_share == 1:
-                # Beside own code, the preprocessing in use is only what comes nearest to it.
-                as_code = (
-                    "with the preprocessing nearest to your code, "
-                    if self.own_code_difference
-                    else ""
-                )
-                notes.insert(0, f"{as_code}{ALL_CORRECT}")
+                notes.insert(0, f"{self.with_nearest}{ALL_CORRECT}")
             if stated := words_of_changes(self.in_use, declared_preprocessing):
-                notes.insert(0, f"the model says: {stated}")
+                # A classifier has the defaults of `Preprocessing` for what nobody gave.
+                who = "the model says"
+                if self.own_code_difference:
+                    who = "your classifier says, by default where you gave nothing"
+                notes.insert(0, f"{who}: {stated}")
                 declared_fix = using("", declared_preprocessing)
         notes[:0] = self.cautions(with_fixes(findings, self.in_use))
         source = self.classifier.source
@@ -685,7 +690,8 @@ def _doubted_by_labels(case: Investigation) -> Investigation:
     if case.correct_share <= 0.5 or (
         is_beyond_chance and not grounds.judges_every_step
     ):
-        return replace(case, doubts=(met_words + _FAILING,))
+        reason = FEWER_THAN_CLAIMED if is_beyond_chance else _FAILING
+        return replace(case, doubts=(met_words + reason,))
     return case
 
 

@@ -304,6 +304,10 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         and len(suspect_places) >= FREQUENT_SHARE * (~case.known_correct).sum()
         and not _is_too_frequent_among_correct(case, len(measures), len(suspect_places))
         and not _undoing_leads_away_from_training(case, places_asked, undone_photos)
+        and not (
+            condition.invertible
+            and _undoing_meets_no_label(case, places_asked, undone_photos)
+        )
     ):
         verdict = "named"
     return _Trial(
@@ -411,6 +415,18 @@ def _chance_that_property_changed_predictions(
         log_odds = np.minimum(log_odds, 0)
     # It decides the verdict alone; the order of the findings is that of `_Trial.rank`.
     return float(1 / (1 + np.exp(-np.median(log_odds))))
+
+
+def _undoing_meets_no_label(
+    case: _Case, places: Sequence[int], undone_photos: Sequence[Photos]
+) -> bool:
+    """Whether images have labels, and each is still predicted wrongly once the property is undone."""
+    labels = case.predictions.labels[np.array(places)]
+    predicted = [
+        int(case.classifier.probabilities(ways).mean(axis=0).argmax())
+        for ways in undone_photos
+    ]
+    return bool((labels >= 0).any() and not (labels == predicted).any())
 
 
 def _is_too_frequent_among_correct(

@@ -23,7 +23,8 @@ WRONG_WITH_FIX = "with the fix, most labelled images stay wrong: something else 
 RAW_PIXELS_NEED_NO_FIX = "the network takes whole numbers: code that feeds it pixels as they are needs no fix"
 CAUTIONS = {WRONG_WITH_FIX, RAW_PIXELS_NEED_NO_FIX}
 FEWER_THAN_CLAIMED = (
-    ", fewer than that claims, beyond chance: check labels, class names and images"
+    ", fewer than that claims, beyond chance: check labels (kit.mistakes lists those that look wrong), class"
+    " names, weights (a conversion may have changed them) and images"
 )
 UNLABELLED = "without labels, class names and the last layer were not checked"
 

@@ -280,7 +280,13 @@ class Explorer(anywidget.AnyWidget):
 
     def _contents(self, names: str | Iterable[str] | None) -> Contents:
         with self._lock:
-            contents = Contents(self._bench, self._shelf, self._tries, self.settings)
+            contents = Contents(
+                self._bench,
+                self._shelf,
+                self._tries,
+                self.settings,
+                offers_flips=self._offers_flips,
+            )
             return contents.for_page(names)
 
     def _show(self, name: str) -> None:

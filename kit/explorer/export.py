@@ -56,6 +56,7 @@ class Contents:
     shelf: Shelf
     tries: Mapping[str, Settings]
     start: Settings
+    offers_flips: bool = True
 
     def for_page(self, names: str | Iterable[str] | None) -> Self:
         """Keep the photos of these names, None for all, and the states that a page can show."""
@@ -211,6 +212,7 @@ def _panel_of_page(contents: Contents) -> JSONObject:
         contents.shelf,
         contents.tries,
         places_ahead=DEFAULT_PLACES_AHEAD,
+        offers_flips=contents.offers_flips,
     )
     labels = {
         name: classifier.class_names[entry.label]

@@ -333,8 +333,8 @@ def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
             line_of_scaling = slope_and_offset(scaling, invert=invert)
             if same_line(line_of_scaling, (slope, offset), tolerance):
                 return {"invert": invert, "scaling": scaling}
-    # Numbers fitted to so rough a line would say nothing.
-    if levels_off > ROUGH_LEVELS:
+    # Numbers fitted to so rough a line would say nothing, nor do channels of which some rise and some fall.
+    if levels_off > ROUGH_LEVELS or np.ptp(np.sign(slope)):
         return as_expected
     # No known scaling makes the line. If its slope is opposite to the expected one, so is the polarity.
     expected_slope, _ = slope_and_offset(expected.scaling, invert=expected.invert)

@@ -22,6 +22,8 @@ from pathlib import Path
 import nbformat
 from derive import LESSONS, SOLUTIONS, stored
 from IPython.display import HTML, display
+from matplotlib import rc_context
+from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import math_to_image
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
@@ -153,7 +155,10 @@ def run(lesson, folder, stem):
 def drawn(formula):
     """Return a formula as an image, since what typesets formulas in a browser is a script from elsewhere."""
     file = BytesIO()
-    math_to_image(f"${formula[2]}$", file, dpi=72, format="svg")
+    # As large as the text, larger on a line of its own; on no white page, which would be black in the dark.
+    size = FontProperties(size=24 if formula[1] else 14)
+    with rc_context({"figure.facecolor": "none"}):
+        math_to_image(f"${formula[2]}$", file, size, dpi=72, format="svg")
     data = b64encode(file.getvalue()).decode()
     return f'<img class="math" alt="{escape(formula[2])}" src="data:image/svg+xml;base64,{data}">'
 

@@ -72,6 +72,19 @@ def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
     assert "_" not in finding.summary
 
 
+def test_what_is_undone_exactly_and_then_meets_no_label_is_possible_at_most():
+    photos, labels = zip(*flipped("dark")[:4], strict=True)
+    # The right ones, the next class in place of each, and the next one but of the last image.
+    following = (np.array(labels) + 1) % len(CLASSIFIER.class_names)
+    one_right = [*following[:3], labels[3]]
+    for known, verdict in (
+        (labels, "named"),
+        (following, "possible"),
+        (one_right, "named"),
+    ):
+        assert verdicts(photos, known)["dark"] == verdict
+
+
 @pytest.mark.parametrize("cause", ["dark", "low_contrast", "noisy"])
 def test_a_property_that_training_images_have_is_not_named(cause):
     photos, labels = zip(*flipped(cause)[:4], strict=True)

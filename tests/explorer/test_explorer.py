@@ -16,6 +16,7 @@ from kit._bundled import DATA
 from kit.classifier.network import Network
 from kit.explorer.bench import Bench
 from kit.explorer.explorer import Explorer
+from kit.explorer.export import _panel_of_page
 from kit.explorer.replies import REPLY_BYTES, notebook_note
 from kit.explorer.settings import effective_changes, neutral
 from kit.explorer.shelf import CAMERA
@@ -510,8 +511,8 @@ def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
 
 
 def test_an_exercise_can_leave_the_flip_to_its_readers(classifier, pair):
-    offered = [
-        panel(Explorer(classifier, pair, **given))["flips"]
-        for given in ({}, {"flips": False})
-    ]
-    assert offered == [True, False]
+    for given, offered in (({}, True), ({"flips": False}, False)):
+        explorer = Explorer(classifier, pair, **given)
+        # On an exported page, too.
+        on_page = _panel_of_page(explorer._contents(None))
+        assert panel(explorer)["flips"] is on_page["flips"] is offered

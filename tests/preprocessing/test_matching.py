@@ -6,6 +6,7 @@ from PIL import Image
 
 from kit import Photo, samples
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.colours import Line, _polarity_and_scaling_of_line
 from kit.preprocessing.fitting import (
     Part,
     Probe,
@@ -69,3 +70,11 @@ def test_an_unusual_thumbnail_is_read_where_it_is_expected():
     reversed_channels = run(TO_SIZE, here, CAT)[..., ::-1].astype(float)
     part = fitting_part(here, window_of(here, CAT), Probe(CAT, reversed_channels))
     assert part.pipeline == here
+
+
+@pytest.mark.parametrize(("green", "fitted"), [(0.02, True), (-0.02, False)])
+def test_channels_of_which_some_rise_and_some_fall_are_no_scaling(green, fitted):
+    expected = Preprocessing(scaling="-1..1")
+    line = Line(np.array([0.01, green, 0.01]), np.zeros(3), levels_off=0.0)
+    changes = _polarity_and_scaling_of_line(expected, line)
+    assert (changes["scaling"] != expected.scaling) == fitted
