@@ -156,7 +156,7 @@ def drawn(formula):
     """Return a formula as an image, since what typesets formulas in a browser is a script from elsewhere."""
     file = BytesIO()
     # As large as the text, larger on a line of its own; on no white page, which would be black in the dark.
-    size = FontProperties(size=24 if formula[1] else 14)
+    size = FontProperties(size=20 if formula[1] else 12)
     with rc_context({"figure.facecolor": "none"}):
         math_to_image(f"${formula[2]}$", file, size, dpi=72, format="svg")
     data = b64encode(file.getvalue()).decode()

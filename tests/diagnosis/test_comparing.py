@@ -285,6 +285,7 @@ def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
 def test_the_report_can_be_read_by_people_and_machines(hundred):
     made = Compared("first", "second", 20, 1, 0.1, prepared="scale: x")
     assert made.text().endswith("\nThe second prepares images differently: scale: x.")
+    assert "; perhaps the preprocessing, which differs. " in repr(made)
     found, _, _ = hundred
     read = json.loads(json.dumps(found.to_dict()))
     assert (read["changed"], read["accuracy"]["first"]) == (
