@@ -420,13 +420,14 @@ def _chance_that_property_changed_predictions(
 def _undoing_meets_no_label(
     case: _Case, places: Sequence[int], undone_photos: Sequence[Photos]
 ) -> bool:
-    """Whether images have labels, and each is still predicted wrongly once the property is undone."""
+    """Whether images with labels are all predicted wrongly once the property is undone, too."""
     labels = case.predictions.labels[np.array(places)]
     predicted = [
         int(case.classifier.probabilities(ways).mean(axis=0).argmax())
         for ways in undone_photos
     ]
-    return bool((labels >= 0).any() and not (labels == predicted).any())
+    # Of severely altered images, one in four is missed so: of three, all are by chance in one of 64.
+    return bool((labels >= 0).sum() >= 3 and not (labels == predicted).any())
 
 
 def _is_too_frequent_among_correct(

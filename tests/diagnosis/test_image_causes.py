@@ -74,13 +74,13 @@ def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
 
 def test_what_is_undone_exactly_and_then_meets_no_label_is_possible_at_most():
     photos, labels = zip(*flipped("dark")[:4], strict=True)
-    # The right ones, the next class in place of each, and the next one but of the last image.
+    # The right ones, the next class in place of each, two of these alone, and one right one among them.
     following = (np.array(labels) + 1) % len(CLASSIFIER.class_names)
-    one_right = [*following[:3], labels[3]]
     for known, verdict in (
         (labels, "named"),
         (following, "possible"),
-        (one_right, "named"),
+        ([*following[:2], -1, -1], "named"),
+        ([*following[:3], labels[3]], "named"),
     ):
         assert verdicts(photos, known)["dark"] == verdict
 
