@@ -374,7 +374,9 @@ class Investigation:
                 # A classifier has the defaults of `Preprocessing` for what nobody gave.
                 who = "the model says"
                 if self.own_code_difference:
-                    who = "your classifier says, by default where you gave nothing"
+                    who = (
+                        "your classifier, with defaults for what you did not give, says"
+                    )
                 notes.insert(0, f"{who}: {stated}")
                 declared_fix = using("", declared_preprocessing)
         notes[:0] = self.cautions(with_fixes(findings, self.in_use))

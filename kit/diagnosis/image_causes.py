@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from kit._arrays import Bools, Float64, Int64
+from kit._arrays import Bools, Float32, Float64, Int64
 from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.first_layers import FirstLayers
@@ -284,12 +284,16 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         undone_photos.append(list(map(Photo, condition.undo(pixels, amount))))
     # The property is done to control images: the share of their probability that these keep.
     kept_share = _share_kept_by_controls(case, condition, float(np.median(amounts)))
-    # One number for each image asked about, over the ways to undo it.
+    predictions = case.predictions[np.array(places_asked)]
+    # Probabilities once it is undone: for each image asked about the mean over the ways, float32 (classes,).
+    undone_rows = [
+        case.classifier.probabilities(ways).mean(axis=0) for ways in undone_photos
+    ]
     rival_lead_nats = np.array(
-        list(map(partial(_rival_lead_nats, case), places_asked, undone_photos))
+        list(map(_rival_lead_nats, predictions.index, undone_rows))
     )
     chance = _chance_that_property_changed_predictions(
-        case.predictions[np.array(places_asked)],
+        predictions,
         rival_lead_nats,
         undone_exactly=condition.invertible,
         kept_share=kept_share,
@@ -305,8 +309,7 @@ def _trial_of(case: _Case, condition: ImageCause) -> _Trial | None:
         and not _is_too_frequent_among_correct(case, len(measures), len(suspect_places))
         and not _undoing_leads_away_from_training(case, places_asked, undone_photos)
         and not (
-            condition.invertible
-            and _undoing_meets_no_label(case, places_asked, undone_photos)
+            condition.invertible and _meets_no_label(undone_rows, predictions.labels)
         )
     ):
         verdict = "named"
@@ -373,15 +376,11 @@ def _share_kept_by_controls(case: _Case, condition: ImageCause, amount: float) -
     )
 
 
-def _rival_lead_nats(case: _Case, place: int, undone: Photos) -> float:
-    """Return by how many nats the best other class leads the present one, over the ways to undo it."""
+def _rival_lead_nats(present_class: int, undone_row: Float32) -> float:
+    """Return by how many nats the best other class leads the present one once the property is undone."""
     # Below 0 where the present class still leads.
-    present_class = case.predictions.index[place]
-    rows = case.classifier.probabilities(undone)
-    mean_row = rows.mean(axis=0) + np.float32(_SMOOTHING)
-    return float(
-        np.log(np.delete(mean_row, present_class).max() / mean_row[present_class])
-    )
+    row = undone_row + np.float32(_SMOOTHING)
+    return float(np.log(np.delete(row, present_class).max() / row[present_class]))
 
 
 def _chance_that_property_changed_predictions(
@@ -417,15 +416,9 @@ def _chance_that_property_changed_predictions(
     return float(1 / (1 + np.exp(-np.median(log_odds))))
 
 
-def _undoing_meets_no_label(
-    case: _Case, places: Sequence[int], undone_photos: Sequence[Photos]
-) -> bool:
+def _meets_no_label(undone_rows: Sequence[Float32], labels: Int64) -> bool:
     """Whether images with labels are all predicted wrongly once the property is undone, too."""
-    labels = case.predictions.labels[np.array(places)]
-    predicted = [
-        int(case.classifier.probabilities(ways).mean(axis=0).argmax())
-        for ways in undone_photos
-    ]
+    predicted = np.argmax(undone_rows, axis=1)
     # Of severely altered images, one in four is missed so: of three, all are by chance in one of 64.
     return bool((labels >= 0).sum() >= 3 and not (labels == predicted).any())
 

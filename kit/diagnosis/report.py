@@ -382,6 +382,8 @@ class Compared(Result):
             cause = "no difference found"
             if self.changed:
                 cause += " but near ties"
+        elif self.prepared:
+            cause = "perhaps the preprocessing, which differs"
         else:
             guess = (
                 ", perhaps other weights, weights of 8 bits, or dropout or augmentation"
@@ -389,8 +391,6 @@ class Compared(Result):
             )
             is_close = self.difference <= CLOSE_CHANGE
             cause = f"cause unknown{guess if is_close else ''}"
-            if self.prepared:
-                cause = "perhaps the preprocessing, which differs"
         # What makes both agree, as a trial showed, and the share of the difference that remains.
         remainder = (
             f", of which {self.reproduced_by} leaves {self.left:.0%}"

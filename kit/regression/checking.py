@@ -139,7 +139,8 @@ class CheckedCases(Rows):
     @property
     def advice(self) -> str:
         """What to do, where a case changed; else empty."""
-        return " ".join(dict.fromkeys(case.advice for case in self.moved)).strip()
+        advice = dict.fromkeys(case.advice for case in self.moved)
+        return " ".join(filter(None, advice))
 
     def __bool__(self) -> bool:
         """Whether none is red, so that a test can assert it."""

@@ -141,6 +141,15 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert declared.fix() == USED
     (said, _) = declared.notes
     assert said == "the model says: leave out polarity (inverted)"
+    # Beside own code it may be a default, and labels count for what comes nearest to that code.
+    beside_code = investigation(
+        declared_preprocessing=USED,
+        own_code_difference="it differs",
+        labels=(predicted.index + 1) % 10,
+    )
+    said, counted = beside_code.diagnosis().notes
+    assert said.startswith("your classifier, with defaults for what you did not give, ")
+    assert counted.startswith("with the preprocessing nearest to your code, 0 of ")
     photos = kit.samples.photos("fashion_mnist")[:20]
     # Unless the images speak against it, as where the file is wrong and a function right.
     refuted = kit.diagnose(CLASSIFIER.using(WRONG), photos, preprocess=USED.apply)

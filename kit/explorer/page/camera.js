@@ -6,7 +6,7 @@ export class Camera {
   constructor(view) {
     this.view = view;
     this.video = null; // while it is on
-    this.frame = null; // the last one meanwhile, as the photo that it is
+    this.frame = null; // the last one while it is on, as the photo that it is
     this.context = element("canvas").getContext("2d", { willReadFrequently: true });
     this.button = button("Camera", "Live from your camera", () =>
       this.on ? this.stop() : this.start(),
