@@ -1,16 +1,11 @@
 """Interrupts that wait for the end of a block, and threads that do not outlive what asked for them."""
 
-import os
 import signal
 import threading
 
 import pytest
 
 from kit.classifier.engines import uninterrupted
-
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="there os.kill ends a process in place of interrupting it"
-)
 
 
 def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block_and_an_error_as_it_is():
@@ -19,7 +14,7 @@ def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block_and_an_erro
     def block():
         nonlocal reached
         with uninterrupted(), uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             reached = True
 
     with pytest.raises(KeyboardInterrupt):

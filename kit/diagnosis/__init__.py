@@ -45,7 +45,7 @@ from kit.diagnosis.checks_network import (
     nonfinite_outputs_finding,
 )
 from kit.diagnosis.class_order import check_class_order, most_right_in_any_order
-from kit.diagnosis.evidence import CONVINCING_CHANCE, Grounds
+from kit.diagnosis.evidence import CONVINCING_CHANCE, Grounds, Score
 from kit.diagnosis.finding import (
     Evidence,
     Finding,
@@ -67,6 +67,7 @@ from kit.diagnosis.own_function import nearest_preprocessing
 from kit.diagnosis.report import (
     ALL_CORRECT,
     FEWER_THAN_CLAIMED,
+    INVERT_ONLY_THESE,
     RAW_PIXELS_NEED_NO_FIX,
     UNLABELLED,
     WRONG_WITH_FIX,
@@ -83,7 +84,7 @@ from kit.images.photo import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
-from kit.preprocessing.pipeline import decoding_changes
+from kit.preprocessing.pipeline import CHOICES, decoding_changes
 from kit.preprocessing.scaling import SCALINGS, simplest
 from kit.robustness.profile import LEAST_PROFILED
 
@@ -351,6 +352,9 @@ class Investigation:
             and fixed.scaling == simplest((input_scaling,))
         ):
             yield RAW_PIXELS_NEED_NO_FIX
+        # Seen from these images, inverted ones and a missing inversion are the same.
+        if fixed.invert and not self.in_use.invert:
+            yield INVERT_ONLY_THESE
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
@@ -548,21 +552,59 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     case = _search_with_certain_fixed(
         replace(case, searched=searched, certain_findings=certain_findings)
     )
-    # A declaration is what the file says of its preprocessing, or beside a person's own code the classifier.
-    return _without_refuted_declaration(_with_one_fix_that_explains_most(case))
+    return _with_one_fix_that_explains_most(_with_declaration_judged(case))
 
 
-def _without_refuted_declaration(case: Investigation) -> Investigation:
-    """Leave out what the model says, where as much speaks against it as names a cause."""
+def _with_declaration_judged(case: Investigation) -> Investigation:
+    """Leave out what the model says where as much speaks against it as names a cause.
+
+    Where as much speaks for it, it fixes what is named without a fix, as several explain the same.
+    """
+    # What the file says of its preprocessing, or beside a person's own code the classifier.
+    declared = case.declared_preprocessing
     # It may make tensors of several sizes, which cannot be judged together.
     with suppress(ValueError):
-        if case.declared_preprocessing:
+        if declared:
             # Without names of a step and a cause: only the score counts.
-            candidate = Candidate(case.declared_preprocessing, "", "")
+            candidate = Candidate(declared, "", "")
             score = _grounds_if_in_use(case, case.in_use).score(candidate)
             if score.measured_gain <= -NAMED_GAIN:
                 return replace(case, declared_preprocessing=None)
+            if score.measured_gain >= NAMED_GAIN and not score.vetoed:
+                findings = tuple(
+                    _fixed_as_declared(finding, case.in_use, declared, score)
+                    for finding in case.searched.findings
+                )
+                return replace(case, searched=replace(case.searched, findings=findings))
     return case
+
+
+def _fixed_as_declared(
+    finding: Finding, in_use: Preprocessing, declared: Preprocessing, score: Score
+) -> Finding:
+    """Return what is named in words alone with the declared fix, if that changes the step of its cause."""
+    changes_step_of_cause = any(
+        choice.words(declared) != choice.words(in_use)
+        for choice in CHOICES
+        if finding.cause in choice.causes
+    )
+    if (
+        finding.verdict != "named"
+        or finding.fix.preprocessing
+        or not changes_step_of_cause
+    ):
+        return finding
+    evidence = Evidence(
+        "gain of what is declared (others reach as much), in nats",
+        score.measured_gain,
+        NAMED_GAIN,
+        supports=True,
+    )
+    return replace(
+        finding,
+        evidence=(*finding.evidence, evidence),
+        fix=fix_from(in_use, declared),
+    )
 
 
 def _first_layers_to_compare(

@@ -113,7 +113,8 @@ def compare(
 
     Where predictions differ, the cause is looked for: another head or order of the classes is undone; by more
     than `SOUND_CHANGE`, a fault of the preprocessing, or two, is done to the first, too. It is named only if
-    that removes the difference; quantisation, if nothing does, both are close and its file has it.
+    that removes the difference; if nothing does, another order of the photos in outputs of other code, or
+    quantisation, if both are close and its file has it.
 
     Parameters
     ----------
@@ -159,6 +160,8 @@ def compare(
         second_outputs=after.probabilities[most_changed],
     )
     cause = search.likely_cause(largest_changes)
+    if cause is _NO_CAUSE and second_model.recorded:
+        cause = _cause_in_order_of_photos(before.probabilities, after.probabilities)
     used = first_model.preprocessing
     other = second_model.preprocessing
     pillow_differences = (pillow_words(used, other, photo) for photo in search.photos)
@@ -600,6 +603,32 @@ def _proven_cause(whole_difference: float, causes: Iterable[_Cause]) -> _Cause:
         return _NO_CAUSE
     # Of a proven cause, what is left is a share of the difference.
     return replace(best, remaining=best.remaining / whole_difference)
+
+
+def _cause_in_order_of_photos(first_rows: Floats, second_rows: Floats) -> _Cause:
+    """Return the order of photos in which the second's outputs are those of the first, if there is one."""
+    # "chebyshev" is the largest change of a probability. Each photo gets the outputs that come nearest.
+    between_models = scipy.spatial.distance.cdist(first_rows, second_rows, "chebyshev")
+    order = scipy.optimize.linear_sum_assignment(between_models)[1]
+    moved = order != np.arange(len(order))
+    # A photo is not compared with itself. With one photo alone, none moves.
+    between_photos = scipy.spatial.distance.cdist(first_rows, first_rows, "chebyshev")
+    np.fill_diagonal(between_photos, inf)
+    nearest_other = between_photos[moved].min(axis=1, initial=inf).sum()
+    remaining = _largest_changes(first_rows, second_rows[order])
+    # Photos with nearly the same outputs fit in any order.
+    if remaining[moved].sum() >= RESTORED_SHARE * nearest_other:
+        return _NO_CAUSE
+    return _proven_cause(
+        _mean_largest_change(first_rows, second_rows),
+        [
+            _Cause(
+                ("photo_order",),
+                "putting its rows in the order of the photos",
+                float(remaining.mean()),
+            )
+        ],
+    )
 
 
 def _possible_probabilities_by_words(outputs: Floats) -> Mapping[str, Floats]:

@@ -21,7 +21,11 @@ changed the correctness of 40 % of the predictions that it changed, four of five
 ALL_CORRECT = "all labelled images are predicted correctly"
 WRONG_WITH_FIX = "with the fix, most labelled images stay wrong: something else may be the cause, or one, too"
 RAW_PIXELS_NEED_NO_FIX = "the network takes whole numbers: code that feeds it pixels as they are needs no fix"
-CAUTIONS = {WRONG_WITH_FIX, RAW_PIXELS_NEED_NO_FIX}
+INVERT_ONLY_THESE = (
+    "if these images are negatives themselves, as pages in dark mode are, invert them alone:"
+    " the fix harms all others"
+)
+CAUTIONS = {WRONG_WITH_FIX, RAW_PIXELS_NEED_NO_FIX, INVERT_ONLY_THESE}
 FEWER_THAN_CLAIMED = (
     ", fewer than that claims, beyond chance: check labels (kit.mistakes lists those that look wrong), class"
     " names, weights (a conversion may have changed them) and images"
@@ -350,7 +354,8 @@ class Compared(Result):
         How many images there are, how many predicted classes change, and the mean over images of the
         largest difference of a probability, 0..1.
     cause
-        What differs, if proven: causes as in `diagnose`, joined by "and", or quantisation; else empty.
+        What differs, if proven: causes as in `diagnose`, joined by "and"; photo_order and quantisation are
+        named here alone. Else empty.
     reproduced_by, left
         What makes both agree where it is done to the first, too, or to the classes of the second, in words,
         and the share of the difference that is left then, 0..1.

@@ -395,6 +395,16 @@ def test_an_order_of_classes_is_named_of_photos_that_tell_three_classes_apart(
         assert named == [False, False, True]
 
 
+def test_an_app_that_takes_the_photos_in_another_order_is_told_so(fashion, clothes):
+    rows = fashion.probabilities(clothes)
+    found = kit.compare(fashion, np.roll(rows, 1, axis=0), clothes)
+    assert (found.cause, found.left) == ("photo_order", 0)
+    # Of photos with the same outputs, any two that are predicted otherwise may seem to have changed places.
+    alike = [clothes[0], clothes[0], clothes[1], clothes[1]]
+    two_wrong = fashion.probabilities(alike)[[2, 1, 0, 3]]
+    assert kit.compare(fashion, two_wrong, alike).cause == ""
+
+
 def test_a_second_softmax_of_sure_outputs_is_no_temperature(fashion, clothes):
     twice = forms.softmax(fashion.probabilities(clothes))
     found = kit.compare(fashion, twice, clothes)

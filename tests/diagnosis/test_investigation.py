@@ -21,6 +21,7 @@ from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix, fix_from
 from kit.diagnosis.report import (
+    INVERT_ONLY_THESE,
     RAW_PIXELS_NEED_NO_FIX,
     UNLABELLED,
     WRONG_WITH_FIX,
@@ -250,7 +251,7 @@ def test_the_correction_holds_the_fixes_of_all_that_is_named():
     assert with_fixes(found, broken) == USED
 
 
-def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_doubted(
+def test_a_fix_that_may_harm_or_leaves_labels_wrong_or_that_no_one_needs_is_doubted(
     monkeypatch,
 ):
     def notes(right, *labels, **known):
@@ -269,6 +270,8 @@ def test_a_fix_that_leaves_labels_wrong_or_that_whole_numbers_do_not_need_is_dou
     scaled = USED.replace(scaling="0..1")
     assert notes(scaled, 9, 2, in_use=plain) == (RAW_PIXELS_NEED_NO_FIX,)
     assert notes(scaled, 9, 2, in_use=USED.replace(scaling="-1..1")) == ()
+    inverted = USED.replace(invert=True)
+    assert notes(inverted, -1, -1, in_use=USED) == (INVERT_ONLY_THESE,)
 
 
 @pytest.mark.parametrize(
