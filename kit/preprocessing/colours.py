@@ -40,7 +40,7 @@ MAIN_CHANNEL_SHARE = 0.9
 CONSTANT_SPREAD_SHARE = 0.01
 # Difference of a channel's part in all channels, up to which they are the same mixture.
 SAME_MIXTURE_DIFFERENCE = 0.02
-# How many times the levels that a line is off, a named scaling may be off it at black and at white.
+# How many times the levels that a line is off, a named scaling may be off it where levels were seen.
 SCALING_LEVELS_RATIO = 4
 # Levels that a line is off, from which on its numbers say nothing.
 ROUGH_LEVELS = 3.0
@@ -75,12 +75,13 @@ WordsByStep = dict[str, str]
 class Line(NamedTuple):
     """Results as `slope` times levels plus `offset`, each float64 (C,), and how far they are off it.
 
-    `levels_off` is the root mean square in levels.
+    `levels_off` is the root mean square in levels, `ends` the lowest and the highest level that were seen.
     """
 
     slope: Float64
     offset: Float64
     levels_off: float
+    ends: tuple[float, float] = (0, 255)
 
 
 class Colours(NamedTuple):
@@ -198,7 +199,9 @@ def _fitted_line(photo_levels: Float64, result_values: Float64) -> Line:
     slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
     offset = result_values.mean(axis=0) - slope * mean_levels
     errors_in_levels = photo_levels - (result_values - offset) / slope
-    return Line(slope, offset, float(np.sqrt(np.mean(errors_in_levels**2))))
+    levels_off = float(np.sqrt(np.mean(errors_in_levels**2)))
+    ends = float(photo_levels.min()), float(photo_levels.max())
+    return Line(slope, offset, levels_off, ends)
 
 
 def _curved_colours(
@@ -309,14 +312,18 @@ def slope_and_offset(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float
 def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     """Return polarity and scaling that make the line: usual ones within a tolerance, else fitted ones."""
     # A value of the result is slope * level + offset, for each channel.
-    slope, offset, levels_off = line
+    slope, offset, levels_off, ends = line
     as_expected: Changes = {"invert": expected.invert, "scaling": expected.scaling}
     slope_sizes = np.abs(slope)
     if np.any(slope_sizes <= max(_TINY, CONSTANT_SPREAD_SHARE * slope_sizes.max())):
         # A channel that is the same everywhere says nothing of its scaling.
         return as_expected
     # Half a level is what rounding makes; the slope turns levels into the unit of the results.
-    tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
+    rounding = 0.5 * slope_sizes
+    tolerance = SCALING_LEVELS_RATIO * levels_off * slope_sizes
+    is_rough = levels_off > ROUGH_LEVELS
+    # Beyond the levels that a pale image has, a little noise leads a line far off.
+    ends_seen = (0, 255) if is_rough else ends
     # Common mistakes: another usual scaling, a division left out, and two scalings in place of one.
     undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
     single_scalings = [expected.scaling, *SCALINGS.values(), undivided]
@@ -331,10 +338,12 @@ def _polarity_and_scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     for invert in (expected.invert, not expected.invert):
         for scaling in scalings:
             line_of_scaling = slope_and_offset(scaling, invert=invert)
-            if same_line(line_of_scaling, (slope, offset), tolerance):
+            if same_line(line_of_scaling, (slope, offset), rounding) or same_line(
+                line_of_scaling, (slope, offset), tolerance, ends_seen
+            ):
                 return {"invert": invert, "scaling": scaling}
     # Numbers fitted to so rough a line would say nothing, nor do channels of which some rise and some fall.
-    if levels_off > ROUGH_LEVELS or np.ptp(np.sign(slope)):
+    if is_rough or np.ptp(np.sign(slope)):
         return as_expected
     # No known scaling makes the line. If its slope is opposite to the expected one, so is the polarity.
     expected_slope, _ = slope_and_offset(expected.scaling, invert=expected.invert)

@@ -141,13 +141,14 @@ def same_line(
     first: tuple[Float64, Float64],
     second: tuple[Float64, Float64],
     tolerance: Float64 | float,
+    ends: tuple[float, float] = (0, 255),
 ) -> bool:
-    """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `tolerance`."""
+    """Return whether lines (slope, offset) are nowhere between two levels further apart than `tolerance`."""
     slope_difference, offset_difference = map(np.subtract, first, second)
     # Lines are farthest apart at one of the ends.
     return all(
         np.all(np.abs(level * slope_difference + offset_difference) <= tolerance)
-        for level in (0, 255)
+        for level in ends
     )
 
 
