@@ -208,8 +208,12 @@ def _curved_colours(
     photo_levels: Float64, result_values: Float64, channels: str
 ) -> Colours:
     """Make each channel of the results any function of its level; both are (N, C)."""
+    # In random order, since pixels that touch are alike without any curve: of one level, all are compared.
+    shuffled = np.random.default_rng(0).permutation(len(photo_levels))
     values_by_level = np.take_along_axis(
-        result_values, photo_levels.argsort(axis=0), axis=0
+        result_values[shuffled],
+        photo_levels[shuffled].argsort(axis=0, kind="stable"),
+        axis=0,
     )
     # On a curve, values of neighbouring levels are nearly the same; what differs is error.
     neighbour_differences = np.diff(values_by_level, axis=0)
@@ -242,6 +246,9 @@ def _curved_colours(
             return curve._replace(
                 line=line, words=f"cut off at {' and '.join(cut_off_ends)}"
             )
+    # What leaves so much is hardly a function of the level.
+    if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
+        return curve
     words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(neighbour_differences).max() > JUMP_SHARE * np.ptp(result_values):
         words = "a jump, as where bytes wrap around,"

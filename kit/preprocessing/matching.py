@@ -271,7 +271,13 @@ def match(
         return first
     least_explained = probes[1 + int(np.argmax(levels_off_of_others))]
     second = _match_one(expected, least_explained, given_pixels=given_pixels)
-    if _are_scaled_differently(first, second):
+    second_on_first = _probe_levels_off(second.pipeline, probes[0])
+    # Where one of the two hardly leaves more of both images, what remains is something else.
+    neither_fits_both = (
+        max(levels_off_of_others) > UNEXPLAINED_RATIO * second.levels_off
+        and second_on_first > UNEXPLAINED_RATIO * first.levels_off
+    )
+    if neither_fits_both and _are_scaled_differently(first, second):
         return _with_scaling_by_each_image(expected, first)
 
     def levels_left(reading: Reading) -> float:
