@@ -122,6 +122,12 @@ class Mistakes(Rows):
             notes.append(
                 f"every image is predicted as {name!r}: kit.diagnose looks for the cause"
             )
+        # The upper end of its interval: beyond chance.
+        elif self.accuracy.high < 0.5:
+            notes.append(
+                "most predictions are wrong: kit.diagnose looks for a cause that they share,"
+                " such as another order of the classes"
+            )
         measured_count = self._is_measured.sum()
         predicted_count = self._has_prediction.sum()
         # A sample of many images, or those until a stop by hand.
