@@ -95,6 +95,7 @@ FLAT_STD = 2.0
 make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights", "batchnorm_mode"}
+_GREY_NOTE = "these images have no colour: check whether those of the training had"
 _LAYERS_UNREAD_NOTE = "layers and weights were not checked"
 _FAILING = (
     ", perhaps by chance: give more labels; else check class names, weights (a conversion may have changed"
@@ -372,6 +373,9 @@ class Investigation:
             met_words, is_beyond_chance = self.labels_met()
             notes.insert(0, met_words + FEWER_THAN_CLAIMED * is_beyond_chance)
         if not (no_fault or any_named(findings)):
+            takes_colour = not self.in_use.channels.startswith("gray")
+            if takes_colour and all(map(_is_grey, self.photos)):
+                notes.insert(0, _GREY_NOTE)
             if self.correct_share == 1:
                 notes.insert(0, f"{self.with_nearest}{ALL_CORRECT}")
             if stated := words_of_changes(self.in_use, declared_preprocessing):
@@ -737,6 +741,11 @@ def _doubted_by_labels(case: Investigation) -> Investigation:
         reason = FEWER_THAN_CLAIMED if is_beyond_chance else _FAILING
         return replace(case, doubts=(met_words + reason,))
     return case
+
+
+def _is_grey(photo: Photo) -> bool:
+    # The difference of the largest and the smallest channel of each pixel: 0 where all three are one grey.
+    return not np.ptp(photo.pixels, axis=2).any()
 
 
 def _shows_nothing(photo: Photo) -> bool:

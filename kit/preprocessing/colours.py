@@ -247,7 +247,7 @@ def _curved_colours(
                 line=line, words=f"cut off at {' and '.join(cut_off_ends)}"
             )
     # What leaves so much is hardly a function of the level.
-    if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
+    if error_share > UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE:
         return curve
     words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(neighbour_differences).max() > JUMP_SHARE * np.ptp(result_values):
