@@ -22,6 +22,16 @@ def scene(height=90, width=120):
     return Photo.from_array(pixels.astype(np.uint8), "scene")
 
 
+def chart(heights, colour):
+    """A photo of bars of these heights, on white."""
+    pixels = np.full((120, 160, 3), 255, np.uint8)
+    pixels[110] = 0
+    for place, height in enumerate(heights):
+        left = 20 + 26 * place
+        pixels[110 - height : 110, left : left + 18] = colour
+    return Photo.from_array(pixels)
+
+
 def smooth(height=24, width=32):
     """Pixels without an edge, which JPEG hardly changes."""
     rows, columns = np.mgrid[:height, :width]

@@ -1,5 +1,6 @@
 """Functions as people write them, with one thing changed at a time."""
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from kit.preprocessing.comparison import relative_distance
 from kit.preprocessing.fitting import Probe
 from kit.preprocessing.matching import largest_levels_off
 from kit.preprocessing.scaling import Scaling
-from tests.pictures import picture, scene
+from tests.pictures import chart, file_of, picture, scene
 
 CAT_FILE = DATA / "photographs" / "cat.jpg"
 CAT = load_image(CAT_FILE)
@@ -396,6 +397,43 @@ def test_what_no_step_explains_is_said_by_how_it_departs_from_the_image(change, 
     comparison = KERAS.compare(lambda x: change(resized(x)) / 127.5 - 1, CAT)
     (difference,) = comparison.differences
     assert difference.endswith(f" levels (root mean square) are unexplained, {words}")
+
+
+def test_what_happens_to_flat_graphics_is_no_curve_and_no_scaling_by_each_image():
+    here = Preprocessing((72, 96), scaling="-1..1")
+
+    def prepare(image):
+        return np.asarray(image.resize((96, 72), 2), np.float32) / 127.5 - 1
+
+    # Most pixels of a level stay as they are, and pixels that touch change together.
+    halved = here.compare(
+        lambda x: prepare(Image.fromarray(x).resize((48, 36), 2)),
+        chart((30, 60, 45, 90, 70), (31, 119, 180)),
+    )
+    assert [words[:7] for words in halved.differences] == ["values:"]
+
+    def compressed(x):
+        jpeg = file_of(Image.fromarray(x), "JPEG", quality=15)
+        return prepare(Image.open(io.BytesIO(jpeg)))
+
+    pale = [
+        chart(heights, (200, 220, 240))
+        for heights in ((30, 60, 45, 90, 70), (5, 8, 3, 4, 6))
+    ]
+    read = black_box.read(here, compressed, pale)
+    assert (read.pipeline.scaling, read.unexplained) == (here.scaling, {})
+
+
+def test_a_pale_image_is_not_scaled_otherwise_because_it_was_grey_before_it_was_small():
+    pale = 128 + 0.15 * (CAT.pixels.astype(float) - 128)
+    here = Preprocessing((64, 64), scaling="-1..1")
+
+    def prepare(x):
+        small = Image.fromarray(x).convert("L").resize((64, 64))
+        return np.stack([np.asarray(small)] * 3, axis=-1) / 127.5 - 1
+
+    comparison = here.compare(prepare, pale.astype(np.uint8))
+    assert comparison.differences == ("channels: rgb here, gray_rgb there",)
 
 
 def test_a_weak_smooth_difference_is_no_grain_however_contrasty_the_image_is():
