@@ -13,6 +13,7 @@ from kit.diagnosis import (
     Investigation,
     _first_layers_to_compare,
     _preprocessing_stated_by_file,
+    _with_declaration_judged,
     fixed_preprocessings,
     with_fixes,
     with_one_fix,
@@ -272,6 +273,44 @@ def test_a_fix_that_may_harm_or_leaves_labels_wrong_or_that_no_one_needs_is_doub
     assert notes(scaled, 9, 2, in_use=USED.replace(scaling="-1..1")) == ()
     inverted = USED.replace(invert=True)
     assert notes(inverted, -1, -1, in_use=USED) == (INVERT_ONLY_THESE,)
+
+
+def test_where_several_fixes_explain_as_much_the_declared_one_is_taken():
+    twice = USED.replace(scaling=(*USED.scaling, *USED.scaling))
+    in_words = [named(cause, fix=Fix("In words.")) for cause in ("double_scaling", "a")]
+    case = investigation([], in_words, in_use=twice)
+    layers = _first_layers_to_compare(case, *architecture_and_weights(CLASSIFIER))
+    case = replace(case, evaluator=Evaluator(CLASSIFIER, layers))
+
+    def fixes(declared):
+        judged = _with_declaration_judged(
+            replace(case, declared_preprocessing=declared)
+        )
+        return [finding.fix.preprocessing for finding in judged.searched.findings]
+
+    # The step of the cause has to be fixed, and evidence to speak for all that is declared.
+    assert fixes(USED) == [USED, None]
+    assert fixes(twice.replace(fit="crop")) == [None, None]
+    assert fixes(USED.replace(scaling="0..255")) == [None, None]
+
+
+def test_images_without_colour_are_spoken_of_where_the_cause_cannot_be_told():
+    def speaks_of_colour(classifier, photo):
+        case = replace(
+            investigation(searched=()),
+            classifier=classifier,
+            evaluator=Evaluator(classifier),
+            in_use=classifier.preprocessing,
+            photos=(photo,),
+            labels=indices((), 1),
+            searched=Search(),
+        )
+        return any("colour" in note for note in case.diagnosis().notes)
+
+    takes_colour = kit.samples.classifier("efficientnet_lite0")
+    assert speaks_of_colour(takes_colour, PHOTOS[0])
+    assert not speaks_of_colour(takes_colour, kit.samples.photo("cat.jpg"))
+    assert not speaks_of_colour(CLASSIFIER, PHOTOS[0])
 
 
 @pytest.mark.parametrize(

@@ -395,3 +395,17 @@ def test_where_every_prediction_is_one_class_a_diagnosis_is_advised(fashion, clo
     assert same.notes == ()
     note = "every image is predicted as 'Ankle boot': kit.diagnose looks for the cause"
     assert kit.mistakes(fashion, boots, [9, 1], progress=False).notes == (note,)
+
+
+def test_where_most_predictions_are_wrong_beyond_chance_a_diagnosis_is_advised(
+    fashion, clothes, clothes_labels
+):
+    def notes(count):
+        # The first three are predicted correctly; each label is that of the next class.
+        labels = [(label + 1) % 10 for label in clothes_labels[:count]]
+        return kit.mistakes(fashion, clothes[:count], labels, progress=False).notes
+
+    # Of three wrong ones, the interval ends at 56 %; of five, at 43 %.
+    assert notes(3) == ()
+    (note,) = notes(5)
+    assert note.startswith("most predictions are wrong: kit.diagnose looks for a cause")
