@@ -291,7 +291,8 @@ def test_where_several_fixes_explain_as_much_the_declared_one_is_taken():
     # The step of the cause has to be fixed, and evidence to speak for all that is declared.
     assert fixes(USED) == [USED, None]
     assert fixes(twice.replace(fit="crop")) == [None, None]
-    assert fixes(USED.replace(scaling="0..255")) == [None, None]
+    nearly_twice = (*USED.scaling, kit.Scaling(250.0))
+    assert fixes(USED.replace(scaling=nearly_twice)) == [None, None]
 
 
 def test_images_without_colour_are_spoken_of_where_the_cause_cannot_be_told():
