@@ -4,6 +4,7 @@ import re
 import runpy
 
 import nbformat
+import numpy as np
 import pytest
 
 from tests.project import ROOT
@@ -50,6 +51,21 @@ def test_the_lesson_shows_what_was_printed_and_the_exercise_is_open(pair):
             assert [
                 without_pictures(output) for output in cell.outputs
             ] == whole.outputs
+
+
+def test_headings_go_down_one_level_at_a_time_and_no_output_is_collapsed(pair):
+    _, lesson = pair
+    levels = [
+        len(marks)
+        for cell in lesson.cells
+        if cell.cell_type == "markdown"
+        for marks in re.findall(r"^(#+) ", cell.source, re.MULTILINE)
+    ]
+    assert levels[0] == 1
+    assert max(np.diff(levels), default=0) <= 1
+    # JupyterLab gives away what a collapsed output begins with.
+    for cell in lesson.cells:
+        assert not {"collapsed", "jupyter"} & cell.metadata.keys()
 
 
 def test_code_is_not_cut_off_in_a_window_of_1024_pixels(pair):
