@@ -258,8 +258,14 @@ def file_stem(words: str) -> str:
 
 
 def case_files(folder: AnyPath) -> list[Path]:
-    """Return the files of a folder's cases by name, deleted ones too; FileNotFoundError for no folder."""
-    folder = Path(folder)
+    """Return the files of a folder's cases by name, deleted ones too; an error for what is no folder."""
+    try:
+        folder = Path(folder)
+    except TypeError:
+        received = type(folder).__name__
+        raise TypeError(
+            f"Expected the folder of cases first, received {received}"
+        ) from None
     if not folder.is_dir():
         raise FileNotFoundError(
             f"Expected a folder of cases, received {folder.name!r}; {MAKE_ONE}"
