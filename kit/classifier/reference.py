@@ -1,6 +1,7 @@
 """What a classifier file knows of its training images, and how images are measured for it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,13 +11,14 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import Array, Arrays, Float32, Float64, Int64
-from kit.classifier.engines import Shape
+from kit.classifier.engines import Shape, cores
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
 from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, Parts
 from kit.images.photo import Photo
 from kit.images.properties import Sample
+from kit.perturbation.alterations import Alteration
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES, measures
 
 MOST_MEASURED = 256
@@ -244,11 +246,19 @@ def responses(photos: Sequence[Photo]) -> Float64:
     quantity is not measured.
     """
     before = scaled_rows(measured_rows(photos))
-    movements = []
-    for alteration in ALTERATIONS.values():
-        for strength in alteration.strengths:
-            altered = (alteration.apply(photo, strength) for photo in photos)
-            movements.append(mean_known(scaled_rows(measured_rows(altered)) - before))
+
+    def movement(alteration: Alteration, strength: float) -> Float64:
+        altered = (alteration.apply(photo, strength) for photo in photos)
+        return mean_known(scaled_rows(measured_rows(altered)) - before)
+
+    each_strength = (
+        (alteration, strength)
+        for alteration in ALTERATIONS.values()
+        for strength in alteration.strengths
+    )
+    # Images are measured outside of Python's lock. After an interrupt, no further one begins.
+    with ThreadPoolExecutor(cores()) as pool:
+        movements = [*pool.map(movement, *zip(*each_strength, strict=True))]
     return np.stack(movements).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 
 

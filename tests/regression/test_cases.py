@@ -393,5 +393,5 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(ValueError, match=r"^a.json: Expected a case as a JSON object,"):
         folders.read_case(tmp_path / "a.json")
-    with pytest.raises(TypeError, match="the folder of cases first, received Case$"):
+    with pytest.raises(TypeError, match=r"the folder of cases first, received Case$"):
         folders.case_files(made())
