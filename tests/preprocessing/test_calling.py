@@ -10,15 +10,13 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit._bundled import DATA
-from kit.images.photo import load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.calling import call, numpy_of, why_unusable
 
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
 CLASSIFIER = samples.classifier("efficientnet_lite0").using(HERE)
-CAT = load_image(DATA / "photographs" / "cat.jpg")
+CAT = samples.photo("cat.jpg")
 
 
 def resized(path, sides=SIDES):
