@@ -427,6 +427,7 @@ def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocess
 
 def _with_changed_fields(original: Any, variants: Sequence[Any]) -> Any:
     """Return a preprocessing, or its decoding, with the fields in which variants of it differ."""
+    # All are of one kind: a `Preprocessing`, or below the `Decoding` that is a field of it.
     changes: dict[str, Any] = {}
     # Reversed, since what is put in last stays: of two variants that change a field, the first counts.
     for variant in reversed(variants):

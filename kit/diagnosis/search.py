@@ -310,6 +310,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         return None
     best_score = scores[0]
     fixed = best_score.preprocessing
+    # Over that other cause which comes too near to this one, if any does.
     lead = _most_doubtful_lead(best_score, scores)
     chance_of_labels = _chance_evidence(grounds, best_score)
     against_images = _evidence_against_images(grounds, best_score)
@@ -342,6 +343,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         verdict="named" if is_sure else "possible",
         summary=summary,
         evidence=(*evidence_of(best_score), *conditions),
+        # Of each image, whether its predicted class changes.
         cost=float(grounds.trial(fixed).changed.mean()),
         fix=best_fix,
         equivalent=best_score.candidate.equivalent,

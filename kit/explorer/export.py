@@ -104,11 +104,14 @@ def write(
     """Write a page: see `Explorer.export`."""
     # A ValueError for another suffix, or where something else than a file is there; a file is replaced.
     make_folder_of_new(path, ".html")
+    # Empty where the page runs the network itself; else why it holds a table of predictions in its place.
     reason_for_table = ""
     try:
+        # Weights are rounded to fewer bits unless they are to be exact.
         page_parts = parts_with_network(contents, exact_weights=exact_weights)
     except PageError as error:
         reason_for_table = str(error)
+        # The photos of the page: a table has predictions of these alone.
         if not contents.shelf:
             raise ValueError(
                 "Expected photos, received none, and the page of this model takes no others, "

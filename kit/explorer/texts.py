@@ -179,6 +179,7 @@ def as_code(view: View) -> str:
     lines = []
     if view.effective_changes.get("fix"):
         lines += [
+            # With the fix, and without what was toggled by hand to see a fault.
             f"classifier = classifier.using({view.faultless_preprocessing.to_code()})",
             "explorer = kit.Explorer(classifier, explorer.photos, explorer.labels)",
         ]

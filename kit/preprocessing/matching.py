@@ -323,6 +323,7 @@ def _unconverted_probe(probe: Probe) -> tuple[Probe, str]:
 def _rises_in_steps(pipeline: Pipeline, probe: Probe, distinct_values: Float64) -> bool:
     """Whether a result of few values rises with the tensor of a pipeline, of more values, in steps."""
     tensor = run(PIPELINE, pipeline, probe.photo)[0]
+    # Of the result, sorted: a cast leaves at most half as many values as the tensor has.
     has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(distinct_values)
     if not has_more or tensor.shape != probe.result.shape:
         return False

@@ -81,6 +81,7 @@ def trace_of(
     steps_of_perturbed = preprocessing.steps(perturbed)
     del steps_of_perturbed[DECODE]  # the perturbed image was decoded before
     steps = {DECODE: decoded.pixels, PERTURB: perturbed.pixels, **steps_of_perturbed}
+    # A record holds a digest and means of an array, not the array.
     return tuple(StepRecord.of(name, array) for name, array in steps.items())
 
 

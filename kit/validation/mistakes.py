@@ -88,6 +88,7 @@ class Mistakes(Rows):
             pictures=self.pictures + other.pictures,
             # The sweep holds predictions and labels; its + refuses those of another model.
             swept=self.swept + other.swept,
+            # Of each image a row of what was measured.
             measures=np.concatenate([self.measures, other.measures]),
         )
 
