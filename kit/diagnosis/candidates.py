@@ -99,7 +99,7 @@ def _cause_outside_catalogue(
 ) -> str:
     if step != "scaling":
         return _CAUSE_BY_STEP[step]
-    # A proper subset: the one in use scales as the right one does, and once more.
+    # A proper subset: the right scaling and another one; the right one twice is a fault of the catalogue.
     if right.scaling and {*right.scaling} < {*in_use.scaling}:
         return "double_scaling"
     _, offset_in_use = affine(in_use.scaling)

@@ -103,8 +103,8 @@ def _measured_gain_of_light(
     grounds: Grounds, score: Score, dark_and_bright: Array, when_lit: Array
 ) -> float:
     """Return the evidence for light that takes dark and bright levels of each channel, (2, C), to others."""
-    # `when_lit` are the same levels in the light that would do to them what the candidate does. Light hardly
-    # does more than the least factor; one of 0 would be no scaling.
+    # Levels are those before scaling, 0..255; `when_lit` are the same in the light that would do to them what
+    # the candidate does. Light hardly does more than the least factor; one of 0 `Scaling` refuses.
     spread = np.ptp(dark_and_bright, axis=0).clip(1)
     factors = (np.ptp(when_lit, axis=0) / spread).clip(LEAST_LIGHT_FACTOR)
     # Both are (2, C): this scaling takes levels from `dark_and_bright` to `when_lit`.

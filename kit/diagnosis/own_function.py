@@ -89,6 +89,7 @@ class Checkup(Result):
             where = f"on {len(failed)} of {count} images, as on {failed[-1].photo}"
             yield f"Your code {problem}, {where}."
         # What the others show is said all the same.
+        # Made anew for each call, the largest effect first.
         effects = self.effects
         effects.pop("function", None)
         if not effects:
@@ -104,6 +105,7 @@ class Checkup(Result):
         )
         differences = zip(example.effects, example.differences, strict=True)
         words = "; ".join(text for (step, _), text in differences if step in main_steps)
+        # A share of all photos; None unless each has a tensor that the network takes.
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
         names = " and ".join(map(repr, main_steps))

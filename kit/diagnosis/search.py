@@ -353,9 +353,11 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
 def _must_not_be_named(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
+        # A source of evidence forbids the change.
         score.vetoed
         # With the right preprocessing, images look as in training.
         or not grounds.images_are_usual(fixed)
+        # Nearly all labels are met as it is, and no more with the fix.
         or _labels_need_no_fix(grounds, fixed)
         or is_explained_by_light(grounds, score)
     )

@@ -256,8 +256,8 @@ class Bench:
         source = entry.photo.decoded(preprocessing.decoding)
         perturbed = perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
-        # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
-        # predict early, while the network is still being compiled.
+        # The last feature map is an output more, which only novelty and heat maps need. Without it, a heat
+        # map is by occlusion, and Keras may predict early, while the network is still being compiled.
         features = None
         if self.novelty is None and settings["where"] is None:
             predicted_rows = self.classifier.predict_tensors(tensor, early=True)

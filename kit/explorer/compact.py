@@ -62,7 +62,7 @@ def compact(
     probability by more than `LARGEST_DIFFERENCE`, for `tensors_to_check` or trial ones. PageError says why a
     page cannot run it.
     """
-    # The place is the same in both networks.
+    # A PageError for a network that no page runs. The place is the same in both networks.
     exact_network, rounded_network, place_of_heat_map_weights = _networks_for_one_image(
         _network_that_pages_run(bench)
     )

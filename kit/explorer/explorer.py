@@ -407,7 +407,7 @@ class Explorer(anywidget.AnyWidget):
         if self.error:
             self._update()  # what is shown may belong to the settings before
         else:
-            # Not computed anew: of a view that takes long, a page has greeted several times.
+            # Not computed anew: a page greets until it is answered, several times where a view takes long.
             self._replies.send_view(self._view)
         if self._awaits_first_page:
             self._awaits_first_page = False

@@ -348,7 +348,7 @@ def _prediction_row(view: View, class_indices: Sequence[int]) -> JSONObject:
         "classes": class_indices,
         "row": view.probabilities[class_indices].round(6).tolist(),
         "calibrated": calibrated[class_indices].round(6).tolist(),
-        "novel": bool(view.novel),
+        "novel": bool(view.novel),  # None, where nothing tells, counts as no
     }
 
 

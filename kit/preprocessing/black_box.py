@@ -318,6 +318,7 @@ def comparison_with_code(
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
     probe = Probe(photo, unbatched(called.tensor, expected))
+    # Without the axis of images, as the result.
     expected_tensor = run(PIPELINE, expected, photo)[0]
     # Results are float64 here; shown is the data type that the code returned.
     whole_difference = StepDifference.of(

@@ -197,7 +197,7 @@ _TIMM_DEFAULTS: Content = {
 
 def _timm_fields(content: Content) -> Fields:
     settings = content.get("pretrained_cfg", content)
-    # None stands for timm's default.
+    # None stands for timm's default; `input_size` has none, so that a file without it is refused.
     config = _TIMM_DEFAULTS | {
         key: value for key, value in settings.items() if value is not None
     }

@@ -217,8 +217,8 @@ def _with_expected_thumbnail(
     expected: Pipeline, without_thumbnail: Pipeline, probe: Probe
 ) -> Part:
     """Return the part that a fit shows, of the thumbnail that is expected if that makes the result."""
-    # The image is shrunk first, to so many pixels a side. `_with_thumbnail` tries usual sides later; of others
-    # only the expected one is tried.
+    # The image is shrunk first, to so many pixels a side. `_with_thumbnail` tries usual sides later; of
+    # others only the expected one is tried.
     thumbnail_part = _with_unexplained_share(
         Part(without_thumbnail.replace(thumbnail=expected.thumbnail)), probe
     )

@@ -322,6 +322,7 @@ def _unconverted_probe(probe: Probe) -> tuple[Probe, str]:
 
 def _rises_in_steps(pipeline: Pipeline, probe: Probe, distinct_values: Float64) -> bool:
     """Whether a result of few values rises with the tensor of a pipeline, of more values, in steps."""
+    # The pipeline is the one expected, or that inverted: nothing has been read yet.
     tensor = run(PIPELINE, pipeline, probe.photo)[0]
     # Of the result, sorted: a cast leaves at most half as many values as the tensor has.
     has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(distinct_values)
@@ -330,7 +331,7 @@ def _rises_in_steps(pipeline: Pipeline, probe: Probe, distinct_values: Float64) 
     # Of the tensor, where the result has each of its values.
     lowest = scipy.ndimage.minimum(tensor, probe.result, distinct_values)
     highest = scipy.ndimage.maximum(tensor, probe.result, distinct_values)
-    # By the slope, in the unit of the tensor: steps may overlap so much, since programs round differently.
+    # One level of 0..255, by the slope in the unit of the tensor: steps may overlap so much by rounding.
     one_level = np.abs(affine(pipeline.scaling)[0]).max()
     return bool(np.all(highest[:-1] <= lowest[1:] + one_level))
 

@@ -190,7 +190,8 @@ def range_words(scalings: Scalings) -> str:
 
 def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
-    # The copy is changed in place, in C order, by the steps that are not None.
+    # The copy is changed in place, in C order. A divisor is one number; mean and std may be None, one number,
+    # or one for each channel.
     result = np.array(x, dtype=np.float32, order="C")
     for scaling in scalings:
         _apply_in_place_unless_none(np.divide, result, scaling.divisor)

@@ -169,6 +169,7 @@ class CrossValidation(Result):
             )
             for number, fold in enumerate(self.folds, start=1)
         ]
+        # Each fold counts the same, however many images it has.
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
         return Table(("fold", "training", "validation", "accuracy"), rows, ">>>>")
 

@@ -354,6 +354,7 @@ def calibrate(
         ]
     )
     in_fit = stratified_half(classes)
+    # 1, which changes nothing, where this half determines none; a note then says so.
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
     tempered_classifier = classifier.tempered(temperature)
     judged_probabilities = probabilities[~in_fit]
@@ -365,7 +366,7 @@ def calibrate(
             f"chance may explain the ECE of {before.ece.value:.3f} before: on {before.pictures} images"
             f" it gives {before.ece_by_chance:.3f} on average for a calibrated model"
         )
-    # A ValueError where nothing is known of the training images.
+    # A ValueError of `nearest` where nothing is known of the training images.
     with suppress(ValueError):
         steps = Steps(opened, "Comparing with training images", progress)
         nearest = [classifier.nearest(photo, 2).neighbours for photo in steps]

@@ -131,8 +131,8 @@ def find_duplicates(
     TypeError, ValueError, FileNotFoundError
         No images, or no such folder. What cannot be read is listed in the result.
     """
-    # Names and reasons, which `_names_and_hashes` adds. What is left out keeps its place among the hashes,
-    # with one of 0s, which is near to none.
+    # Names and reasons, which `_names_and_hashes` adds: unreadable, or too plain to be compared. What is left
+    # out keeps its place among the hashes, with one of 0s, which is near to none.
     left_out: list[tuple[str, str]] = []
     names, hashes = _names_and_hashes(pictures, left_out, progress)
     collection_sizes = [len(names)]

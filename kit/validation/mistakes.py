@@ -245,6 +245,7 @@ class Mistakes(Rows):
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
         if len(names) > _MOST_MATRIX_CLASSES:
+            # The most frequent pairs of a label and a wrong prediction, `SHOWN_ROWS` at most.
             rows = [
                 (*label_and_predicted, str(count))
                 for label_and_predicted, count in self.confused

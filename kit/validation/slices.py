@@ -63,7 +63,7 @@ class Slice:
             " the others"
         )
         condition = CONDITIONS[self.name]
-        # A binary property has no limit to speak of.
+        # A binary property is 0 or 1: its limit, 0, says nothing.
         if condition.binary:
             return sentence
         # `much` is what images with large values are called, such as "bright".
