@@ -428,6 +428,12 @@ def test_a_pale_image_is_not_scaled_otherwise_because_it_was_grey_before_it_was_
     assert comparison.differences == ("channels: rgb here, gray_rgb there",)
 
 
+def test_a_thumbnail_that_other_code_leaves_out_is_named_where_nothing_is_resized():
+    here = Preprocessing(None, thumbnail=(64, 64), scaling="0..1")
+    words = only_difference(here, CAT.pixels / 255)
+    assert words == f"thumbnail: at most 64{TIMES}64 first here, none there"
+
+
 def test_a_weak_smooth_difference_is_no_grain_however_contrasty_the_image_is():
     rows, columns = np.mgrid[:64, :64]
     image = np.where(columns < 32, 0.0, 255.0)
