@@ -29,7 +29,7 @@ def luma(pixels: Pixels) -> Float32:
 
 def largest_channel(pixels: Pixels) -> Pixels:
     """Return the largest channel of each pixel, uint8 (H, W)."""
-    # A channel at a time: along an axis as short as this, numpy takes ten times as long.
+    # A channel at a time: along an axis as short as this, numpy takes far longer.
     red, green, blue = np.moveaxis(pixels, -1, 0)
     largest: Pixels = np.maximum(np.maximum(red, green), blue)
     return largest

@@ -219,16 +219,15 @@ def _with_expected_thumbnail(
     """Return the part that a fit shows, of the thumbnail that is expected if that makes the result."""
     # The image is shrunk first, to so many pixels a side. `_with_thumbnail` tries usual sides later; of
     # others only the expected one is tried.
-    thumbnail_part = Part(without_thumbnail.replace(thumbnail=expected.thumbnail))
-    image = resized_part(thumbnail_part, probe.photo)
-    # Without a size, an image that is shrunk is smaller than a result that is not.
-    if image.shape[:2] != probe.result.shape[:2]:
-        return _with_unexplained_share(Part(without_thumbnail), probe)
-    thumbnail_part = _with_unexplained_share(thumbnail_part, probe)
-    # Root mean square of 8-bit levels, 0..255, as the limit is.
-    left_levels = _unexplained_levels(thumbnail_part, probe.photo)
-    if expected.thumbnail is None or left_levels <= SAME_LEVELS:
-        return thumbnail_part
+    if expected.thumbnail is not None:
+        shrunk = Part(without_thumbnail.replace(thumbnail=expected.thumbnail))
+        image = resized_part(shrunk, probe.photo)
+        # Without a size, what is shrunk is smaller than a result that is not.
+        if image.shape[:2] == probe.result.shape[:2]:
+            shrunk = _with_unexplained_share(shrunk, probe)
+            # Root mean square of 8-bit levels, 0..255, as the limit is.
+            if _unexplained_levels(shrunk, probe.photo) <= SAME_LEVELS:
+                return shrunk
     return _with_unexplained_share(Part(without_thumbnail), probe)
 
 
