@@ -70,8 +70,8 @@ LIMITED = "Expected to open 'file' in limited memory and time, received"
 
 
 def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
-    with pytest.raises(ValueError, match=f"{LIMITED} no end after 2 s"):
-        asked("while True: pass", seconds=2)
+    with pytest.raises(ValueError, match=f"{LIMITED} no end after 1 s"):
+        asked("while True: pass", seconds=1)
     if sys.platform != "win32":
         silent = (
             "import ctypes, resource as r; assert r.getrlimit(r.RLIMIT_CORE)[0] == 0"
@@ -125,7 +125,7 @@ LEAVING = (
     "import ctypes, signal, time; from kit.classifier.child import serve\n"
     "    serve([3], lambda x: 2 * x)\n"
     "    while not (folder / 'end').exists(): time.sleep(0.01)\n"
-    "    (folder / 'leaving').touch(); signal.alarm(3); ctypes.PyDLL(None).sleep(60)"
+    "    (folder / 'leaving').touch(); signal.alarm(1); ctypes.PyDLL(None).sleep(60)"
 )
 
 
@@ -166,7 +166,7 @@ def test_it_ends_with_the_process_that_asked_and_leaves_nothing(tmp_path, import
     (tmp_path / "work").mkdir()
     begun = f"open({str(tmp_path / 'begun')!r}, 'w').close(); import time; "
     text = ANSWERING.format(f"{'' if importing else begun}import time; time.sleep(600)")
-    text = f"{begun}time.sleep(2)\n{text}" if importing else text
+    text = f"{begun}time.sleep(1)\n{text}" if importing else text
     (tmp_path / "answering.py").write_text(text, encoding="utf-8")
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"

@@ -1,6 +1,5 @@
 import logging
 from contextlib import contextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from kit.classifier.engines import KerasEngine
 from kit.classifier.network import (
-    Compiled,
     _Once,
     compile_model,
     largest_difference,
@@ -27,31 +25,6 @@ def test_compiling_writes_nothing_to_the_notebook(capfd, caplog, monkeypatch):
     assert logger.level == 7, "what others log is seen"
 
 
-def test_what_was_found_comes_back_from_a_file(tmp_path):
-    found = compile_model(networks.small(), networks.GREY)
-    assert (found.head, found.input_shape, found.output_count) == (
-        "softmax",
-        (28, 28, 1),
-        3,
-    )
-    found.write(tmp_path / "entry.zip")
-    again = Compiled.read(tmp_path / "entry.zip")
-    np.testing.assert_equal(again.first_layers.arrays(), found.first_layers.arrays())
-    assert replace(again, first_layers=found.first_layers) == found
-    # What Keras runs has first layers, too.
-    replace(found, data=None, reason="none").write(tmp_path / "keras.zip")
-    again = Compiled.read(tmp_path / "keras.zip")
-    assert (again.data, again.first_layers.widths) == (None, (8,))
-
-
-def test_what_litert_lacks_is_named_without_a_path():
-    keras = networks.imported_keras()
-    inputs = keras.Input((28, 28, 1))
-    rows = keras.layers.LSTM(4)(keras.layers.Reshape((28, 28))(inputs))
-    reason = compile_model(keras.Model(inputs, keras.layers.Dense(3)(rows))).reason
-    assert reason == "LiteRT cannot compile the operation TensorListReserve"
-
-
 def test_a_head_that_the_architecture_hides_is_measured(keras):
     inputs = keras.Input((28, 28, 1))
     hidden = networks.small(last=None)(inputs)
@@ -59,10 +32,6 @@ def test_a_head_that_the_architecture_hides_is_measured(keras):
         inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden))
     )
     assert compile_model(model).head == "softmax"
-    # Mean levels are no probabilities, which images of 0..1 alone do not show.
-    colours = keras.Input((8, 8, 3))
-    means = keras.layers.GlobalAveragePooling2D()(colours)
-    assert compile_model(keras.Model(colours, means)).head == "logits"
 
 
 def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):

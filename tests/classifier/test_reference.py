@@ -75,24 +75,21 @@ def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
 
 def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
     """Which a process that diagnoses would run, unless it has first layers of its own."""
-    flat = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
+    model = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
+    flat = Classifier(model, networks.GREY)
     layers = {
         "compiled": np.frombuffer(networks.small_compiled(), np.uint8),
         "widths": np.array([1, 2]),
         "epsilon": np.array(1e-3),
     }
-    hostile = {"first_layers": layers, "novelty": {"count": np.array(7)}}
-    flat.save(tmp_path / "flat.keras")
-    contract = {"name": "flat", "class_names": [], "preprocessing": None}
-    contract["class_names"] = [str(place) for place in range(784)]
-    store.write_model(
-        tmp_path / "flat.keras", tmp_path / "hostile.keras", contract, hostile
-    )
+    hostile = flat.reference.with_arrays(store.FIRST_LAYERS, layers)
+    hostile = hostile.with_arrays("novelty", {"count": np.array(7)})
+    flat.with_reference(hostile).save(tmp_path / "hostile.keras")
     ran = []
     monkeypatch.setattr(
         first_layers, "LiteEngine", lambda data, **_options: ran.append(data)
     )
-    opened = Classifier.load(tmp_path / "hostile.keras", preprocessing=networks.GREY)
+    opened = Classifier.load(tmp_path / "hostile.keras")
     diagnose(opened, [Photo.from_array(picture((28, 28)))])
     assert (opened.first_layers, ran) == (None, [])
     opened.save(tmp_path / "again.keras")

@@ -19,24 +19,18 @@ CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": Non
 STATISTICS = {"novelty": {"rows": np.arange(6.0).reshape(2, 3), "count": np.array(7)}}
 
 
-def network(path, weights=b"weights" * 40, **others):
-    """Zip with the members of a Keras archive, without Keras."""
-    members = {"model.weights.h5": weights, "metadata.json": b"{}"}
-    members["config.json"] = b'{"class_name": "Sequential"}'
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in (members | others).items():
-            file.writestr(name, content)
-    return path
-
-
 def replaced(source, target, **changes):
     return rewritten(source, target, changes.get)
 
 
 @pytest.fixture
 def saved(tmp_path):
-    source = network(tmp_path / "plain.keras")
-    target = tmp_path / "saved.keras"
+    """A zip with the members of a Keras archive, without Keras, and what the kit adds."""
+    source, target = tmp_path / "plain.keras", tmp_path / "saved.keras"
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("model.weights.h5", b"weights" * 40)
+        file.writestr("metadata.json", b"{}")
+        file.writestr("config.json", b'{"class_name": "Sequential"}')
     store.write_model(source, target, CONTRACT, STATISTICS)
     return target
 
@@ -79,23 +73,21 @@ def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, featur
 def test_members_before_the_start_of_the_file_and_odd_ones_are_damage(saved):
     content = saved.read_bytes()
     flags = content.index(b"PK\1\2") + 8
-    # Where the list of members begins, the flags of the first one, and its name, which is no UTF-8.
-    for changes in ({-3: 255}, {flags: 1}, {7: 8, 30: 255}):
+    last = content.rindex(b"PK\1\2") + 42
+    odd = [
+        {-3: 255},  # where the list of members begins
+        {flags: 1},
+        {7: 8, 30: 255},  # a name that is no UTF-8
+        {flags + 2: zipfile.ZIP_BZIP2},  # packed as Keras packs none
+        dict.fromkeys(range(last, last + 4), 0),  # two members in one place
+    ]
+    for changes in odd:
         changed = bytearray(content)
         for place, value in changes.items():
             changed[place] = value
         saved.write_bytes(changed)
         with pytest.raises(ValueError, match="damaged, would fill"):
             store.read_model(saved)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_members_that_are_packed_as_keras_packs_none_are_damage(tmp_path, method):
-    with zipfile.ZipFile(tmp_path / "a.keras", "w", method) as archive:
-        archive.writestr("config.json", "{}")
-        archive.writestr("model.weights.h5", "none")
-    with pytest.raises(ValueError, match="damaged, would fill"):
-        store.read_model(tmp_path / "a.keras")
 
 
 @pytest.mark.parametrize(
@@ -250,24 +242,6 @@ def test_what_a_file_states_counts_before_what_teachable_machine_usually_does(tm
     assert store.as_stated(model, said).contract == stated
 
 
-def test_the_digest_covers_names_sizes_and_contents(tmp_path):
-    total = hashlib.sha256()
-    config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
-    total.update(
-        b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights
-    )
-    assert (
-        store.read_model(network(tmp_path / "plain.keras")).digest == total.hexdigest()
-    )
-
-
-def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
-    other = network(
-        tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'}
-    )
-    assert store.read_model(other).digest == store.read_model(saved).digest
-
-
 FORMATS = [
     (
         "a;b\n #.h5",
@@ -315,20 +289,11 @@ def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
             store.read_model(path)
 
 
-def test_members_in_one_place_are_refused_without_a_warning(tmp_path, saved):
-    content = bytearray(saved.read_bytes())
-    entry = content.rindex(b"PK\x01\x02") + 42  # where the last member lies
-    content[entry : entry + 4] = bytes(4)
-    (tmp_path / "changed.keras").write_bytes(content)
-    with pytest.raises(ValueError, match="which is damaged"):
-        store.read_model(tmp_path / "changed.keras")
-
-
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("config.json", "{}")
-        file.writestr("model.weights.h5", bytes(200 << 20))
+        file.writestr("model.weights.h5", bytes(32 << 20))
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
     with pytest.raises(
         ValueError,
@@ -386,13 +351,6 @@ def test_arrays_that_declare_more_than_there_is_are_refused(
     with zipfile.ZipFile(buffer, "w", method) as file:
         file.writestr("a.npy", header.getvalue() + b"ab" * 500)
     with pytest.raises(ValueError, match=message):
-        arrays_in(buffer.getvalue())
-
-
-def test_arrays_of_text_beside_numbers_are_refused():
-    buffer = io.BytesIO()
-    np.savez(buffer, numbers=np.zeros(3), text=np.array(["a"]))
-    with pytest.raises(ValueError, match="is not stored as it is"):
         arrays_in(buffer.getvalue())
 
 
