@@ -28,7 +28,7 @@ def stacked(shape, *layers, name=None):
     return keras.Sequential([keras.Input(shape), *layers], name=name)
 
 
-def small(last="softmax", units=3, seed=7, side=28, channels=1):
+def small(last="softmax", units=3, seed=7):
     """Convolution, batch normalization with uneven statistics and a dense head, on seeded weights."""
     layers, random = imported_keras().layers, np.random.default_rng(seed)
     body = [
@@ -38,7 +38,7 @@ def small(last="softmax", units=3, seed=7, side=28, channels=1):
         layers.Flatten(),
     ]
     model = stacked(
-        (side, side, channels),
+        (28, 28, 1),
         *body,
         layers.Dense(units, activation=last),
         name="small",
@@ -128,11 +128,9 @@ def small_compiled():
     return compile_lite(small())
 
 
-def tensors(count, side=28, channels=1, seed=3):
+def tensors(count, side=28, seed=3):
     """Pseudo-random float32 tensors in 0..1."""
-    return np.random.default_rng(seed).random(
-        (count, side, side, channels), dtype=np.float32
-    )
+    return np.random.default_rng(seed).random((count, side, side, 1), dtype=np.float32)
 
 
 class MoreClasses:

@@ -9,15 +9,6 @@ import pytest
 from kit.classifier.architecture import Layer, flat_numbers, layers_of, weights_in
 
 DECLARED = [
-    (
-        {
-            "shape": (1 << 36,),
-            "dtype": "u1",
-            "chunks": (1 << 20,),
-            "compression": "gzip",
-        },
-        f"{1 << 36} values of uint8",
-    ),
     # Eight bytes each.
     (
         {"shape": (20_000,), "dtype": "f8", "chunks": (4_000,), "compression": "gzip"},

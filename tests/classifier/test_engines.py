@@ -86,18 +86,6 @@ def test_whole_number_inputs_get_their_dtype():
     assert compiled.predict(levels + 256).min() == pytest.approx(1)
 
 
-def test_open_sides_are_taken_as_they_come(capfd):
-    keras = networks.imported_keras()
-    model = networks.stacked((None, None, 3), keras.layers.GlobalAveragePooling2D())
-    each = LiteEngine(networks.compile_lite(model))
-    capfd.readouterr()
-    assert each.input_shape == (None, None, 3)
-    for height, width in ((5, 8), (9, 4)):
-        batch = np.random.default_rng(2).random((2, height, width, 3), dtype=np.float32)
-        assert each.predict(batch) == pytest.approx(batch.mean(axis=(1, 2)), abs=1e-6)
-    assert capfd.readouterr().err == ""
-
-
 def test_after_a_batch_for_which_memory_was_short_the_one_before_is_predicted_again(
     lite, monkeypatch
 ):

@@ -11,14 +11,6 @@ from kit.classifier.intermediate import with_feature_map
 from tests import networks, zoo
 
 
-def test_images_of_any_size_have_features():
-    engine = LiteEngine(
-        with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1
-    )
-    for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
-        assert engine.inside(np.ones(shape, np.float32))[1].shape[::3] == (shape[0], 4)
-
-
 def test_threads_get_the_features_of_their_own_images(monkeypatch):
     engine = LiteEngine(
         with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1

@@ -116,15 +116,12 @@ def test_without_a_preprocessing_the_usual_ranges_are_covered():
     assert (levels.min() < 2.6, levels.max() > 252) == (True, True)
 
 
-@pytest.mark.parametrize(
-    ("scaling", "low", "high"),
-    [("-1..1", -1, 1), ("0..255", 0, 255), ("caffe", -124, 152)],
-)
-def test_with_a_preprocessing_its_range_is_covered(scaling, low, high):
-    (batch,) = trial_tensors((32, 32, 3), Preprocessing(size=(32, 32), scaling=scaling))
+def test_with_a_preprocessing_its_range_is_covered():
+    (batch,) = trial_tensors((32, 32, 3), Preprocessing(size=(32, 32), scaling="caffe"))
     assert batch.shape == (2, 32, 32, 3)
-    assert low <= batch.min() < low + 0.02 * (high - low)
-    assert high - 0.02 * (high - low) < batch.max() <= high
+    # From -124 to 152.
+    assert -124 <= batch.min() < -118.5
+    assert 146.5 < batch.max() <= 152
     # Pictures have smooth areas, noise has none.
     noise, pictures = (np.abs(np.diff(part, axis=0)).mean() for part in batch)
     assert pictures < noise / 3

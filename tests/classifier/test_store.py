@@ -53,10 +53,8 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
 @pytest.mark.parametrize(
     "features",
     [
-        np.full((5, 2), np.nan),
         np.full((5, 2), -np.inf),
         np.array([[1.0, np.nan]]),
-        np.array(3.0),
         np.zeros(4),
         np.zeros((5, 0)),
     ],
