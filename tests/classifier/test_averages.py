@@ -8,7 +8,9 @@ import pytest
 
 import kit
 from kit import samples
+from kit.classifier import loading
 from kit.classifier.first_layers import first_layers_of_export
+from tests import zoo
 
 NETWORK = "efficientnet_lite0"
 
@@ -50,8 +52,9 @@ def weights():
 
 
 @pytest.fixture
-def exported(tmp_path):
+def exported(tmp_path, monkeypatch):
     """The network without anything beside it."""
+    monkeypatch.setattr(loading, "run_apart", zoo.tried_here)
     (tmp_path / "net.tflite").write_bytes(
         samples.classifier(NETWORK).network.compiled.data
     )

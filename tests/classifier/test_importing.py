@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from functools import partial
 
 import h5py
@@ -16,6 +15,7 @@ from kit.__main__ import main
 from kit.classifier import importing, store
 from kit.classifier.importing import import_h5
 from kit.classifier.keras_models import load_keras
+from tests import networks
 from tests.networks import stacked
 from tests.project import python
 
@@ -123,10 +123,9 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(
 
 def exchanged(source, target, config, change=bytes):
     """A copy of a ``.keras`` file with another architecture, and changed weights."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        new.writestr("config.json", json.dumps(config))
-        new.writestr("model.weights.h5", change(old.read("model.weights.h5")))
-    return target
+    members = {"config.json": lambda _: json.dumps(config), "model.weights.h5": change}
+    changed = lambda name, content: members.get(name, bytes)(content)
+    return networks.rewritten(source, target, changed)
 
 
 def private(part):

@@ -185,38 +185,6 @@ def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(
     refused_or_read(tmp_path / "changed.keras", bytes(content))
 
 
-@settings(
-    max_examples=80,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_a_file_of_any_members_is_opened_or_refused_in_one_line(tmp_path, saved, data):
-    names = [
-        "config.json",
-        "model.weights.h5",
-        store.CONTRACT,
-        MEMBER,
-        "kit/",
-        "config.json/",
-    ]
-    method = data.draw(
-        st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
-    )
-    buffer = io.BytesIO()
-    with (
-        warnings.catch_warnings(),
-        zipfile.ZipFile(saved) as old,
-        zipfile.ZipFile(buffer, "w", method) as new,
-    ):
-        warnings.simplefilter("ignore", UserWarning)  # of a name that is there twice
-        for name in (*names[:4], *data.draw(st.lists(st.sampled_from(names)))):
-            kept = old.read(name) if name in names[:4] else b""
-            new.writestr(
-                name,
-                data.draw(st.sampled_from([kept, kept, b"", b"[]", b'{"format": 1}'])),
-            )
-    refused_or_read(tmp_path / "changed.keras", buffer.getvalue())
 
 
 def refused_or_read(path, content):
