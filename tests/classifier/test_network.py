@@ -77,16 +77,6 @@ def test_what_another_thread_made_while_this_one_waited_is_not_made_again():
 # Comparing
 
 
-class Fixed:
-    """Engine that always puts out the same row."""
-
-    def __init__(self, *row):
-        self.row = np.array(row, np.float32)
-
-    def predict(self, tensors):
-        return np.tile(self.row, (len(tensors), 1))
-
-
 BATCHES = (np.zeros((2, 2, 2, 1), np.float32), np.ones((1, 2, 2, 1), np.float32))
 
 
@@ -95,11 +85,14 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     rising = SimpleNamespace(
         predict=lambda tensors: np.float32([[1, -1]]) * tensors.max() / 4 + 0.5
     )
-    even = Fixed(0.5, 0.5)
+    fixed = lambda *row: SimpleNamespace(
+        predict=lambda tensors: np.float32([row] * len(tensors))
+    )
+    even = fixed(0.5, 0.5)
     assert largest_difference(even, rising, "softmax", BATCHES[::-1]) == 0.25
     # A constant added to all logits changes no probability.
     assert largest_difference(
-        Fixed(1, 2), Fixed(3, 4), "logits", BATCHES
+        fixed(1, 2), fixed(3, 4), "logits", BATCHES
     ) == pytest.approx(0, abs=1e-7)
     last = SimpleNamespace(
         predict=lambda tensors: np.float32([[np.nan if tensors.any() else 0.5]])

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import stat
-import warnings
 import zipfile
 
 import numpy as np
@@ -14,6 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from kit.classifier import store
 from kit.classifier.store import STATISTICS as MEMBER, arrays_in
 from tests.networks import rewritten
+from tests.refusals import refused
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
 STATISTICS = {"novelty": {"rows": np.arange(6.0).reshape(2, 3), "count": np.array(7)}}
@@ -84,7 +84,7 @@ def test_members_before_the_start_of_the_file_and_odd_ones_are_damage(saved):
         for place, value in changes.items():
             changed[place] = value
         saved.write_bytes(changed)
-        with pytest.raises(ValueError, match="damaged, would fill"):
+        with refused("damaged, would fill"):
             store.read_model(saved)
 
 
@@ -110,9 +110,7 @@ def test_what_is_larger_than_a_limit_is_not_read(saved, tmp_path, monkeypatch):
     assert store.read_model(saved).flaw == "takes more than 9 bytes"
     monkeypatch.setattr(store, "_MAX_SHIPPED", 4)
     (tmp_path / "net.tflite").write_bytes(b"large")
-    with pytest.raises(
-        ValueError, match=r"at most 4 bytes, received 'net.tflite' of 5"
-    ):
+    with refused(r"at most 4 bytes, received 'net.tflite' of 5"):
         store.read_model(tmp_path / "net.tflite")
 
 
@@ -122,9 +120,8 @@ def test_the_sha256_of_the_file_is_compared(saved):
         store.read_model(saved, sha256=f" {right.upper()}\n").contract["name"]
         == "small"
     )
-    with pytest.raises(
-        ValueError,
-        match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",
+    with refused(
+        r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",
     ):
         store.read_model(saved, sha256="0000")
 
@@ -154,11 +151,10 @@ def test_a_contract_with_wrong_content_is_refused_in_one_line(
 ):
     if isinstance(change, dict):
         change = json.dumps(dict(store.read_model(saved).contract) | change).encode()
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(message):
         store.read_model(
             replaced(saved, tmp_path / "o.keras", **{store.CONTRACT: change})
         )
-    assert "\n" not in str(caught.value)
 
 
 @settings(
@@ -182,16 +178,10 @@ def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(
             content[place : place + 4] = data.draw(
                 st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f" * 4])
             )
-    refused_or_read(tmp_path / "changed.keras", bytes(content))
-
-
-
-
-def refused_or_read(path, content):
-    path.write_bytes(content)
+    (tmp_path / "changed.keras").write_bytes(content)
     told = "Expected"
     try:
-        found = store.read_model(path)
+        found = store.read_model(tmp_path / "changed.keras")
         told += found.flaw
         found.config()
     except (OSError, ValueError) as error:
@@ -236,9 +226,8 @@ FORMATS = [
 @pytest.mark.parametrize(("name", "content", "message"), FORMATS)
 def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(message):
         store.read_model(tmp_path / name)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
@@ -261,9 +250,8 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
         file.writestr("config.json", "{}")
         file.writestr("model.weights.h5", bytes(32 << 20))
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
-    with pytest.raises(
-        ValueError,
-        match=r"received 'bomb.keras', which is damaged, would fill the memory, or is no zip; copy it again$",
+    with refused(
+        r"received 'bomb.keras', which is damaged, would fill the memory, or is no zip; copy it again$",
     ):
         store.read_model(tmp_path / "bomb.keras")
 
@@ -316,7 +304,7 @@ def test_arrays_that_declare_more_than_there_is_are_refused(
     )
     with zipfile.ZipFile(buffer, "w", method) as file:
         file.writestr("a.npy", header.getvalue() + b"ab" * 500)
-    with pytest.raises(ValueError, match=message):
+    with refused(message):
         arrays_in(buffer.getvalue())
 
 

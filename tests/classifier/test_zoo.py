@@ -18,6 +18,7 @@ from kit.classifier.metadata import onnx_about
 from tests import networks, zoo
 from tests.classifier.test_averages import safetensors
 from tests.networks import imported_keras
+from tests.refusals import refused
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
 
 IMAGENET = (("mean", "[0.485, 0.456, 0.406]"), ("std", "[0.229, 0.224, 0.225]"))
@@ -113,16 +114,15 @@ def check(path, tensors, rows):
     keras = (
         f"^Expected a .keras file, whose layers Keras knows, received '{path.name}'$"
     )
-    with pytest.raises(ValueError, match=keras):
+    with refused(keras):
         opened.model  # noqa: B018 (asked for)
     if path.suffix == ".onnx":
-        with pytest.raises(
-            ValueError,
-            match=r"^Expected a network of Keras or LiteRT, received an \.onnx file; copy the file itself$",
+        with refused(
+            r"^Expected a network of Keras or LiteRT, received an \.onnx file; copy the file itself$",
         ):
             opened.save(path.with_stem("saved"))
         return opened
-    with pytest.raises(ValueError, match=r"ends in \.tflite, received 'saved\.keras'$"):
+    with refused(r"ends in \.tflite, received 'saved\.keras'$"):
         opened.save(path.with_name("saved.keras"))
     opened.save(path.with_stem("saved"))
     members, kept = map(members_of, (path, path.with_stem("saved")))
@@ -223,6 +223,9 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
         # Whatever a note in the file says, which is of the training.
         levels = kit.Preprocessing(size=(12, 12), scaling="0..255")
         assert opened.preprocessing == levels
+        # What is above the last level is as bright.
+        white = opened.predict_tensors(np.full_like(tensors, 255))
+        np.testing.assert_array_equal(opened.predict_tensors(tensors + 256), white)
     if name == "metadata":
         assert opened.class_names == zoo.NAMES
         steps = kit.Preprocessing(
@@ -355,15 +358,14 @@ REFUSED = {
 def test_others_are_refused_in_one_sentence(name, tmp_path):
     content, message = REFUSED[name]
     (tmp_path / name).write_bytes(content() if callable(content) else content)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(message) as caught:
         kit.Classifier.load(tmp_path / name)
     assert str(caught.value).startswith("Expected")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_of_a_saved_model_is_refused_as_its_file(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
-    with pytest.raises(ValueError, match=r"received 'saved_model\.pb'; of its folder"):
+    with refused(r"received 'saved_model\.pb'; of its folder"):
         kit.Classifier.load(tmp_path)
 
 
@@ -382,11 +384,8 @@ def test_weights_in_other_files_are_not_read_wherever_the_file_says_so(
     # A second name of a file, which nothing tells from the first.
     os.link(tmp_path / "weights.bin", tmp_path / "secret.bin")
     (tmp_path / "apart.onnx").write_bytes(data)
-    with pytest.raises(
-        ValueError, match=r"with its weights in it \(external_data=False\)"
-    ) as caught:
+    with refused(r"with its weights in it \(external_data=False\)"):
         kit.Classifier.load("apart.onnx")
-    assert "\n" not in str(caught.value)
 
 
 def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path):
@@ -394,9 +393,7 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
     content = (tmp_path / "small.tflite").read_bytes()
     contract = content[content.index(b"PK") :]
     (tmp_path / "other.tflite").write_bytes(onnx() + contract)
-    with pytest.raises(
-        ValueError, match=r"Expected a \.tflite network, received 'other\.tflite'"
-    ):
+    with refused(r"Expected a \.tflite network, received 'other\.tflite'"):
         kit.Classifier.load(tmp_path / "other.tflite")
 
 
