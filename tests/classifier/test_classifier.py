@@ -229,8 +229,10 @@ def test_the_path_is_decode_perturb_preprocess(small, tmp_path):
     on_black = networks.GREY.replace(
         decoding=networks.GREY.decoding.__class__(matte=(0, 0, 0))
     )
-    for steps, level in ((networks.GREY, 1), (on_black, 0)):
-        assert small.tensor(tmp_path / "clear.png", preprocessing=steps).max() == level
+    darker = Perturbation(brightness=0.5)
+    for steps, level in ((networks.GREY, 0.5), (on_black, 0)):
+        tensor = small.tensor(tmp_path / "clear.png", darker, steps)
+        assert tensor.max() == pytest.approx(level, abs=1 / 255)
 
 
 def test_probabilities_that_are_no_numbers_are_refused():
