@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from kit import samples
 from kit.classifier import classifier as classifying, loading, network, store
@@ -218,21 +217,13 @@ def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp
     )
 
 
-def test_the_path_is_decode_perturb_preprocess(small, tmp_path):
+def test_the_path_is_perturb_preprocess(small):
     perturbation = Perturbation(brightness=0.5, noise=10, seed=3)
     tensor = small.tensor(PHOTO, perturbation)
     assert np.array_equal(tensor, networks.GREY.apply(perturbation.apply(PHOTO)))
     assert np.array_equal(
         small.probabilities(PHOTO, perturbation), small.predict_tensors(tensor)
     )
-    Image.new("RGBA", (28, 28), (255, 255, 255, 0)).save(tmp_path / "clear.png")
-    on_black = networks.GREY.replace(
-        decoding=networks.GREY.decoding.__class__(matte=(0, 0, 0))
-    )
-    darker = Perturbation(brightness=0.5)
-    for steps, level in ((networks.GREY, 0.5), (on_black, 0)):
-        tensor = small.tensor(tmp_path / "clear.png", darker, steps)
-        assert tensor.max() == pytest.approx(level, abs=1 / 255)
 
 
 def test_probabilities_that_are_no_numbers_are_refused():
