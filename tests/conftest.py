@@ -9,8 +9,7 @@ import random
 import pytest
 
 from kit import Classifier, fit_novelty, samples
-from kit.classifier import loading, store
-from kit.classifier.network import compile_model
+from kit.classifier import loading
 from kit.diagnosis.candidates import Evaluator
 from tests import networks
 from tests.project import VARIABLES
@@ -149,6 +148,4 @@ def plain_file(tmp_path_factory):
     """`networks.small` as Keras alone saves it."""
     path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
     networks.small().save(path)
-    # As if it had been opened before, which takes a process of its own some seconds.
-    loading.keep(store.read_model(path), compile_model(networks.small()))
-    return path
+    return networks.opened_before(path, networks.small())

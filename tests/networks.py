@@ -6,8 +6,10 @@ from functools import cache
 
 import numpy as np
 
+from kit.classifier import loading, store
 from kit.classifier.engines import KerasEngine
 from kit.classifier.keras_models import compiled_lite, import_keras
+from kit.classifier.network import compile_model
 from kit.preprocessing import Preprocessing
 
 NAMES = ("cat", "dog", "horse")
@@ -26,7 +28,7 @@ def stacked(shape, *layers, name=None):
     return keras.Sequential([keras.Input(shape), *layers], name=name)
 
 
-def small(last="softmax", units=3, seed=7, side=28, channels=1):
+def small(last="softmax", units=3, seed=7):
     """Convolution, batch normalization with uneven statistics and a dense head, on seeded weights."""
     layers, random = imported_keras().layers, np.random.default_rng(seed)
     body = [
@@ -36,7 +38,7 @@ def small(last="softmax", units=3, seed=7, side=28, channels=1):
         layers.Flatten(),
     ]
     model = stacked(
-        (side, side, channels),
+        (28, 28, 1),
         *body,
         layers.Dense(units, activation=last),
         name="small",
@@ -107,6 +109,12 @@ def compile_lite(model):
     return compiled_lite(KerasEngine(model).graph)
 
 
+def opened_before(path, model):
+    """Return a file as if it had been opened here before, which takes a process of its own some seconds."""
+    loading.keep(store.read_model(path), compile_model(model))
+    return path
+
+
 def with_first_layers(classifier, first_layers):
     """The same classifier, as if training had left other statistics in its first layers."""
     reference = replace(classifier.reference)
@@ -120,11 +128,9 @@ def small_compiled():
     return compile_lite(small())
 
 
-def tensors(count, side=28, channels=1, seed=3):
+def tensors(count, side=28, seed=3):
     """Pseudo-random float32 tensors in 0..1."""
-    return np.random.default_rng(seed).random(
-        (count, side, side, channels), dtype=np.float32
-    )
+    return np.random.default_rng(seed).random((count, side, side, 1), dtype=np.float32)
 
 
 class MoreClasses:

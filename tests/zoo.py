@@ -5,11 +5,17 @@ import zipfile
 
 import numpy as np
 
+from kit.classifier import loading
 from tests import networks
 
 SIDE, NAMES = 12, ("cat", "dog", "horse")
 FLOAT, FLOAT16, BYTE = 1, 10, 2
 SAMPLE = np.random.default_rng(5).random((6, SIDE, SIDE, 3), dtype=np.float32)
+
+
+def tried_here(_module, file, folder, **_options):
+    """What a process of its own makes of a file, without the process."""
+    return loading._compile_or_try(file, folder)
 
 
 def network(last="softmax", units=3, seed=3):
@@ -70,44 +76,25 @@ def integers(name, *values):
     return fields((1, name), *((8, value) for value in values), (20, 7))
 
 
-def onnx(
-    first=True,
-    batch="batch",
-    kind=FLOAT,
-    properties=(),
-    outputs=("y",),
-    made=None,
-):
-    """The network in the ``.onnx`` format, without the package that writes it.
-
-    Channels first or last, or, for None, its dense layer alone, on (N, height, width).
-    """
-    last, weights = made or network()
-    sides = (batch, SIDE, SIDE, 3)
+def onnx(first=True, batch="batch", kind=FLOAT, properties=(), outputs=("y",), seed=3):
+    """The network in the ``.onnx`` format, channels first or last, without the package that writes it."""
+    _, weights = network(seed=seed)
     graph, x = b"", "x"
     if kind == BYTE:
         graph += node("Cast", x, "float", integer("to", FLOAT))
         x = "float"
-    if first is None:
-        dense = np.random.default_rng(6).normal(0, 0.1, (SIDE * SIDE, 3))
-        weights = weights | {"dense": dense}
-        sides = (batch, SIDE, SIDE)
-    else:
-        if first:
-            sides = (batch, 3, SIDE, SIDE)
-        else:
-            graph += node("Transpose", x, "turned", integers("perm", 0, 3, 1, 2))
-            x = "turned"
-        shape = integers("kernel_shape", 3, 3)
-        graph += node("Conv", f"{x} kernel bias", "conv", shape)
-        graph += node("Relu", "conv", "relu")
-        graph += node("GlobalAveragePool", "relu", "pooled")
-        x = "pooled"
-    graph += node("Flatten", x, "flat", integer("axis", 1))
-    graph += node("Gemm", "flat dense offset", "y" if last is None else "logits")
-    if last is not None:
-        axis = [integer("axis", 1)] if last == "softmax" else []
-        graph += node(last.capitalize(), "logits", "y", *axis)
+    sides = (batch, 3, SIDE, SIDE)
+    if not first:
+        sides = (batch, SIDE, SIDE, 3)
+        graph += node("Transpose", x, "turned", integers("perm", 0, 3, 1, 2))
+        x = "turned"
+    shape = integers("kernel_shape", 3, 3)
+    graph += node("Conv", f"{x} kernel bias", "conv", shape)
+    graph += node("Relu", "conv", "relu")
+    graph += node("GlobalAveragePool", "relu", "pooled")
+    graph += node("Flatten", "pooled", "flat", integer("axis", 1))
+    graph += node("Gemm", "flat dense offset", "logits")
+    graph += node("Softmax", "logits", "y", integer("axis", 1))
     graph += field(2, "small")
     held = FLOAT if kind == BYTE else kind
     for name, values in weights.items():
@@ -115,9 +102,8 @@ def onnx(
         shape = [(1, side) for side in values.shape]
         graph += field(5, fields(*shape, (2, held), (8, name), (9, data)))
     graph += end(11, "x", sides, kind)
-    classes = (weights["offset"].size,)
     for name in outputs:
-        shape = (4, SIDE - 2, SIDE - 2) if name == "conv" else classes
+        shape = (4, SIDE - 2, SIDE - 2) if name == "conv" else (3,)
         graph += end(12, name, (batch, *shape), held)
     said = [(14, fields((1, key), (2, text))) for key, text in properties]
     return fields((1, 8), (7, graph), (8, field(2, 17)), *said)
@@ -125,7 +111,7 @@ def onnx(
 
 ELSEWHERE = field(13, fields((1, "location"), (2, "weights.bin")))
 """That the data of a tensor lie in another file."""
-PLACES = "initializer", "constant", "branch", "function"
+PLACES = "initializer", "function"
 
 
 def apart(place):
@@ -136,18 +122,6 @@ def apart(place):
     graph = own = b""
     if place == "initializer":
         graph += field(5, tensor)
-    if place == "constant":
-        graph += field(1, constant)
-    if place == "branch":
-        branch = node("Identity", "v", "u") + field(2, "branch")
-        branch += field(5, tensor.replace(field(8, "w"), field(8, "v")))
-        branch += end(12, "u", (3, 3))
-        sides = [
-            fields((1, name), (6, branch), (20, 5))
-            for name in ("then_branch", "else_branch")
-        ]
-        graph += node("If", "yes", "w", *sides)
-        graph += field(5, fields((2, 9), (8, "yes"), (9, b"\x01")))
     if place == "function":
         graph += field(1, fields((2, "w"), (4, "Made"), (7, "own")))
         opset = field(2, 17)
@@ -162,12 +136,11 @@ def apart(place):
 
 
 def quickstart():
-    """The network of TensorFlow's quickstart, for (N, height, width)."""
+    """A network for (N, height, width), like that of TensorFlow's quickstart."""
     keras = networks.imported_keras()
     keras.utils.set_random_seed(4)
     layers = keras.layers
-    dense = layers.Dense(8, activation="relu"), layers.Dropout(0.2), layers.Dense(3)
-    return networks.stacked((SIDE, SIDE), layers.Flatten(), *dense)
+    return networks.stacked((SIDE, SIDE), layers.Flatten(), layers.Dense(3))
 
 
 def keras_model(made=None, side=SIDE):

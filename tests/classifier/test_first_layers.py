@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kit.classifier.first_layers import first_layers_of, tensor_features
-from tests.networks import stacked
+from tests.networks import norms, stacked
 
 
 def moments(tensor):
@@ -30,11 +30,10 @@ def made():
     head = layers.GlobalAveragePooling2D(), layers.Dense(2, activation="softmax")
     model = stacked((12, 10, 3), layers.Rescaling(1 / 255), inside, *head)
     random = np.random.default_rng(4)
-    for layer in inside.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            size = layer.moving_mean.shape
-            layer.moving_mean.assign(random.normal(size=size))
-            layer.moving_variance.assign(random.uniform(1, 2, size=size))
+    for norm in norms(inside):
+        size = norm.moving_mean.shape
+        norm.moving_mean.assign(random.normal(size=size))
+        norm.moving_variance.assign(random.uniform(1, 2, size=size))
     return model
 
 
@@ -92,18 +91,11 @@ def test_a_network_of_half_precision_is_measured_in_float32(
 
 
 def test_they_carry_the_moving_averages_of_training(network, first_layers):
-    norms = [
-        layer
-        for layer in network.layers[1].layers
-        if isinstance(layer, layers.BatchNormalization)
-    ]
-    for found, name in (
-        (first_layers.means, "moving_mean"),
-        (first_layers.variances, "moving_variance"),
-    ):
-        np.testing.assert_array_equal(
-            found, np.concatenate([getattr(norm, name) for norm in norms])
-        )
+    first, second = norms(network.layers[1])
+    means = np.concatenate([first.moving_mean, second.moving_mean])
+    variances = np.concatenate([first.moving_variance, second.moving_variance])
+    np.testing.assert_array_equal(first_layers.means, means)
+    np.testing.assert_array_equal(first_layers.variances, variances)
     # The larger one of the two.
     assert first_layers.epsilon == pytest.approx(2e-3)
 

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from functools import partial
 
 import h5py
@@ -16,9 +15,10 @@ from kit.__main__ import main
 from kit.classifier import importing, store
 from kit.classifier.importing import import_h5
 from kit.classifier.keras_models import load_keras
-from tests import zoo
+from tests import networks
 from tests.networks import stacked
 from tests.project import python
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(
         "new.keras",
     ]
     before = new.read_bytes()
-    with pytest.raises(ValueError, match=r"the existing '.*new\.keras'; name another"):
+    with refused(r"the existing '.*new\.keras'; name another"):
         import_h5(old, new)
     assert new.read_bytes() == before
     new.unlink()
@@ -124,10 +124,9 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(
 
 def exchanged(source, target, config, change=bytes):
     """A copy of a ``.keras`` file with another architecture, and changed weights."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        new.writestr("config.json", json.dumps(config))
-        new.writestr("model.weights.h5", change(old.read("model.weights.h5")))
-    return target
+    members = {"config.json": lambda _: json.dumps(config), "model.weights.h5": change}
+    changed = lambda name, content: members.get(name, bytes)(content)
+    return networks.rewritten(source, target, changed)
 
 
 def private(part):
@@ -157,9 +156,7 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
         written(model, old, lambda _: config)
     else:
         old = exchanged(old, tmp_path / "aged.keras", config)
-        with pytest.raises(
-            ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"
-        ):
+        with refused(r"python -m kit import OLD\.keras NEW\.keras"):
             load_keras(old)
     (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n2 horse\n", encoding="utf-8")
     import_h5(old, tmp_path / "new.keras")
@@ -182,9 +179,8 @@ def test_of_a_newer_keras_what_nobody_has_set_is_left_out(here, tmp_path):
         "axes": None
     }
     exchanged(old, tmp_path / "newer.keras", config)
-    with pytest.raises(
-        ValueError,
-        match=r"; of another Keras make a new file: python -m kit import OLD.keras NEW.keras$",
+    with refused(
+        r"; of another Keras make a new file: python -m kit import OLD.keras NEW.keras$",
     ):
         load_keras(tmp_path / "newer.keras")
     left_out = import_h5(tmp_path / "newer.keras", tmp_path / "new.keras")
@@ -241,17 +237,16 @@ def convolved():
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("make", [zoo.quickstart, convolved])
 def test_a_keras_file_of_2_13_to_2_15_is_imported_from_every_system(
-    here, tmp_path, make, system
+    here, tmp_path, system
 ):
-    model = make()
+    model = convolved()
     model.save(tmp_path / "new.keras")
     config = rewritten(json.loads(model.to_json()), of_2_15)
     old = exchanged(
         tmp_path / "new.keras", tmp_path / "old.keras", config, SYSTEMS[system]
     )
-    with pytest.raises(ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"):
+    with refused(r"python -m kit import OLD\.keras NEW\.keras"):
         load_keras(old)
     import_h5(old, tmp_path / "imported.keras")
     opened = load_keras(tmp_path / "imported.keras")
@@ -261,30 +256,19 @@ def test_a_keras_file_of_2_13_to_2_15_is_imported_from_every_system(
 
 
 @pytest.mark.parametrize("value", ["2", "true"])
-def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(
-    teachable, here, tmp_path, value
+def test_an_argument_with_an_effect_is_left_in_and_refused_without_advice_to_import(
+    here, tmp_path, value
 ):
-    def grouped(config):
-        return json.loads(
-            json.dumps(aged(config)).replace('"groups": 1', f'"groups": {value}')
-        )
-
-    old = written(teachable, tmp_path / "old.h5", grouped)
-    with pytest.raises(ValueError, match=r"received 'old.h5'") as refused:
-        import_h5(old, tmp_path / "new.keras")
-    assert "\n" not in str(refused.value)
-    assert not (tmp_path / "new.keras").exists()
-
-
-def test_what_cannot_be_imported_is_not_advised_to_be_imported(here, tmp_path):
     body = layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(3)
     model = stacked((12, 12, 3), *body)
     model.save(tmp_path / "new.keras")
     config = json.dumps(rewritten(json.loads(model.to_json()), of_2_15))
-    config = json.loads(config.replace('"use_bias"', '"groups": 2, "use_bias"', 1))
+    grouped = f'"groups": {value}, "use_bias"'
+    config = json.loads(config.replace('"use_bias"', grouped, 1))
     old = exchanged(tmp_path / "new.keras", tmp_path / "old.keras", config)
-    with pytest.raises(ValueError, match=r"'old.keras'.*; convert it with the Keras"):
+    with refused(r"'old.keras'.*; convert it with the Keras"):
         import_h5(old, tmp_path / "imported.keras")
+    assert not (tmp_path / "imported.keras").exists()
 
 
 @pytest.mark.parametrize("kind", ["Lambda", "TFOpLambda", "TFSMLayer"])
@@ -295,9 +279,8 @@ def test_layers_with_code_are_refused_before_anything_is_built(
         return json.loads(json.dumps(config).replace("GlobalAveragePooling2D", kind))
 
     old = written(teachable, tmp_path / "old.h5", coded)
-    with pytest.raises(
-        ValueError,
-        match=(
+    with refused(
+        (
             rf"a network without code in its file, received 'old.h5' with a {kind} layer; "
             r"convert it with the Keras that wrote it: open\('model.tflite'"
         ),
@@ -330,16 +313,8 @@ def test_arithmetic_in_an_h5_file_is_imported(here, tmp_path):
 
 def test_what_needs_no_import_is_refused(tmp_path):
     (tmp_path / "a.tflite").touch()
-    with pytest.raises(
-        ValueError, match=r"^Expected a .h5, .* file, received 'a.tflite'; it is opened"
-    ):
+    with refused(r"^Expected a .h5, .* file, received 'a.tflite'; it is opened"):
         import_h5(tmp_path / "a.tflite", tmp_path / "new.keras")
-
-
-def test_a_damaged_file_is_told_from_one_without_an_architecture(here, tmp_path):
-    (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(ValueError, match=r"which is none or damaged; copy it again$"):
-        import_h5(tmp_path / "cut.h5", tmp_path / "new.keras")
 
 
 def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
@@ -348,9 +323,8 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
     with h5py.File(written(teachable, tmp_path / "deep.h5"), "r+") as file:
         file.attrs["model_config"] = '{"config": ' * 2000 + "1" + "}" * 2000
     for name in ("only.weights.h5", "text.h5", "deep.h5"):
-        with pytest.raises(
-            ValueError,
-            match=(
+        with refused(
+            (
                 rf"Expected (an .h5 file that model.save wrote, received '{name}'( without an architecture; "
                 r"it has weights alone: .*|, which is none or damaged; copy it again)$"
                 r"|a .h5, .hdf5 or .keras file, received 'only.*'; it has weights alone: .*|a network that)"
@@ -358,9 +332,8 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
         ):
             import_h5(tmp_path / name, tmp_path / "new.keras")
     for name in ("new.h5", "missing/new.keras"):
-        with pytest.raises(
-            ValueError,
-            match=rf"Expected a new file ….keras in a folder .*, received .*{name}'; name another$",
+        with refused(
+            rf"Expected a new file ….keras in a folder .*, received .*{name}'; name another$",
         ):
             import_h5(tmp_path / "text.h5", tmp_path / name)
     with pytest.raises(

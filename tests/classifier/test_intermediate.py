@@ -9,14 +9,7 @@ import pytest
 from kit.classifier.engines import LiteEngine
 from kit.classifier.intermediate import with_feature_map
 from tests import networks, zoo
-
-
-def test_images_of_any_size_have_features():
-    engine = LiteEngine(
-        with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1
-    )
-    for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
-        assert engine.inside(np.ones(shape, np.float32))[1].shape[::3] == (shape[0], 4)
+from tests.refusals import refused
 
 
 def test_threads_get_the_features_of_their_own_images(monkeypatch):
@@ -46,9 +39,7 @@ def test_what_has_no_feature_map_is_refused(content):
             (4, 4, 1), layers.Flatten(), layers.Dense(2, "softmax")
         )
         content = networks.compile_lite(model)
-    with pytest.raises(
-        ValueError, match="Expected a compiled network with a feature map"
-    ):
+    with refused("Expected a compiled network with a feature map"):
         with_feature_map(content)
 
 

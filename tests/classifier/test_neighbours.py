@@ -1,13 +1,13 @@
 """Training images: what is kept of them, and what is said of those that an image is nearest to."""
 
 import numpy as np
-import pytest
 
 from kit import Classifier, Preprocessing
 from kit.classifier.neighbours import Nearest, Neighbour, Neighbours, projected
 from kit.images.photo import Photo
 from tests import networks
 from tests.pictures import picture
+from tests.refusals import refused
 
 
 def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long():
@@ -33,7 +33,7 @@ def test_as_many_images_are_kept_as_may_be(monkeypatch):
         return Neighbours(arrays, channels=2, classes=1)
 
     assert len(kept(3).names) == 3
-    with pytest.raises(ValueError, match="Expected what is kept of training images"):
+    with refused("Expected what is kept of training images"):
         kept(4)
 
 

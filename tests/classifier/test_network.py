@@ -1,6 +1,5 @@
 import logging
 from contextlib import contextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from kit.classifier.engines import KerasEngine
 from kit.classifier.network import (
-    Compiled,
     _Once,
     compile_model,
     largest_difference,
@@ -27,31 +25,6 @@ def test_compiling_writes_nothing_to_the_notebook(capfd, caplog, monkeypatch):
     assert logger.level == 7, "what others log is seen"
 
 
-def test_what_was_found_comes_back_from_a_file(tmp_path):
-    found = compile_model(networks.small(), networks.GREY)
-    assert (found.head, found.input_shape, found.output_count) == (
-        "softmax",
-        (28, 28, 1),
-        3,
-    )
-    found.write(tmp_path / "entry.zip")
-    again = Compiled.read(tmp_path / "entry.zip")
-    np.testing.assert_equal(again.first_layers.arrays(), found.first_layers.arrays())
-    assert replace(again, first_layers=found.first_layers) == found
-    # What Keras runs has first layers, too.
-    replace(found, data=None, reason="none").write(tmp_path / "keras.zip")
-    again = Compiled.read(tmp_path / "keras.zip")
-    assert (again.data, again.first_layers.widths) == (None, (8,))
-
-
-def test_what_litert_lacks_is_named_without_a_path():
-    keras = networks.imported_keras()
-    inputs = keras.Input((28, 28, 1))
-    rows = keras.layers.LSTM(4)(keras.layers.Reshape((28, 28))(inputs))
-    reason = compile_model(keras.Model(inputs, keras.layers.Dense(3)(rows))).reason
-    assert reason == "LiteRT cannot compile the operation TensorListReserve"
-
-
 def test_a_head_that_the_architecture_hides_is_measured(keras):
     inputs = keras.Input((28, 28, 1))
     hidden = networks.small(last=None)(inputs)
@@ -59,10 +32,6 @@ def test_a_head_that_the_architecture_hides_is_measured(keras):
         inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden))
     )
     assert compile_model(model).head == "softmax"
-    # Mean levels are no probabilities, which images of 0..1 alone do not show.
-    colours = keras.Input((8, 8, 3))
-    means = keras.layers.GlobalAveragePooling2D()(colours)
-    assert compile_model(keras.Model(colours, means)).head == "logits"
 
 
 def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
@@ -108,16 +77,6 @@ def test_what_another_thread_made_while_this_one_waited_is_not_made_again():
 # Comparing
 
 
-class Fixed:
-    """Engine that always puts out the same row."""
-
-    def __init__(self, *row):
-        self.row = np.array(row, np.float32)
-
-    def predict(self, tensors):
-        return np.tile(self.row, (len(tensors), 1))
-
-
 BATCHES = (np.zeros((2, 2, 2, 1), np.float32), np.ones((1, 2, 2, 1), np.float32))
 
 
@@ -126,11 +85,14 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     rising = SimpleNamespace(
         predict=lambda tensors: np.float32([[1, -1]]) * tensors.max() / 4 + 0.5
     )
-    even = Fixed(0.5, 0.5)
+    fixed = lambda *row: SimpleNamespace(
+        predict=lambda tensors: np.float32([row] * len(tensors))
+    )
+    even = fixed(0.5, 0.5)
     assert largest_difference(even, rising, "softmax", BATCHES[::-1]) == 0.25
     # A constant added to all logits changes no probability.
     assert largest_difference(
-        Fixed(1, 2), Fixed(3, 4), "logits", BATCHES
+        fixed(1, 2), fixed(3, 4), "logits", BATCHES
     ) == pytest.approx(0, abs=1e-7)
     last = SimpleNamespace(
         predict=lambda tensors: np.float32([[np.nan if tensors.any() else 0.5]])
@@ -147,15 +109,12 @@ def test_without_a_preprocessing_the_usual_ranges_are_covered():
     assert (levels.min() < 2.6, levels.max() > 252) == (True, True)
 
 
-@pytest.mark.parametrize(
-    ("scaling", "low", "high"),
-    [("-1..1", -1, 1), ("0..255", 0, 255), ("caffe", -124, 152)],
-)
-def test_with_a_preprocessing_its_range_is_covered(scaling, low, high):
-    (batch,) = trial_tensors((32, 32, 3), Preprocessing(size=(32, 32), scaling=scaling))
+def test_with_a_preprocessing_its_range_is_covered():
+    (batch,) = trial_tensors((32, 32, 3), Preprocessing(size=(32, 32), scaling="caffe"))
     assert batch.shape == (2, 32, 32, 3)
-    assert low <= batch.min() < low + 0.02 * (high - low)
-    assert high - 0.02 * (high - low) < batch.max() <= high
+    # From -124 to 152.
+    assert -124 <= batch.min() < -118.5
+    assert 146.5 < batch.max() <= 152
     # Pictures have smooth areas, noise has none.
     noise, pictures = (np.abs(np.diff(part, axis=0)).mean() for part in batch)
     assert pictures < noise / 3

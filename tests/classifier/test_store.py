@@ -4,7 +4,6 @@ import json
 import os
 import re
 import stat
-import warnings
 import zipfile
 
 import numpy as np
@@ -14,19 +13,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from kit.classifier import store
 from kit.classifier.store import STATISTICS as MEMBER, arrays_in
 from tests.networks import rewritten
+from tests.refusals import refused
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
 STATISTICS = {"novelty": {"rows": np.arange(6.0).reshape(2, 3), "count": np.array(7)}}
-
-
-def network(path, weights=b"weights" * 40, **others):
-    """Zip with the members of a Keras archive, without Keras."""
-    members = {"model.weights.h5": weights, "metadata.json": b"{}"}
-    members["config.json"] = b'{"class_name": "Sequential"}'
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in (members | others).items():
-            file.writestr(name, content)
-    return path
 
 
 def replaced(source, target, **changes):
@@ -35,8 +25,12 @@ def replaced(source, target, **changes):
 
 @pytest.fixture
 def saved(tmp_path):
-    source = network(tmp_path / "plain.keras")
-    target = tmp_path / "saved.keras"
+    """A zip with the members of a Keras archive, without Keras, and what the kit adds."""
+    source, target = tmp_path / "plain.keras", tmp_path / "saved.keras"
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("model.weights.h5", b"weights" * 40)
+        file.writestr("metadata.json", b"{}")
+        file.writestr("config.json", b'{"class_name": "Sequential"}')
     store.write_model(source, target, CONTRACT, STATISTICS)
     return target
 
@@ -59,10 +53,8 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
 @pytest.mark.parametrize(
     "features",
     [
-        np.full((5, 2), np.nan),
         np.full((5, 2), -np.inf),
         np.array([[1.0, np.nan]]),
-        np.array(3.0),
         np.zeros(4),
         np.zeros((5, 0)),
     ],
@@ -79,23 +71,21 @@ def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, featur
 def test_members_before_the_start_of_the_file_and_odd_ones_are_damage(saved):
     content = saved.read_bytes()
     flags = content.index(b"PK\1\2") + 8
-    # Where the list of members begins, the flags of the first one, and its name, which is no UTF-8.
-    for changes in ({-3: 255}, {flags: 1}, {7: 8, 30: 255}):
+    last = content.rindex(b"PK\1\2") + 42
+    odd = [
+        {-3: 255},  # where the list of members begins
+        {flags: 1},
+        {7: 8, 30: 255},  # a name that is no UTF-8
+        {flags + 2: zipfile.ZIP_BZIP2},  # packed as Keras packs none
+        dict.fromkeys(range(last, last + 4), 0),  # two members in one place
+    ]
+    for changes in odd:
         changed = bytearray(content)
         for place, value in changes.items():
             changed[place] = value
         saved.write_bytes(changed)
-        with pytest.raises(ValueError, match="damaged, would fill"):
+        with refused("damaged, would fill"):
             store.read_model(saved)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_members_that_are_packed_as_keras_packs_none_are_damage(tmp_path, method):
-    with zipfile.ZipFile(tmp_path / "a.keras", "w", method) as archive:
-        archive.writestr("config.json", "{}")
-        archive.writestr("model.weights.h5", "none")
-    with pytest.raises(ValueError, match="damaged, would fill"):
-        store.read_model(tmp_path / "a.keras")
 
 
 @pytest.mark.parametrize(
@@ -120,9 +110,7 @@ def test_what_is_larger_than_a_limit_is_not_read(saved, tmp_path, monkeypatch):
     assert store.read_model(saved).flaw == "takes more than 9 bytes"
     monkeypatch.setattr(store, "_MAX_SHIPPED", 4)
     (tmp_path / "net.tflite").write_bytes(b"large")
-    with pytest.raises(
-        ValueError, match=r"at most 4 bytes, received 'net.tflite' of 5"
-    ):
+    with refused(r"at most 4 bytes, received 'net.tflite' of 5"):
         store.read_model(tmp_path / "net.tflite")
 
 
@@ -132,9 +120,8 @@ def test_the_sha256_of_the_file_is_compared(saved):
         store.read_model(saved, sha256=f" {right.upper()}\n").contract["name"]
         == "small"
     )
-    with pytest.raises(
-        ValueError,
-        match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",
+    with refused(
+        r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",
     ):
         store.read_model(saved, sha256="0000")
 
@@ -164,11 +151,10 @@ def test_a_contract_with_wrong_content_is_refused_in_one_line(
 ):
     if isinstance(change, dict):
         change = json.dumps(dict(store.read_model(saved).contract) | change).encode()
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(message):
         store.read_model(
             replaced(saved, tmp_path / "o.keras", **{store.CONTRACT: change})
         )
-    assert "\n" not in str(caught.value)
 
 
 @settings(
@@ -192,48 +178,10 @@ def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(
             content[place : place + 4] = data.draw(
                 st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f" * 4])
             )
-    refused_or_read(tmp_path / "changed.keras", bytes(content))
-
-
-@settings(
-    max_examples=80,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_a_file_of_any_members_is_opened_or_refused_in_one_line(tmp_path, saved, data):
-    names = [
-        "config.json",
-        "model.weights.h5",
-        store.CONTRACT,
-        MEMBER,
-        "kit/",
-        "config.json/",
-    ]
-    method = data.draw(
-        st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
-    )
-    buffer = io.BytesIO()
-    with (
-        warnings.catch_warnings(),
-        zipfile.ZipFile(saved) as old,
-        zipfile.ZipFile(buffer, "w", method) as new,
-    ):
-        warnings.simplefilter("ignore", UserWarning)  # of a name that is there twice
-        for name in (*names[:4], *data.draw(st.lists(st.sampled_from(names)))):
-            kept = old.read(name) if name in names[:4] else b""
-            new.writestr(
-                name,
-                data.draw(st.sampled_from([kept, kept, b"", b"[]", b'{"format": 1}'])),
-            )
-    refused_or_read(tmp_path / "changed.keras", buffer.getvalue())
-
-
-def refused_or_read(path, content):
-    path.write_bytes(content)
+    (tmp_path / "changed.keras").write_bytes(content)
     told = "Expected"
     try:
-        found = store.read_model(path)
+        found = store.read_model(tmp_path / "changed.keras")
         told += found.flaw
         found.config()
     except (OSError, ValueError) as error:
@@ -248,24 +196,6 @@ def test_what_a_file_states_counts_before_what_teachable_machine_usually_does(tm
     said = {"class_names": None, "preprocessing": {"size": 9}}
     stated = {"name": "net", **said, "class_names": ("cat", "dog")}
     assert store.as_stated(model, said).contract == stated
-
-
-def test_the_digest_covers_names_sizes_and_contents(tmp_path):
-    total = hashlib.sha256()
-    config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
-    total.update(
-        b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights
-    )
-    assert (
-        store.read_model(network(tmp_path / "plain.keras")).digest == total.hexdigest()
-    )
-
-
-def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
-    other = network(
-        tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'}
-    )
-    assert store.read_model(other).digest == store.read_model(saved).digest
 
 
 FORMATS = [
@@ -296,9 +226,8 @@ FORMATS = [
 @pytest.mark.parametrize(("name", "content", "message"), FORMATS)
 def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(message):
         store.read_model(tmp_path / name)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
@@ -315,24 +244,14 @@ def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
             store.read_model(path)
 
 
-def test_members_in_one_place_are_refused_without_a_warning(tmp_path, saved):
-    content = bytearray(saved.read_bytes())
-    entry = content.rindex(b"PK\x01\x02") + 42  # where the last member lies
-    content[entry : entry + 4] = bytes(4)
-    (tmp_path / "changed.keras").write_bytes(content)
-    with pytest.raises(ValueError, match="which is damaged"):
-        store.read_model(tmp_path / "changed.keras")
-
-
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("config.json", "{}")
-        file.writestr("model.weights.h5", bytes(200 << 20))
+        file.writestr("model.weights.h5", bytes(32 << 20))
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
-    with pytest.raises(
-        ValueError,
-        match=r"received 'bomb.keras', which is damaged, would fill the memory, or is no zip; copy it again$",
+    with refused(
+        r"received 'bomb.keras', which is damaged, would fill the memory, or is no zip; copy it again$",
     ):
         store.read_model(tmp_path / "bomb.keras")
 
@@ -385,14 +304,7 @@ def test_arrays_that_declare_more_than_there_is_are_refused(
     )
     with zipfile.ZipFile(buffer, "w", method) as file:
         file.writestr("a.npy", header.getvalue() + b"ab" * 500)
-    with pytest.raises(ValueError, match=message):
-        arrays_in(buffer.getvalue())
-
-
-def test_arrays_of_text_beside_numbers_are_refused():
-    buffer = io.BytesIO()
-    np.savez(buffer, numbers=np.zeros(3), text=np.array(["a"]))
-    with pytest.raises(ValueError, match="is not stored as it is"):
+    with refused(message):
         arrays_in(buffer.getvalue())
 
 

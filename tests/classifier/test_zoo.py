@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,49 +18,28 @@ from kit.classifier.metadata import onnx_about
 from tests import networks, zoo
 from tests.classifier.test_averages import safetensors
 from tests.networks import imported_keras
+from tests.refusals import refused
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
 
 IMAGENET = (("mean", "[0.485, 0.456, 0.406]"), ("std", "[0.229, 0.224, 0.225]"))
 HEADS = {"logits": None, "sigmoids": "sigmoid"}
 
 
-def tried_here(_module, file, folder, **_options):
-    """The child's work without its process, which a test below starts."""
-    return loading._compile_or_try(file, folder)
-
-
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    monkeypatch.setattr(loading, "run_apart", tried_here)
+    """Files are tried in this process; the other is tested below."""
+    monkeypatch.setattr(loading, "run_apart", zoo.tried_here)
 
 
-def nested():
-    keras = imported_keras()
-    inner = networks.stacked(
-        (12, 12, 3), keras.layers.Conv2D(4, 3), keras.layers.ReLU()
-    )
-    layers = [
-        keras.Input((12, 12, 3)),
-        inner,
-        keras.layers.Flatten(),
-        keras.layers.Dense(3, "softmax"),
-    ]
-    return keras.Sequential(layers)
-
-
-def branches():
-    keras = imported_keras()
-    entry = keras.Input((12, 12, 3))
-    sides = [keras.layers.Conv2D(2, size, padding="same")(entry) for size in (1, 3)]
-    pooled = keras.layers.GlobalMaxPooling2D()(keras.layers.Concatenate()(sides))
-    return keras.Model(entry, keras.layers.Softmax()(keras.layers.Dense(3)(pooled)))
+def means():
+    """Mean levels, which are no probabilities, as images of 0..1 alone would not show."""
+    layers = imported_keras().layers
+    return networks.stacked((12, 12, 3), layers.GlobalAveragePooling2D())
 
 
 KERAS = {
     "sequential": zoo.keras_model,
     "open sides": partial(zoo.keras_model, side=None),
-    "nested": nested,
-    "branches": branches,
     **{name: partial(zoo.keras_model, network(last)) for name, last in HEADS.items()},
     "one sigmoid": partial(zoo.keras_model, network("sigmoid", 1)),
     "one logit": partial(zoo.keras_model, network(None, 1)),
@@ -68,41 +47,23 @@ KERAS = {
     "height and width": zoo.quickstart,
 }
 KINDS = "float32", "float16", "dynamic", "int8", "uint8"
-LITE = {
-    f"{kind}, {batch or 'open'}": partial(lite, kind, batch)
-    for kind in KINDS
-    for batch in (1, None)
-}
+LITE = {kind: partial(lite, kind) for kind in KINDS}
+LITE |= {"open batch": partial(lite, batch=None)}
 LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()}
+LITE |= {"one logit": partial(lite, made=network(None, 1))}
 LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
 LITE |= {"open sides": partial(lite, side=None)}
-LITE |= {"height and width": lambda: zoo.compiled_lite(zoo.quickstart())}
+LITE |= {"means": lambda: zoo.compiled_lite(means())}
 LITE |= {"names alone": lambda: with_metadata(lite(), levels=())}
 LITE |= {"metadata": lambda: with_metadata(lite())}
 ONNX = {
-    f"first={first}, {batch}": (first, batch)
-    for first in (True, False)
-    for batch in (1, "batch")
-}
-ONNX = {name: partial(onnx, *ends) for name, ends in ONNX.items()}
-ONNX |= {name: partial(onnx, made=network(last)) for name, last in HEADS.items()}
-ONNX |= {"one sigmoid": partial(onnx, made=network("sigmoid", 1))}
-ONNX |= {"one logit": partial(onnx, made=network(None, 1))}
-ONNX |= {"height and width": partial(onnx, None)}
-ONNX |= {
+    "batch of one": partial(onnx, batch=1),
     "float16": partial(onnx, kind=zoo.FLOAT16),
-    "uint8": partial(onnx, False, kind=zoo.BYTE),
-}
-ONNX |= {
+    "uint8": partial(onnx, False, kind=zoo.BYTE, properties=IMAGENET),
     "metadata": partial(
         onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET)
-    )
+    ),
 }
-
-
-def sample(sides):
-    """Images for an input, those of one channel where it has none."""
-    return SAMPLE[..., :1] if len(sides) == 3 else SAMPLE
 
 
 def as_probabilities(rows, head):
@@ -124,8 +85,6 @@ def lite_rows(data, tensors, *, quantised=False):
         interpreter.get_input_details(),
         interpreter.get_output_details(),
     )
-    _, *sides = given["shape"]
-    tensors = tensors.reshape(len(tensors), *tensors.shape[1 : 1 + len(sides)])
     interpreter.resize_tensor_input(given["index"], (1, *tensors.shape[1:]))
     interpreter.allocate_tensors()
     rows = []
@@ -152,16 +111,15 @@ def check(path, tensors, rows):
     keras = (
         f"^Expected a .keras file, whose layers Keras knows, received '{path.name}'$"
     )
-    with pytest.raises(ValueError, match=keras):
+    with refused(keras):
         opened.model  # noqa: B018 (asked for)
     if path.suffix == ".onnx":
-        with pytest.raises(
-            ValueError,
-            match=r"^Expected a network of Keras or LiteRT, received an \.onnx file; copy the file itself$",
+        with refused(
+            r"^Expected a network of Keras or LiteRT, received an \.onnx file; copy the file itself$",
         ):
             opened.save(path.with_stem("saved"))
         return opened
-    with pytest.raises(ValueError, match=r"ends in \.tflite, received 'saved\.keras'$"):
+    with refused(r"ends in \.tflite, received 'saved\.keras'$"):
         opened.save(path.with_name("saved.keras"))
     opened.save(path.with_stem("saved"))
     members, kept = map(members_of, (path, path.with_stem("saved")))
@@ -191,7 +149,7 @@ REMARKS = {
 REMARKS["one softmax"] = [
     "a softmax over one output is always 1; train with one sigmoid or two outputs"
 ]
-REMARKS["height and width"] = REMARKS["logits"]
+REMARKS["height and width"] = REMARKS["means"] = REMARKS["logits"]
 
 
 @pytest.mark.parametrize("name", KERAS)
@@ -200,8 +158,9 @@ def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     made = kit.Classifier(model)
     _unknown, *remarks = made.notes
     assert remarks == REMARKS.get(name, [])
-    tensors = sample(model.inputs[0].shape)
-    rows = model.predict_on_batch(tensors[..., 0] if tensors.shape[3] == 1 else tensors)
+    tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
+    _, *sides = tensors.shape[: len(model.inputs[0].shape)]
+    rows = model.predict_on_batch(tensors.reshape(-1, *sides))
     expected = as_probabilities(rows, made.network.compiled.head)
     assert len(made.class_names) == expected.shape[1]
     for file in ("saved.keras", "saved.tflite"):
@@ -218,12 +177,11 @@ def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
 def test_lite_predicts_as_its_interpreter(name, tmp_path):
     data = LITE[name]()
     (tmp_path / "net.tflite").write_bytes(data)
-    tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
-    opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
+    opened = check(tmp_path / "net.tflite", SAMPLE, lite_rows(data, SAMPLE))
     # Dynamic ranges leave few weights as they are.
     assert engines.is_quantised(data) == ("float16" in name or "int8" in name)
     assert [opened.network.compiled.remark] == REMARKS.get(name, [""])
-    if name not in {"height and width", "one sigmoid, int8"}:
+    if not name.startswith("one") and name != "means":
         (dense,) = opened.network.engine_and_dense_layers[1]
         weights = network()[1]["dense"].T
         np.testing.assert_allclose(dense.weights, weights, atol=0.01)
@@ -247,17 +205,23 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
     dtype = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(
         given.type, np.float32
     )
-    tensors = np.rint(SAMPLE * 255) if dtype == np.uint8 else sample(given.shape)
+    tensors = np.rint(SAMPLE * 255) if dtype == np.uint8 else SAMPLE
     if given.shape[1] == 3:
         tensors = np.ascontiguousarray(tensors.transpose(0, 3, 1, 2))
-    shape = (1, *tensors.shape[1 : len(given.shape)])
     rows = np.concatenate(
         [
-            session.run(None, {given.name: each.reshape(shape).astype(dtype)})[0]
+            session.run(None, {given.name: each[None].astype(dtype)})[0]
             for each in tensors
         ]
     )
     opened = check(tmp_path / "net.onnx", tensors, rows)
+    if name == "uint8":
+        # Whatever a note in the file says, which is of the training.
+        levels = kit.Preprocessing(size=(12, 12), scaling="0..255")
+        assert opened.preprocessing == levels
+        # What is above the last level is as bright.
+        white = opened.predict_tensors(np.full_like(tensors, 255))
+        np.testing.assert_array_equal(opened.predict_tensors(tensors + 256), white)
     if name == "metadata":
         assert opened.class_names == zoo.NAMES
         steps = kit.Preprocessing(
@@ -281,15 +245,7 @@ def test_averages_of_a_network_with_channels_first_are_found(tmp_path):
     np.testing.assert_array_equal(opened.first_layers.kernel, weights["kernel"])
 
 
-@cache
-def half():
-    return onnx()[: len(onnx()) // 2]
-
-
-ENDS = [(0, 1), (-1, 1), (0, 255), (-2, 2.5)]
-
-
-@pytest.mark.parametrize("ends", ENDS)
+@pytest.mark.parametrize("ends", [(0, 255), (-2, 2.5)])
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, ends):
     """Whatever a note in the file says of mean and std, which are those of the training."""
@@ -305,27 +261,6 @@ def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, end
     assert kit.check(opened, [pixels, pixels], [buffer, buffer.view("int8")]).agrees
     assert kit.check(opened, pixels, as_levels).agrees
     assert not kit.check(opened, pixels, buffer[..., ::-1]).agrees
-
-
-def test_an_onnx_network_of_bytes_takes_the_levels_as_they_are(tmp_path):
-    data = onnx(False, kind=zoo.BYTE, properties=IMAGENET)
-    (tmp_path / "net.onnx").write_bytes(data)
-    opened = kit.Classifier.load(tmp_path / "net.onnx")
-    assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="0..255")
-
-
-def test_a_head_is_measured_in_all_usual_ranges(tmp_path):
-    pooled = imported_keras().layers.GlobalAveragePooling2D()
-    model = networks.stacked((12, 12, 3), pooled)
-    (tmp_path / "means.tflite").write_bytes(zoo.compiled_lite(model))
-    # Mean levels are no probabilities, which images of 0..1 alone do not show.
-    opened = kit.Classifier.load(tmp_path / "means.tflite")
-    assert opened.network.compiled.head == "logits"
-
-
-def four_sides():
-    layers = imported_keras().layers
-    return zoo.compiled_lite(networks.stacked((12, 12, 3), layers.Conv2D(4, 3)))
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
@@ -374,15 +309,20 @@ REFUSED = {
         )
         for suffix in ("keras", "tflite", "onnx", "h5", "pt", "safetensors", "any")
     },
-    "map.tflite": (four_sides, r"to \[\(1, 10, 10, 4\)\]"),
     "cut.onnx": (
-        half,
+        lambda: onnx()[:400],
         (
             r"ONNX Runtime can run, with its weights in it \(external_data=False\), received one "
             r"that it refuses \(.*\); copy or export it again$"
         ),
     ),
-    "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
+    "cut.tflite": (
+        lambda: lite()[:900],
+        (
+            r"^Expected a network that LiteRT can run, received one that it refuses \(.*\); copy or "
+            r"convert it again$"
+        ),
+    ),
     "lite.onnx": (
         lite,
         "Expected a .onnx network, received 'lite.onnx', which is none or damaged; copy it again$",
@@ -414,15 +354,14 @@ REFUSED = {
 def test_others_are_refused_in_one_sentence(name, tmp_path):
     content, message = REFUSED[name]
     (tmp_path / name).write_bytes(content() if callable(content) else content)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(message) as caught:
         kit.Classifier.load(tmp_path / name)
     assert str(caught.value).startswith("Expected")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_of_a_saved_model_is_refused_as_its_file(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
-    with pytest.raises(ValueError, match=r"received 'saved_model\.pb'; of its folder"):
+    with refused(r"received 'saved_model\.pb'; of its folder"):
         kit.Classifier.load(tmp_path)
 
 
@@ -441,11 +380,8 @@ def test_weights_in_other_files_are_not_read_wherever_the_file_says_so(
     # A second name of a file, which nothing tells from the first.
     os.link(tmp_path / "weights.bin", tmp_path / "secret.bin")
     (tmp_path / "apart.onnx").write_bytes(data)
-    with pytest.raises(
-        ValueError, match=r"with its weights in it \(external_data=False\)"
-    ) as caught:
+    with refused(r"with its weights in it \(external_data=False\)"):
         kit.Classifier.load("apart.onnx")
-    assert "\n" not in str(caught.value)
 
 
 def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path):
@@ -453,13 +389,11 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
     content = (tmp_path / "small.tflite").read_bytes()
     contract = content[content.index(b"PK") :]
     (tmp_path / "other.tflite").write_bytes(onnx() + contract)
-    with pytest.raises(
-        ValueError, match=r"Expected a \.tflite network, received 'other\.tflite'"
-    ):
+    with refused(r"Expected a \.tflite network, received 'other\.tflite'"):
         kit.Classifier.load(tmp_path / "other.tflite")
 
 
-def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_be_levels():
+def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_up_to_64_kilobytes_and_means_may_be_levels():
     names = [f"class {place}" for place in range(11)]
     text = json.dumps(dict(enumerate(names)))
     assert onnx_about({"classes": text}) == (tuple(names), None)
@@ -469,25 +403,16 @@ def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_b
     assert onnx_about(of_levels) == (None, levels)
     means_alone = onnx_about({"mean": "[127.5]", "std": "[1]"})
     assert means_alone == (None, kit.Scaling(1.0, 127.5, 1.0))
+    # A literal takes several hundred times as much memory as its text.
+    assert onnx_about({"names": str(["o" * (1 << 16)])}) == (None, None)
 
 
-def test_names_in_an_onnx_file_are_read_up_to_64_kilobytes(tmp_path):
-    names = ["cat", "dog", "h" + (1 << 16) * "o" + "rse"]
-    (tmp_path / "long.onnx").write_bytes(onnx(properties=(("names", str(names)),)))
-    assert kit.Classifier.load(tmp_path / "long.onnx").class_names == (
-        "class 0",
-        "class 1",
-        "class 2",
-    )
-
-
-@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
 def test_what_runs_a_file_that_was_tried_is_made_by_its_first_prediction(
-    tmp_path, monkeypatch, suffix
+    tmp_path, monkeypatch
 ):
     """Since what it declares may fill the memory."""
-    path = tmp_path / f"net{suffix}"
-    path.write_bytes({".tflite": lite, ".onnx": onnx}[suffix](made=network(seed=9)))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(onnx(seed=9))
     kit.Classifier.load(path)
     made = []
     monkeypatch.setattr(
@@ -498,7 +423,7 @@ def test_what_runs_a_file_that_was_tried_is_made_by_its_first_prediction(
 
 
 def test_onnx_asks_for_its_runtime(tmp_path, monkeypatch):
-    (tmp_path / "net.onnx").write_bytes(onnx(batch=1, made=network(seed=4)))
+    (tmp_path / "net.onnx").write_bytes(onnx(batch=1, seed=4))
     # What is known of a network does not run it.
     for known in (False, True):
         if known:
@@ -526,12 +451,6 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(
     (tmp_path / "labels.txt").write_text("0\n1\n2\n", encoding="utf-8")
     opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
     assert (opened.class_names, opened.preprocessing) == (("0", "1", "2"), None)
-    (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
-    with pytest.raises(
-        ValueError,
-        match=r"3 class names .*, received 2; correct the list, or labels\.txt",
-    ):
-        kit.Classifier.load(tmp_path / "model_unquant.tflite")
 
 
 @pytest.mark.skipif(
