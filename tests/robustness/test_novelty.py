@@ -27,7 +27,7 @@ def ordinary(novelty, others):
     return novelty.scores(others)
 
 
-@pytest.mark.parametrize("name", ["digits", "noise", "inverted", "textures"])
+@pytest.mark.parametrize("name", ["digits", "textures"])
 def test_foreign_images_score_higher_than_clothes(novelty, ordinary, name):
     scores = novelty.scores(list(outliers(name)))
     truth = np.repeat([0, 1], [len(ordinary), len(scores)])

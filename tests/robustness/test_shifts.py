@@ -74,14 +74,12 @@ ALTERED = [
 
 @pytest.mark.parametrize(("settings", "quantity"), ALTERED)
 def test_the_one_property_that_was_altered_is_ranked_first(settings, quantity):
-    found = [
-        ranked(altered(start=start, **settings))[0] for start in (0, 100, 200, 300)
-    ]
-    assert found == [quantity] * 4
+    found = [ranked(altered(start=start, **settings))[0] for start in (0, 100)]
+    assert found == [quantity] * 2
 
 
 def test_other_pictures_of_the_same_kind_are_not_accused():
-    assert [ranked(altered(start=start)) for start in range(0, 1000, 100)] == [[]] * 10
+    assert [ranked(altered(start=start)) for start in range(0, 500, 100)] == [[]] * 5
     assert kit.shift(STATISTICS, altered()).verdict == "unchanged"
 
 
@@ -302,7 +300,7 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
     assert cause.changed == (answers(training) != answers(dimmed)).mean()
     unknown = CLASSIFIER.using(CLASSIFIER.preprocessing)
     unknown.preprocessing = None
-    assert kit.shift(training, CLOTHES[:20], classifier=unknown).answers is None
+    assert kit.shift(STATISTICS, CLOTHES[:20], classifier=unknown).answers is None
 
 
 def explained(name, strength, *, opposite=False):
