@@ -1,12 +1,21 @@
 """A folder of cases on real photos."""
 
+from dataclasses import replace
 from shutil import copytree
 
 import pytest
 
 import kit
+from kit.regression import cases as folders
 
 NAMES = ("espresso.jpg", "ladybird.jpg", "hens.jpg")
+
+
+def edited(folder, **changes):
+    """Change the first case of a folder, and return its name."""
+    path = folders.case_files(folder)[0]
+    folders.write_case(path, replace(folders.read_case(path), **changes))
+    return path.stem
 
 
 @pytest.fixture(scope="session")

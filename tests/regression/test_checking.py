@@ -11,6 +11,7 @@ from kit import samples
 from kit.regression import cases as folders
 from kit.regression.cases import Observed
 from kit.regression.checking import CasesMovedError, Checked, CheckedCases
+from tests.regression.conftest import edited
 
 moved = kit.check_cases
 
@@ -29,12 +30,6 @@ def boot(tmp_path, fashion, clothes):
 def inverted(fashion):
     """The same network with black and white swapped: it takes the boot for something else."""
     return fashion.using(fashion.preprocessing.replace(invert=True))
-
-
-def edited(folder, **changes):
-    """Change the one case of a folder."""
-    (path,) = folders.case_files(folder)
-    folders.write_case(path, replace(folders.read_case(path), **changes))
 
 
 def test_what_did_not_change_holds(pinned, classifier):
@@ -190,6 +185,11 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
     edited(tmp_path / "files", weights="")
     (one,) = moved(tmp_path / "files", scaled).moved
     assert not one.message.endswith("the model or its file differs, too")
+    # An accepted case is one of the network that it was accepted for.
+    edited(tmp_path / "files", expected=fashion.class_names)
+    assert moved(tmp_path / "files", other, update=True).cases[0].state == "accepted"
+    case = folders.read_case(folders.case_files(tmp_path / "files")[0])
+    assert (case.classifier, case.weights) == (other.name, other.source.digest)
 
 
 def test_a_small_change_within_the_tolerance_holds(boot, fashion):
@@ -265,16 +265,6 @@ def test_what_moved_can_be_accepted(cases, classifier):
     (one,) = [each for each in result.cases if each.name.endswith("espresso-espresso")]
     case = folders.read_case(cases / f"{one.name}.json")
     assert case.observed.preprocessing == other.preprocessing
-
-
-def test_an_accepted_case_is_one_of_the_network_that_it_was_accepted_for(
-    tmp_path, fashion, clothes
-):
-    other = samples.classifier("fashion_mnist_5000")
-    kit.pin(tmp_path, fashion, clothes[0], tolerance=1e-6, name="one")
-    assert moved(tmp_path, other, update=True).cases[0].state == "accepted"
-    case = folders.read_case(tmp_path / "one.json")
-    assert (case.classifier, case.weights) == (other.name, other.source.digest)
 
 
 def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):

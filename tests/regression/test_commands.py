@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,6 +17,7 @@ from kit import samples
 from kit.__main__ import main
 from kit._bundled import DATA
 from kit.regression import cases as folders
+from tests.regression.conftest import edited
 
 MODEL = str(DATA / "models" / "fashion_mnist.keras")
 EARLY = str(DATA / "models" / "fashion_mnist_500.keras")
@@ -31,13 +31,6 @@ def pinned(tmp_path, fashion, clothes):
     for photo in clothes[:3]:
         kit.pin(tmp_path / "cases", fashion, photo)
     return str(tmp_path / "cases")
-
-
-def edited(folder, **changes):
-    """Change the first case of a folder, and return its name."""
-    path = folders.case_files(folder)[0]
-    folders.write_case(path, replace(folders.read_case(path), **changes))
-    return path.stem
 
 
 def test_a_case_is_pinned_and_verified(tmp_path, capsys):

@@ -9,23 +9,22 @@ import kit
 from kit.classifier.classifier import Classifier
 from kit.classifier.intermediate import Dense
 from kit.classifier.network import Compiled
-from kit.robustness.heatmap import Heatmap, _scaled, class_activation, occlusion_rows
+from kit.robustness.heatmap import _scaled, class_activation, occlusion_rows
 from tests import networks
 
 
 def gradients(classifier, photo, index):
-    """Grad-CAM in Keras (Selvaraju et al. 2017) behind the last map, of the logit less the mean of all."""
+    """Grad-CAM in Keras (Selvaraju et al. 2017) behind the map of the first layer, of the logit less the mean of all."""
     networks.imported_keras()
     import tensorflow as tf
 
     _, feature_map = classifier.inside(classifier.tensor(photo))
     features = tf.convert_to_tensor(feature_map)
-    *layers, last = classifier.model.layers
-    (pooling,) = (layer for layer in layers if "Global" in type(layer).__name__)
+    _, *layers, last = classifier.model.layers
     with tf.GradientTape() as tape:
         tape.watch(features)
         rows = features
-        for layer in layers[layers.index(pooling) :]:
+        for layer in layers:
             rows = layer(rows)
         logits = (rows @ last.kernel + last.bias)[0]
         logit = logits[index] - tf.reduce_mean(logits)

