@@ -14,7 +14,7 @@ from tests import networks
 
 
 def gradients(classifier, photo, index):
-    """Grad-CAM in Keras (Selvaraju et al. 2017) behind the map of the first layer, of the logit less the mean of all."""
+    """Grad-CAM in Keras (Selvaraju et al. 2017) behind the first layer, of the logit less the mean of all."""
     networks.imported_keras()
     import tensorflow as tf
 
