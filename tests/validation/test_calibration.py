@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
@@ -118,18 +117,6 @@ def test_the_interval_of_an_error_holds_its_value_and_nothing_below_zero():
     assert found.ece.value == pytest.approx(1 / 40)
     assert found.ece.low == 0
     assert found.nll.value == pytest.approx(log_loss(labels, rows))
-
-
-def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_least():
-    rows, labels = calibrated(5000, 5)
-    rows = rows**2 / (rows**2).sum(axis=1, keepdims=True)
-
-    def loss(inverse):
-        scores = rows.clip(1e-38) ** inverse
-        return log_loss(labels, scores / scores.sum(axis=1, keepdims=True))
-
-    least = minimize_scalar(loss, bracket=(0.2, 1.0), tol=1e-10)
-    assert fit_temperature(rows, labels) == pytest.approx(1 / least.x, rel=1e-5)
 
 
 @pytest.fixture(scope="module")
