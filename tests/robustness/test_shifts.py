@@ -436,9 +436,11 @@ def test_answers_are_compared_by_the_distance_of_their_shares():
     assert shift.summary == "a -30%, c +19%, b +9%"
     shift = AnswerShift((12, 12, 12) * 4, (10, 10, 16) * 4, tuple("abcdefghijkl"), 0.0)
     assert shift.summary == "c +3%, f +3%, i +3%"
-    # By Fisher's exact test 0.031, which may be chance.
-    even, uneven = np.repeat([0, 1], 50), np.repeat([0, 1], (66, 34))
-    assert compared_answers(even, uneven, tuple("ab")).verdict == "unchanged"
+    # By Fisher's exact test 0.014, which may be chance, and 0.009.
+    even = np.repeat([0, 1], 50)
+    for count, verdict in ((68, "unchanged"), (69, "follows")):
+        uneven = np.repeat([0, 1], (count, 100 - count))
+        assert compared_answers(even, uneven, tuple("ab")).verdict == verdict
     one = compared_answers(np.zeros(50, int), np.zeros(50, int), tuple("ab"))
     assert (one.verdict, one.distance) == ("unchanged", 0)
     other = compared_answers(np.zeros(50, int), np.ones(50, int), tuple("ab"))
@@ -551,6 +553,9 @@ def test_a_report_by_hand():
         == "1,060 photos compared with 2,560 training images: shifted in brightness, noise."
     )
     assert lines[1] == "Note: <note>"
+    # The p-value is so small that it is 0 here.
+    row = "brightness       128      64  -0.80  <0.001  shifted: darker (about ×0.5)"
+    assert lines[3] == row
     assert lines[-1] == "Not readable: <a>.png, b.png, c.png and 2 more."
     assert "<note>" not in shift._repr_html_()
     assert "&lt;a&gt;.png, b.png, c.png and 2 more" in shift._repr_html_()
