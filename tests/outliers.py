@@ -13,16 +13,6 @@ def digits():
     return np.stack([Image.fromarray(digit).resize((28, 28)) for digit in small])
 
 
-def noise():
-    """1,000 images of independent uniform values."""
-    return np.random.default_rng(11).integers(0, 256, (1000, 28, 28), dtype=np.uint8)
-
-
-def inverted():
-    """The last 1,000 held-back clothes, dark on white."""
-    return 255 - samples.fashion_mnist_arrays("test")[0][1000:]
-
-
 def textures():
     """25 crops out of each bundled photo, in grey."""
     random = np.random.default_rng(11)

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,6 +17,7 @@ from kit import samples
 from kit.__main__ import main
 from kit._bundled import DATA
 from kit.regression import cases as folders
+from tests.regression.conftest import edited
 
 MODEL = str(DATA / "models" / "fashion_mnist.keras")
 EARLY = str(DATA / "models" / "fashion_mnist_500.keras")
@@ -33,14 +33,7 @@ def pinned(tmp_path, fashion, clothes):
     return str(tmp_path / "cases")
 
 
-def edited(folder, **changes):
-    """Change the first case of a folder, and return its name."""
-    path = folders.case_files(folder)[0]
-    folders.write_case(path, replace(folders.read_case(path), **changes))
-    return path.stem
-
-
-def test_a_case_is_pinned_and_verified(tmp_path, capsys):
+def test_a_case_is_pinned_and_verified(tmp_path, classifier, capsys):
     cases = str(tmp_path / "cases")
     given = ["--cases", cases, "--note", "seen in the field"]
     assert main(["pin", LITE, CAT, "--expect", "Egyptian cat", *given]) == 0
@@ -64,19 +57,14 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     Path(path).write_bytes(b"torn")
     assert main(["verify", LITE, cases]) == 1
     assert "--update" not in capsys.readouterr().err
-
-
-def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
-    tmp_path, classifier, capsys
-):
+    # A class can be expected by index, and need not be predicted yet.
     tiger = classifier.class_names.index("tiger cat")
-    assert (
-        main(["pin", LITE, CAT, "--expect", str(tiger), "--cases", str(tmp_path)]) == 0
-    )
+    cases = str(tmp_path / "tigers")
+    assert main(["pin", LITE, CAT, "--expect", str(tiger), "--cases", cases]) == 0
     assert "still failing" in capsys.readouterr().out
-    (path,) = folders.case_files(tmp_path)
+    (path,) = folders.case_files(cases)
     assert folders.read_case(path).expected == ("tiger cat",)
-    assert main(["pin", LITE, CAT, "--cases", str(tmp_path)]) == 0
+    assert main(["pin", LITE, CAT, "--cases", cases]) == 0
     assert capsys.readouterr().out.endswith("taken as the expected class\n")
 
 

@@ -6,7 +6,7 @@ import pytest
 from kit import adapt, samples
 from kit.classifier.classifier import Classifier
 from kit.classifier.keras_models import copied_model
-from kit.robustness.adaptation import MOST_VALUES, adaptation_remarks
+from kit.robustness.adaptation import adaptation_remarks
 from tests import networks
 from tests.networks import GREY, imported_keras
 
@@ -119,7 +119,9 @@ def test_a_copy_of_a_model_scales_as_the_model_does():
     assert np.array_equal(copied_model(model).predict(levels, verbose=0), expected)
 
 
-def test_what_cannot_be_adapted_is_refused(small, fashion, no_batchnorm, few):
+def test_what_cannot_be_adapted_is_refused(
+    small, fashion, no_batchnorm, few, monkeypatch
+):
     message = r"Expected a network with BatchNormalization, received 'fashion_mnist_no_batchnorm' without$"
     with pytest.raises(ValueError, match=message):
         adapt(no_batchnorm, few)
@@ -130,11 +132,11 @@ def test_what_cannot_be_adapted_is_refused(small, fashion, no_batchnorm, few):
     with pytest.raises(ValueError, match=message):
         adapt(fashion, boots)
     assert adapt(fashion, boots, prior=16).notes
-    many = [few[0]] * (MOST_VALUES // 28**2 + 1)
+    monkeypatch.setattr("kit.robustness.adaptation.MOST_VALUES", 20 * 28**2)
     colours = of_first_axis((3, 28, 28), channels="rgb", layout="channels_first")
     for classifier in (small, colours):
         with pytest.raises(
             ValueError,
-            match="Expected at most 10699 images of this size, received 10700",
+            match="Expected at most 20 images of this size, received 21",
         ):
-            adapt(classifier, many)
+            adapt(classifier, [few[0]] * 21)

@@ -1,46 +1,28 @@
 """What faults cost: counted by hand from the classifier's own answers."""
 
+import numpy as np
 import pytest
 
 from kit.preprocessing.faults import CATALOGUE
 from kit.robustness.costs import fault_costs
 
-CHOSEN = {
-    name: CATALOGUE[name]
-    for name in ("caffe_means", "missing_scaling", "missing_mean_std")
-}
 
-
-@pytest.fixture(scope="module")
-def pictures(photos, labels):
-    return photos[:8], labels[:8]
-
-
-@pytest.fixture(scope="module")
-def costs(classifier, pictures):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kit.preprocessing.faults.CATALOGUE", CHOSEN)
-        return fault_costs(classifier, *pictures)
-
-
-def test_faults_with_as_many_right_are_in_the_order_of_the_probability_of_the_label(
-    classifier, photos
+def test_shares_are_those_of_the_probabilities_and_the_most_expensive_fault_is_first(
+    fashion, clothes, clothes_labels
 ):
-    never_right = fault_costs(classifier, photos[:8], ["trilobite"] * 8)[1:]
-    assert {cost.right for cost in never_right} == {0}
-    probabilities = [cost.probability for cost in never_right]
-    assert probabilities == sorted(probabilities)
-
-
-def test_shares_are_those_of_the_probabilities(classifier, pictures, costs):
-    photos, labels = pictures
-    faulty = CATALOGUE["caffe_means"].apply(classifier.preprocessing)
-    shifted = classifier.probabilities(photos, preprocessing=faulty)
+    photos, labels = clothes[:8], np.array(clothes_labels[:8])
+    costs = fault_costs(fashion, photos, labels)
+    (cost,) = [each for each in costs if each.fault == "missing_scaling"]
+    faulty = CATALOGUE["missing_scaling"].apply(fashion.preprocessing)
+    shifted = fashion.probabilities(photos, preprocessing=faulty)
     top = shifted.argmax(axis=1)
-    cost = costs[2]
     assert cost.right == (top == labels).mean()
-    assert cost.changed == (top != classifier.probabilities(photos).argmax(1)).mean()
+    assert cost.changed == (top != fashion.probabilities(photos).argmax(1)).mean()
     assert cost.probability == pytest.approx(shifted[range(8), labels].mean())
     assert cost.confidence == pytest.approx(shifted.max(axis=1).mean())
     sure = shifted.max(axis=1) > 0.5
     assert cost.wrong_and_sure == (sure & (top != labels)).mean() > 0
+    # Of those with as many right, the one with the lowest probability of the label.
+    order = [(each.right, each.probability) for each in costs[1:]]
+    assert order == sorted(order)
+    assert len({right for right, _ in order}) < len(set(order))

@@ -27,7 +27,7 @@ def ordinary(novelty, others):
     return novelty.scores(others)
 
 
-@pytest.mark.parametrize("name", ["digits", "noise", "inverted", "textures"])
+@pytest.mark.parametrize("name", ["digits", "textures"])
 def test_foreign_images_score_higher_than_clothes(novelty, ordinary, name):
     scores = novelty.scores(list(outliers(name)))
     truth = np.repeat([0, 1], [len(ordinary), len(scores)])
@@ -136,14 +136,14 @@ def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novel
 def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_request(
     classifier, tmp_path
 ):
-    photos = list(samples.photos("imagenet")[:6])
+    photos = list(samples.photos("imagenet")[:4])
     lines = []
     knowing = classifier.with_reference(photos, thumbnails=True, progress=lines.append)
     knowing.save(tmp_path / "knowing.keras")
-    assert lines[-1] == "Images: 6 of 6"
+    assert lines[-1] == "Images: 4 of 4"
     knowing = kit.Classifier.load(tmp_path / "knowing.keras")
-    assert knowing.reference.arrays("novelty")["features"].shape == (6, 40)
-    found = knowing.nearest(photos[2], 6)
+    assert knowing.reference.arrays("novelty")["features"].shape == (4, 40)
+    found = knowing.nearest(photos[2], 4)
     _, rows = classifier.features(photos)
     expected = np.linalg.norm(rows - rows[2], axis=1)
     names = [photos[place].name for place in expected.argsort()]
@@ -152,7 +152,7 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
         [one.distance for one in found.neighbours], np.sort(expected), atol=0.05
     )
     assert found.agreeing == 1
-    said = "the same is predicted for 1 of the 6 nearest training images"
+    said = "the same is predicted for 1 of the 4 nearest training images"
     assert f"{said}: doubt this prediction" in found.text()
     assert "doubt" not in knowing.nearest(photos[2], 2).text(), "itself is a half"
     assert re.findall('<img alt="(.*?)" src', found.html()) == names

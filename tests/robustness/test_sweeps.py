@@ -35,6 +35,12 @@ def folder(tmp_path_factory):
     return place
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """A block of six rows, which are one image under six perturbations."""
+    monkeypatch.setattr(sweeps, "BLOCK_ROWS", 6)
+
+
 class Backwards:
     """An executor of the smallest interface, which answers in threes and in the wrong order."""
 
@@ -101,11 +107,6 @@ def test_a_sweep_by_hand():
     # Right are two of two, none and one; the third image was not answered throughout.
     assert by_hand.accuracy().tolist() == [1, 0, 0.5]
     assert by_hand.confidence() == pytest.approx([0.6, 0.5, 0.4])
-    rows_of_table = "0.5 100% 60%", "1 0% 50%", "2 50% 40%"
-    lines = "3 of 4 images", "brightness accuracy mean confidence", *rows_of_table
-    assert [line.split() for line in by_hand.table().text().splitlines()] == [
-        line.split() for line in lines
-    ]
     assert repr(by_hand) == "4 photos × 3 perturbations, 2 predictions missing"
     pairs = replace(by_hand, axes={"blur": (0.0,), **by_hand.axes})
     title = "accuracy of 3 of 4 images, blur down, brightness across"
@@ -131,12 +132,6 @@ def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
 # Flips
 
 
-def test_flip_is_within_a_tenth_of_a_step(classifier, photos):
-    found = flip(classifier, photos[0], "brightness", 1, 0.3)
-    assert 0 < found.last - found.value <= 0.005
-    assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
-
-
 def test_of_no_file_a_flip_starts_at_the_best_quality(fashion, clothes):
     ends = [
         [flip(fashion, photo, "jpeg_quality", start, 1) for photo in clothes[:6]]
@@ -155,11 +150,14 @@ def test_a_flip_is_told_as_it_was_predicted_on_both_sides(fashion, clothes):
     ends = []
     for photo in clothes[:12]:
         found = flip(fashion, photo, "lift", 0, 128)
+        at_the_end = prediction(photo, lift=128)
+        assert (found is None) == (prediction(photo) == at_the_end)
         if found:
             assert found.before == prediction(photo, lift=found.last)
             assert found.after == prediction(photo, lift=found.value)
-            ends.append((found.after, prediction(photo, lift=128)))
-    # Of some, a third class lies between.
+            ends.append((found.after, at_the_end))
+    # Of some it never changes; of some, a third class lies between.
+    assert len(ends) < 12
     assert any(after != at_the_end for after, at_the_end in ends)
 
 
@@ -180,12 +178,9 @@ def test_flip_refuses_what_cannot_be_bisected(fashion, arguments, message):
 
 
 def test_threads_and_executors_that_answer_in_another_order_give_the_same_rows(
-    fashion, folder
+    fashion, folder, small_blocks
 ):
-    grid = {
-        "brightness": (0.05, 1, 2),
-        "noise": np.linspace(0, 60, 30),
-    }  # 90 rows: a block each
+    grid = {"brightness": (0.05, 1, 2), "noise": (0, 60)}
     serial = swept(fashion, folder, grid)
     with ThreadPoolExecutor(3) as threads:
         same(swept(fashion, folder, grid, executor=threads), serial)
@@ -223,9 +218,9 @@ def test_tasks_are_read_no_farther_ahead_than_they_may_be():
 
 
 def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
-    fashion, folder, monkeypatch
+    fashion, folder, small_blocks, monkeypatch
 ):
-    grid = {"noise": np.linspace(0, 60, 90)}
+    grid = {"noise": np.linspace(0, 60, 6)}
     whole = swept(fashion, folder, grid)
     opened = []
     original = Picture.open
@@ -235,7 +230,7 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
         return original(picture, *decoding)
 
     def stop(line):
-        assert line == "Predicting: 90 of 1080"
+        assert line == "Predicting: 6 of 72"
         raise KeyboardInterrupt
 
     stopped = kit.sweep(fashion, folder, grid, progress=stop)
@@ -248,11 +243,11 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
     opened.clear()
     same(swept(fashion, folder, grid, resume=whole), whole)
     assert opened == ["05.png"]
-    # With what was predicted beside it.
-    opened.clear()
+    # With what was predicted in its block.
     few = swept(fashion, folder, {"noise": (0, 60)})
+    opened.clear()
     swept(fashion, folder, {"noise": (0, 60)}, resume=few)
-    assert opened == 2 * list(few.photos)
+    assert opened == ["03.png", "04.png", "05.png"]
     labels = samples.labels("fashion_mnist")[:12]
     for arguments, name in [
         ((samples.classifier("fashion_mnist_500"), folder, grid), "model"),
@@ -301,12 +296,6 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
 
 
 NONE = [
-    ({"rotate": [1]}, TypeError, "received 'rotate'; did you mean 'rotation'"),
-    (
-        {"noise": []},
-        ValueError,
-        r"^Expected at least one perturbation with values, received {'noise': \(\)}$",
-    ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
     (
         [1.5],
