@@ -19,20 +19,20 @@ from kit.__main__ import _class_names, main
 from kit._bundled import DATA, LESSONS
 from kit.classifier.labels import checked_class_names
 from tests.networks import imported_keras, stacked
+from tests.preprocessing.test_configs import CLIP
 
 MODEL, SMALL = (
     str(DATA / "models" / f"{name}.keras")
     for name in ("efficientnet_lite0", "fashion_mnist")
 )
 PICTURES = [
-    str(DATA / "photographs" / name)
-    for name in ("cat.jpg", "otter.jpg", "koala.jpg", "panda.jpg")
+    str(DATA / "photographs" / name) for name in ("cat.jpg", "otter.jpg", "koala.jpg")
 ]
 
 
 def test_a_correct_pipeline_with_labels_is_clean(capsys):
     # Names, none, and places in the list of classes.
-    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105,388"]) == 0
+    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105"]) == 0
     printed = capsys.readouterr().out
     assert re.match(r"image +predicted .*\ncat\.jpg +Egyptian cat +\d", printed)
     assert "Nothing wrong found." in printed
@@ -53,7 +53,7 @@ def test_predictions_stand_there_before_the_search_whose_parts_a_terminal_shows(
 
 
 def test_folders_name_the_classes(tmp_path, capsys):
-    for name, path in zip(["koala", "giant panda"], PICTURES[2:], strict=True):
+    for name, path in zip(["otter", "koala"], PICTURES[1:], strict=True):
         (tmp_path / name).mkdir()
         shutil.copy(path, tmp_path / name)
     of_folders = [MODEL, str(tmp_path), "--labels", "folders"]
@@ -132,33 +132,10 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
     tmp_path, capsys
 ):
     file = tmp_path / "preprocessor_config.json"
-    steps = {
-        "image_processor_type": "ViTImageProcessor",
-        "do_resize": True,
-        "do_rescale": True,
-        "do_normalize": True,
-        "rescale_factor": 1 / 255,
-        "size": {"height": 224, "width": 224},
-        "resample": 3,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-    }
-    file.write_text(json.dumps(steps))
+    file.write_text(json.dumps(CLIP))
     assert kit.Preprocessing.from_config(file).layout == "channels_first"
-    assert (
-        main(
-            [
-                "pin",
-                MODEL,
-                PICTURES[0],
-                "--preprocessing",
-                str(file),
-                "--cases",
-                str(tmp_path),
-            ]
-        )
-        == 0
-    )
+    given = ["--preprocessing", str(file), "--cases", str(tmp_path)]
+    assert main(["pin", MODEL, PICTURES[0], *given]) == 0
 
 
 DIAGNOSE = ["diagnose", MODEL, PICTURES[0]]
@@ -173,9 +150,7 @@ BAD = [
         [*DIAGNOSE, "--preprocessing", os.devnull],
         "Expected a plain file of at most 1048576 bytes, received",
     ),
-    ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),
     ([*DIAGNOSE, "--scaling", ""], "Expected the scaling out of"),
-    (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
         [*DIAGNOSE, "--import", "their_layers"],
         "a module to import, received 'their_layers' (ModuleNotFoundError: No module named 'their_layers')",
@@ -191,10 +166,6 @@ BAD = [
     (
         ["verify", SMALL, str(DATA / "fashion_mnist")],
         "Expected cases in 'fashion_mnist'",
-    ),
-    (
-        ["compare", SMALL, MODEL, PICTURES[0]],
-        "Expected as many classes, received 10 and 1000",
     ),
 ]
 
@@ -316,15 +287,11 @@ def test_an_output_that_nobody_reads_is_no_result_and_has_no_bars(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there it is closed otherwise")
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_command_whose_output_is_closed_gives_its_own_result(tmp_path, closed):
+def test_a_command_whose_output_is_closed_gives_its_own_result(tmp_path):
+    command = f"{shlex.quote(sys.executable)} -m kit lessons new >&- 2>&-"
     for code in (0, 3):  # the second time the folder is there
-        command = f"{shlex.quote(sys.executable)} -m kit lessons new {closed}"
-        done = subprocess.run(
-            ["sh", "-c", command], capture_output=True, check=False, cwd=tmp_path
-        )
+        done = subprocess.run(["sh", "-c", command], check=False, cwd=tmp_path)
         assert done.returncode == code
-        assert b"Traceback" not in done.stderr
 
 
 def test_details_print_the_fix_once_as_code_that_runs(capsys):
@@ -342,20 +309,17 @@ def test_details_print_the_fix_once_as_code_that_runs(capsys):
 CLOTHES = "abcdefghij"
 
 
-@pytest.mark.parametrize("in_a_file", [True, False])
-def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
-    names = " , ".join(CLOTHES)
-    if in_a_file:
-        names = tmp_path / "classes.txt"
-        names.write_text("\n".join(CLOTHES), encoding="utf-8")
+def test_the_classes_of_a_model_can_be_named(tmp_path, capsys):
+    file = tmp_path / "names.txt"
+    file.write_text("\n".join(CLOTHES), encoding="utf-8")
     photo = tmp_path / "photo.png"
     Image.fromarray(kit.samples.photos("fashion_mnist")[1].pixels).save(photo)
-    pin = ["pin", SMALL, str(photo), "--classes", str(names), "--cases", str(tmp_path)]
-    assert main(pin) == 0
-    assert ": c, " in capsys.readouterr().out
+    pin = ["pin", SMALL, str(photo), "--cases", str(tmp_path)]
+    for names in (str(file), " , ".join(CLOTHES)):
+        assert main([*pin, "--classes", names]) == 0
+        assert ": c, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot ,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
-    file = tmp_path / "names.txt"
     for content, reason in [
         (b"\xe4", "'utf-8' codec can't decode"),
         (b"", "it is empty"),
