@@ -145,10 +145,20 @@ def small_file(small, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def plain_file(tmp_path_factory):
+def save_plain():
+    """Save a network as Keras alone does."""
+
+    def save(model, path):
+        model.save(path)
+        # As if it had been opened before, which takes a process of its own some seconds.
+        loading.keep(store.read_model(path), compile_model(model))
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def plain_file(save_plain, tmp_path_factory):
     """`networks.small` as Keras alone saves it."""
     path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
-    networks.small().save(path)
-    # As if it had been opened before, which takes a process of its own some seconds.
-    loading.keep(store.read_model(path), compile_model(networks.small()))
+    save_plain(networks.small(), path)
     return path

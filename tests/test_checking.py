@@ -72,6 +72,7 @@ SIDES = {"names": ("height", "width"), "low": 1, "high": 9}
 NO_JSON = "Expected a case as JSON, received text that is not"
 REFUSED = [
     (number, ("x", True), "Expected x as a number, received True"),
+    (number, ("x", "1"), "Expected x as a number, received '1'"),
     (number, ("x", np.nan), "Expected a finite x, received nan"),
     (number, ("x", 10**400, 0.5), f"Expected x within 0.5..inf, received 1{'0' * 29}"),
     (number, ("x", 1.5, 0, 1), "Expected x within 0..1, received 1.5"),

@@ -19,20 +19,21 @@ from kit.__main__ import _class_names, main
 from kit._bundled import DATA, LESSONS
 from kit.classifier.labels import checked_class_names
 from tests.networks import imported_keras, stacked
-from tests.preprocessing.test_configs import CLIP
+from tests.preprocessing.test_configs import VIT
 
 MODEL, SMALL = (
     str(DATA / "models" / f"{name}.keras")
     for name in ("efficientnet_lite0", "fashion_mnist")
 )
 PICTURES = [
-    str(DATA / "photographs" / name) for name in ("cat.jpg", "otter.jpg", "koala.jpg")
+    str(DATA / "photographs" / name)
+    for name in ("cat.jpg", "otter.jpg", "koala.jpg", "panda.jpg")
 ]
 
 
 def test_a_correct_pipeline_with_labels_is_clean(capsys):
     # Names, none, and places in the list of classes.
-    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105"]) == 0
+    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105,388"]) == 0
     printed = capsys.readouterr().out
     assert re.match(r"image +predicted .*\ncat\.jpg +Egyptian cat +\d", printed)
     assert "Nothing wrong found." in printed
@@ -53,7 +54,7 @@ def test_predictions_stand_there_before_the_search_whose_parts_a_terminal_shows(
 
 
 def test_folders_name_the_classes(tmp_path, capsys):
-    for name, path in zip(["otter", "koala"], PICTURES[1:], strict=True):
+    for name, path in zip(["koala", "giant panda"], PICTURES[2:], strict=True):
         (tmp_path / name).mkdir()
         shutil.copy(path, tmp_path / name)
     of_folders = [MODEL, str(tmp_path), "--labels", "folders"]
@@ -69,23 +70,31 @@ def test_what_cannot_be_told_gives_2(tmp_path):
     assert main(["diagnose", SMALL, str(tmp_path / "black.png")]) == 2
 
 
-def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
+def test_a_named_cause_gives_1_which_json_says_and_details_with_the_fix_once_as_code(
+    tmp_path, capsys
+):
     twice = tmp_path / "twice.json"
     steps = Preprocessing((28, 28), channels="gray", scaling=("0..1", "0..1"))
     twice.write_text(steps.to_json(), encoding="utf-8")
-    assert (
-        main(["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice), "--json"])
-        == 1
-    )
+    wrong = ["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice)]
+    assert main([*wrong, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["cause"] == "double_scaling"
     classifier = kit.Classifier.load(SMALL, preprocessing=steps)
     (top,) = classifier.predict(PICTURES[0]).top()
     assert told["predictions"] == [["cat.jpg", [*map(list, top)]]]
+    assert main([*wrong, "--details"]) == 1
+    _cat, _title, *details = capsys.readouterr().out.splitlines()
+    assert "1. double_scaling: named" in details
+    (fix,) = [line.strip() for line in details if "classifier.using" in line]
+    names = {"kit": kit, "classifier": classifier}
+    exec(fix, names)  # noqa: S102 (our own)
+    right = kit.Classifier.load(SMALL).preprocessing
+    assert names["classifier"].preprocessing == right
 
 
 def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
-    tmp_path, capsys, monkeypatch
+    tmp_path, capsys, monkeypatch, save_plain
 ):
     # For 32 by 32 pixels, and scales inside, as Keras alone writes it.
     layers, plain = imported_keras().layers, str(tmp_path / "plain.keras")
@@ -95,7 +104,7 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         layers.GlobalAveragePooling2D(),
         layers.Dense(3),
     ]
-    stacked((32, 32, 3), *last).save(plain)
+    save_plain(stacked((32, 32, 3), *last), plain)
     with monkeypatch.context() as patch:
         # Compiling it takes seconds, so what is missing is said before.
         patch.setattr(kit.Classifier, "load", pytest.fail)
@@ -114,14 +123,14 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         assert "expects 0..255" in finding["summary"]
         assert finding["fix"]["preprocessing"]["size"] == [32, 32]
     # One with open sides has that of the family.
-    stacked((None, None, 3), *last).save(plain)
+    save_plain(stacked((None, None, 3), *last), plain)
     assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
     _, finding, *_ = json.loads(capsys.readouterr().out)["findings"]
     assert finding["fix"]["preprocessing"]["size"] == [299, 299]
     # Where predictions are no numbers, none are printed.
     no_number = imported_keras().initializers.Constant(float("nan"))
     last[-1] = layers.Dense(3, bias_initializer=no_number)
-    stacked((32, 32, 3), *last).save(plain)
+    save_plain(stacked((32, 32, 3), *last), plain)
     assert main(["diagnose", plain, PICTURES[0], *given]) == 1
     assert re.match(
         r"plain on 1 image: .*\nCause: diverged_training", capsys.readouterr().out
@@ -132,7 +141,7 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
     tmp_path, capsys
 ):
     file = tmp_path / "preprocessor_config.json"
-    file.write_text(json.dumps(CLIP))
+    file.write_text(json.dumps(VIT))
     assert kit.Preprocessing.from_config(file).layout == "channels_first"
     given = ["--preprocessing", str(file), "--cases", str(tmp_path)]
     assert main(["pin", MODEL, PICTURES[0], *given]) == 0
@@ -292,18 +301,6 @@ def test_a_command_whose_output_is_closed_gives_its_own_result(tmp_path):
     for code in (0, 3):  # the second time the folder is there
         done = subprocess.run(["sh", "-c", command], check=False, cwd=tmp_path)
         assert done.returncode == code
-
-
-def test_details_print_the_fix_once_as_code_that_runs(capsys):
-    wrong = ["--scaling", "0..1", "--details"]
-    assert main(["diagnose", MODEL, *PICTURES[:2], *wrong]) == 1
-    _head, _cat, _otter, _title, *details = capsys.readouterr().out.splitlines()
-    assert "wrong_range: named" in details[1]
-    (code,) = [line.strip() for line in details if "classifier.using" in line]
-    classifier = kit.Classifier.load(MODEL)
-    names = {"kit": kit, "classifier": classifier}
-    exec(code, names)  # noqa: S102 (our own)
-    assert names["classifier"].preprocessing == classifier.preprocessing
 
 
 CLOTHES = "abcdefghij"
