@@ -197,7 +197,8 @@ def test_the_check_of_a_light_installation_holds_and_says_what_would_be_added(
     printed = done(bare, "-m", "kit", "check", cwd=tmp_path)
     assert re.search(r"^Widgets +--  .*\[lab\]", printed, re.MULTILINE)
     assert re.search(r"^TensorFlow +--  .*\[keras\]", printed, re.MULTILINE)
-    assert printed.endswith("; not installed: Widgets, TensorFlow.")
+    advice = "\nWhat is installed is in place; not installed: Widgets, TensorFlow."
+    assert printed.endswith(advice)
 
 
 def test_lessons_are_copied_out_and_run_there(bare, tmp_path):

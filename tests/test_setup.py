@@ -133,7 +133,6 @@ def test_a_check_imports_nothing_that_lies_in_the_folder_at_hand(monkeypatch, tm
 
 def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    memory = setup.CHECKS["Memory"]
     monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": (setup.tensorflow, ())})
     assert repr(kit.check_setup()) == "Not ready yet: TensorFlow."
     assert capsys.readouterr().out == "TensorFlow   NO  Python ended with exit code 1\n"
@@ -148,8 +147,3 @@ def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
         monkeypatch.setattr(setup, "_run_apart", lambda _, ended=ended: ended)
         assert kit.check_setup().missing == ("TensorFlow",) * code
         assert capsys.readouterr().out == line
-    monkeypatch.setitem(sys.modules, "psutil", None)
-    monkeypatch.setattr(setup, "CHECKS", {"Memory": memory})
-    assert repr(kit.check_setup()) == (
-        "What is installed is in place; not installed: Memory."
-    )
