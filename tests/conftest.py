@@ -147,5 +147,4 @@ def small_file(small, tmp_path_factory):
 def plain_file(tmp_path_factory):
     """`networks.small` as Keras alone saves it."""
     path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
-    networks.small().save(path)
-    return networks.opened_before(path, networks.small())
+    return networks.saved_plain(networks.small(), path)

@@ -115,6 +115,12 @@ def opened_before(path, model):
     return path
 
 
+def saved_plain(model, path):
+    """Save a network as Keras alone does."""
+    model.save(path)
+    return opened_before(path, model)
+
+
 def with_first_layers(classifier, first_layers):
     """The same classifier, as if training had left other statistics in its first layers."""
     reference = replace(classifier.reference)

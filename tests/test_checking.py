@@ -11,7 +11,6 @@ from kit import samples
 from kit._checking import (
     built,
     first_line,
-    instance,
     integers,
     known,
     meant,
@@ -22,50 +21,27 @@ from kit._checking import (
 )
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [("rescale", "scaling"), ("target_size", "size"), ("chanels", "channels")],
-)
-def test_an_argument_of_another_library_is_answered_with_the_name_here(wrong, right):
-    with pytest.raises(TypeError, match=f"received '{wrong}'; did you mean '{right}'"):
-        kit.Preprocessing(**{wrong: 1})
-
-
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [
-        ("classes", "'class_names'"),
-        ("summary", "'notes'"),
-        ("predict_on_batch", "'classifier.predict_tensors(tensors)'"),
-        ("explain", "'kit.diagnose(classifier, photos)'"),
-        ("top", "'classifier.predict(photos).top(count)'"),
-    ],
-)
-def test_an_attribute_of_another_library_is_answered_with_the_name_here(wrong, right):
+def test_an_attribute_of_another_library_is_answered_with_the_name_here():
     classifier = samples.classifier("fashion_mnist")
-    with pytest.raises(AttributeError) as refused:
-        getattr(classifier, wrong)
-    message = f"there is no Classifier.{wrong}; did you mean {right}?"
-    assert str(refused.value) == message
-    # Others that Python, IPython and pickle look for.
-    assert not hasattr(classifier, "_repr_html_")
-    with pytest.raises(AttributeError, match=r"^there is no Classifier.device$"):
-        classifier.device  # noqa: B018
-
-
-def test_results_photos_and_the_kit_itself_answer_as_well():
     photo = samples.photo("cat.jpg")
-    for value, wrong, right in [
-        (kit, "load", "'kit.Classifier.load(path)'"),
-        (photo, "numpy", "'pixels'"),
-        (samples.classifier("fashion_mnist").predict(photo), "df", "'to_dataframe'"),
+    for value, wrong, answer in [
+        (classifier, "classes", "Classifier.classes; did you mean 'class_names'?"),
+        (
+            classifier,
+            "explain",
+            "Classifier.explain; did you mean 'kit.diagnose(classifier, photos)'?",
+        ),
+        (classifier, "device", "Classifier.device"),
+        (photo, "numpy", "Photo.numpy; did you mean 'pixels'?"),
+        (
+            classifier.predict(photo),
+            "df",
+            "Predictions.df; did you mean 'to_dataframe'?",
+        ),
     ]:
-        with pytest.raises(
-            AttributeError,
-            match=f"^(module 'kit' has no attribute '|there is no \\w+.){wrong}.*; did you mean ",
-        ) as refused:
+        with pytest.raises(AttributeError) as refused:
             getattr(value, wrong)
-        assert right in str(refused.value)
+        assert str(refused.value) == f"there is no {answer}"
 
 
 def test_a_function_says_what_it_takes_and_travels_to_other_processes():
@@ -79,6 +55,11 @@ def test_a_function_says_what_it_takes_and_travels_to_other_processes():
         ),
         (kit.Classifier.load, {"labels": []}, "'labels'; did you mean 'class_names'?"),
         (classifier.using, {"scaling": 1}, "'scaling'; did you mean 'preprocessing'?"),
+        (
+            kit.Preprocessing,
+            {"rescale": 1},
+            "received 'rescale'; did you mean 'scaling'?",
+        ),
     ]:
         with pytest.raises(TypeError) as refused:
             function(classifier, **options)
@@ -88,7 +69,6 @@ def test_a_function_says_what_it_takes_and_travels_to_other_processes():
 
 
 SIDES = {"names": ("height", "width"), "low": 1, "high": 9}
-TIMES = "received 'TIMSE'; did you mean 'times'?"
 NO_JSON = "Expected a case as JSON, received text that is not"
 REFUSED = [
     (number, ("x", True), "Expected x as a number, received True"),
@@ -129,13 +109,8 @@ REFUSED = [
     ),
     (
         known,
-        ("sign", "TIMSE", ["plus", "times"]),
-        f"Expected the sign out of plus, times; {TIMES}",
-    ),
-    (
-        known,
         ("sign", "TIMSE", [*map(str, range(49)), "times"]),
-        f"Expected the sign out of 50 names; {TIMES}",
+        "Expected the sign out of 50 names; received 'TIMSE'; did you mean 'times'?",
     ),
     (meant, ("sign", "-", "ab"), "Expected the sign out of a, b; received '-'"),
     (
@@ -143,7 +118,6 @@ REFUSED = [
         ("sign", "x.", ["x", "X"]),
         "Expected the sign out of x, X; received 'x.'; did you mean 'X'?",
     ),
-    (instance, ("x", 1, str, "text"), "Expected x as text, received 1"),
     (parsed, ("a case", "1"), "Expected a case as a JSON object, received 1"),
     (
         parsed,
@@ -180,10 +154,8 @@ SAME = [
     ({"fill": 255}, {"fill": (255, 255, 255)}),
     ({"scaling": 1 / 255}, {"scaling": "0..1"}),
     ({"scaling": "[-1, 1]"}, {"scaling": "-1..1"}),
-    ({"scaling": "torch"}, {"scaling": "imagenet"}),
     ({"scaling": None}, {"scaling": "0..255"}),
     ({"scaling": 1 / 128}, {"scaling": kit.Scaling(128)}),
-    ({"channels": "BGR"}, {"channels": "bgr"}),
     ({"channels": "L"}, {"channels": "gray"}),
     ({"layout": "NCHW"}, {"layout": "channels_first"}),
     ({"filter": Image.Resampling.LANCZOS}, {"filter": "lanczos"}),
@@ -212,16 +184,11 @@ def test_a_column_of_paths_and_a_call_are_predictions(tmp_path):
 
 def test_what_guides_is_copied_and_pickled_as_before():
     value = kit.Preprocessing((8, 8), scaling="0..1")
-    assert (
-        pickle.loads(pickle.dumps(value))  # noqa: S301
-        == copy.deepcopy(value)
-        == copy.copy(value)
-        == value
-    )
+    assert copy.deepcopy(value) == value
     assert not hasattr(value, "_repr_html_")
     classifier = samples.classifier("fashion_mnist")
-    for other in (copy.copy(classifier), pickle.loads(pickle.dumps(classifier))):  # noqa: S301 (its own)
-        assert other.class_names == classifier.class_names
+    other = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (its own)
+    assert other.class_names == classifier.class_names
 
 
 TEXTS = [

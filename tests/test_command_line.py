@@ -18,7 +18,8 @@ from kit import Preprocessing
 from kit.__main__ import _class_names, main
 from kit._bundled import DATA, LESSONS
 from kit.classifier.labels import checked_class_names
-from tests.networks import imported_keras, stacked
+from tests.networks import imported_keras, saved_plain, stacked
+from tests.preprocessing.test_configs import VIT
 
 MODEL, SMALL = (
     str(DATA / "models" / f"{name}.keras")
@@ -31,10 +32,10 @@ PICTURES = [
 
 
 def test_a_correct_pipeline_with_labels_is_clean(capsys):
-    # Names, none, and places in the list of classes.
-    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105,388"]) == 0
+    # None, names, and places in the list of classes.
+    assert main(["diagnose", MODEL, *PICTURES[1:], "--labels", ",koala, 388"]) == 0
     printed = capsys.readouterr().out
-    assert re.match(r"image +predicted .*\ncat\.jpg +Egyptian cat +\d", printed)
+    assert re.match(r"image +predicted .*\notter\.jpg +otter +\d", printed)
     assert "Nothing wrong found." in printed
 
 
@@ -69,19 +70,27 @@ def test_what_cannot_be_told_gives_2(tmp_path):
     assert main(["diagnose", SMALL, str(tmp_path / "black.png")]) == 2
 
 
-def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
+def test_a_named_cause_gives_1_which_json_says_and_details_with_the_fix_once_as_code(
+    tmp_path, capsys
+):
     twice = tmp_path / "twice.json"
     steps = Preprocessing((28, 28), channels="gray", scaling=("0..1", "0..1"))
     twice.write_text(steps.to_json(), encoding="utf-8")
-    assert (
-        main(["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice), "--json"])
-        == 1
-    )
+    wrong = ["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice)]
+    assert main([*wrong, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["cause"] == "double_scaling"
     classifier = kit.Classifier.load(SMALL, preprocessing=steps)
     (top,) = classifier.predict(PICTURES[0]).top()
     assert told["predictions"] == [["cat.jpg", [*map(list, top)]]]
+    assert main([*wrong, "--details"]) == 1
+    _cat, _title, *details = capsys.readouterr().out.splitlines()
+    assert "1. double_scaling: named" in details
+    (fix,) = [line.strip() for line in details if "classifier.using" in line]
+    names = {"kit": kit, "classifier": classifier}
+    exec(fix, names)  # noqa: S102 (our own)
+    right = kit.Classifier.load(SMALL).preprocessing
+    assert names["classifier"].preprocessing == right
 
 
 def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
@@ -95,7 +104,7 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         layers.GlobalAveragePooling2D(),
         layers.Dense(3),
     ]
-    stacked((32, 32, 3), *last).save(plain)
+    saved_plain(stacked((32, 32, 3), *last), plain)
     with monkeypatch.context() as patch:
         # Compiling it takes seconds, so what is missing is said before.
         patch.setattr(kit.Classifier, "load", pytest.fail)
@@ -114,14 +123,14 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
         assert "expects 0..255" in finding["summary"]
         assert finding["fix"]["preprocessing"]["size"] == [32, 32]
     # One with open sides has that of the family.
-    stacked((None, None, 3), *last).save(plain)
+    saved_plain(stacked((None, None, 3), *last), plain)
     assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
     _, finding, *_ = json.loads(capsys.readouterr().out)["findings"]
     assert finding["fix"]["preprocessing"]["size"] == [299, 299]
     # Where predictions are no numbers, none are printed.
     no_number = imported_keras().initializers.Constant(float("nan"))
     last[-1] = layers.Dense(3, bias_initializer=no_number)
-    stacked((32, 32, 3), *last).save(plain)
+    saved_plain(stacked((32, 32, 3), *last), plain)
     assert main(["diagnose", plain, PICTURES[0], *given]) == 1
     assert re.match(
         r"plain on 1 image: .*\nCause: diverged_training", capsys.readouterr().out
@@ -132,33 +141,10 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
     tmp_path, capsys
 ):
     file = tmp_path / "preprocessor_config.json"
-    steps = {
-        "image_processor_type": "ViTImageProcessor",
-        "do_resize": True,
-        "do_rescale": True,
-        "do_normalize": True,
-        "rescale_factor": 1 / 255,
-        "size": {"height": 224, "width": 224},
-        "resample": 3,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-    }
-    file.write_text(json.dumps(steps))
+    file.write_text(json.dumps(VIT))
     assert kit.Preprocessing.from_config(file).layout == "channels_first"
-    assert (
-        main(
-            [
-                "pin",
-                MODEL,
-                PICTURES[0],
-                "--preprocessing",
-                str(file),
-                "--cases",
-                str(tmp_path),
-            ]
-        )
-        == 0
-    )
+    given = ["--preprocessing", str(file), "--cases", str(tmp_path)]
+    assert main(["pin", MODEL, PICTURES[0], *given]) == 0
 
 
 DIAGNOSE = ["diagnose", MODEL, PICTURES[0]]
@@ -173,9 +159,7 @@ BAD = [
         [*DIAGNOSE, "--preprocessing", os.devnull],
         "Expected a plain file of at most 1048576 bytes, received",
     ),
-    ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),
     ([*DIAGNOSE, "--scaling", ""], "Expected the scaling out of"),
-    (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
         [*DIAGNOSE, "--import", "their_layers"],
         "a module to import, received 'their_layers' (ModuleNotFoundError: No module named 'their_layers')",
@@ -191,10 +175,6 @@ BAD = [
     (
         ["verify", SMALL, str(DATA / "fashion_mnist")],
         "Expected cases in 'fashion_mnist'",
-    ),
-    (
-        ["compare", SMALL, MODEL, PICTURES[0]],
-        "Expected as many classes, received 10 and 1000",
     ),
 ]
 
@@ -316,46 +296,27 @@ def test_an_output_that_nobody_reads_is_no_result_and_has_no_bars(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there it is closed otherwise")
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_command_whose_output_is_closed_gives_its_own_result(tmp_path, closed):
+def test_a_command_whose_output_is_closed_gives_its_own_result(tmp_path):
+    command = f"{shlex.quote(sys.executable)} -m kit lessons new >&- 2>&-"
     for code in (0, 3):  # the second time the folder is there
-        command = f"{shlex.quote(sys.executable)} -m kit lessons new {closed}"
-        done = subprocess.run(
-            ["sh", "-c", command], capture_output=True, check=False, cwd=tmp_path
-        )
+        done = subprocess.run(["sh", "-c", command], check=False, cwd=tmp_path)
         assert done.returncode == code
-        assert b"Traceback" not in done.stderr
-
-
-def test_details_print_the_fix_once_as_code_that_runs(capsys):
-    wrong = ["--scaling", "0..1", "--details"]
-    assert main(["diagnose", MODEL, *PICTURES[:2], *wrong]) == 1
-    _head, _cat, _otter, _title, *details = capsys.readouterr().out.splitlines()
-    assert "wrong_range: named" in details[1]
-    (code,) = [line.strip() for line in details if "classifier.using" in line]
-    classifier = kit.Classifier.load(MODEL)
-    names = {"kit": kit, "classifier": classifier}
-    exec(code, names)  # noqa: S102 (our own)
-    assert names["classifier"].preprocessing == classifier.preprocessing
 
 
 CLOTHES = "abcdefghij"
 
 
-@pytest.mark.parametrize("in_a_file", [True, False])
-def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
-    names = " , ".join(CLOTHES)
-    if in_a_file:
-        names = tmp_path / "classes.txt"
-        names.write_text("\n".join(CLOTHES), encoding="utf-8")
+def test_the_classes_of_a_model_can_be_named(tmp_path, capsys):
+    file = tmp_path / "names.txt"
+    file.write_text("\n".join(CLOTHES), encoding="utf-8")
     photo = tmp_path / "photo.png"
     Image.fromarray(kit.samples.photos("fashion_mnist")[1].pixels).save(photo)
-    pin = ["pin", SMALL, str(photo), "--classes", str(names), "--cases", str(tmp_path)]
-    assert main(pin) == 0
-    assert ": c, " in capsys.readouterr().out
+    pin = ["pin", SMALL, str(photo), "--cases", str(tmp_path)]
+    for names in (str(file), " , ".join(CLOTHES)):
+        assert main([*pin, "--classes", names]) == 0
+        assert ": c, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot ,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
-    file = tmp_path / "names.txt"
     for content, reason in [
         (b"\xe4", "'utf-8' codec can't decode"),
         (b"", "it is empty"),

@@ -18,10 +18,6 @@ from kit.validation.calibration import Bin
 from tests.project import python
 
 
-def size(figure):
-    return Image.open(BytesIO(figure.data)).size
-
-
 @pytest.fixture
 def figures(monkeypatch):
     """The figures behind the PNGs."""
@@ -36,12 +32,16 @@ def figures(monkeypatch):
     return drawn
 
 
+def words(texts):
+    return [text.get_text() for text in texts]
+
+
 def frames(figure):
     """Inches of a figure; and for each of its axes title, labels, ends of both axes, and legend."""
     lines = [str(figure.get_size_inches().round(2).tolist())]
     for axes in figure.axes:
         legends = filter(None, [axes.get_legend(), *figure.legends])
-        entries = [text.get_text() for legend in legends for text in legend.texts]
+        entries = words(text for legend in legends for text in legend.texts)
         ends = np.round([axes.get_xlim(), axes.get_ylim()], 2).tolist()
         titles = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
         lines.append(f"{titles} {ends} {entries}")
@@ -90,8 +90,7 @@ def test_shares_are_drawn_and_said_in_words(figures):
     ]
     places = [(1.02, 90), (0.02, 10), (0.62, 80), (-0.38, 0)]
     assert bars == [pytest.approx((*place, 0.36)) for place in places]
-    ticks = figures[0].axes[0].get_yticklabels()
-    assert [tick.get_text() for tick in ticks] == ["before", "after"]
+    assert words(figures[0].axes[0].get_yticklabels()) == ["before", "after"]
     assert frames(figures[0]) == SHARES
     assert (
         figure.alt
@@ -123,17 +122,19 @@ def test_mistakes_are_shown_small_with_both_classes(figures):
     assert figures[0].axes[0].images[0].get_array().shape == (171, 384, 3)
 
 
+BLACK = np.zeros((4, 4, 3), np.uint8)
+
+
 def test_five_columns_fit_on_a_small_screen():
-    black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.image_figure([("one", black)] * 5, columns=5)
-    assert 560 <= size(figure)[0] <= 572
+    figure = plots.image_figure([("one", BLACK)] * 5, columns=5)
+    image = Image.open(BytesIO(figure.data))
+    assert 560 <= image.width <= 572
     # The page shows through.
-    assert Image.open(BytesIO(figure.data)).getpixel((0, 0))[3] == 0
+    assert image.getpixel((0, 0))[3] == 0
 
 
 def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
-    black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.image_figure([('a "cat" <b>', black)])
+    figure = plots.image_figure([('a "cat" <b>', BLACK)])
     data, told = DisplayFormatter().format(figure)
     encoded = b64encode(figure.data).decode()
     assert "a &quot;cat&quot; &lt;b&gt;" in data["text/html"]
@@ -176,10 +177,9 @@ def test_neither_pyplot_nor_what_made_the_results_is_imported():
     assert python(code).returncode == 0
 
 
-def test_a_dollar_in_a_name_is_one(monkeypatch):
-    black = np.zeros((4, 4, 3), np.uint8)
-    titles = "from $5", "$x^2$ to $y", r"a $\frac$ b"
-    assert size(plots.image_figure([(title, black) for title in titles]))
+def test_a_dollar_in_a_name_is_one():
+    # What mathematics would refuse to draw.
+    plots.image_figure([(r"a $\frac$ b", BLACK)])
     figure = plots.blank_figure(2, 2)
     axes = figure.subplots()
     shown = axes.set_title("$x^2$")
@@ -250,7 +250,7 @@ def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     plots.sweep_figure(swept([0.75, 0.25], jpeg_quality=(None, 5)))
     across = [line.get_ydata() for line in figures[2].axes[0].lines][1]
     assert list(across) == [75, 75]
-    names = [text.get_text() for text in figures[2].axes[0].get_legend().get_texts()]
+    names = words(figures[2].axes[0].get_legend().get_texts())
     assert names[:2] == ["accuracy", "accuracy at None"]
 
 
@@ -267,11 +267,11 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     # The first row on top, as in the table.
     assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
-        assert [tick.get_text() for tick in axis.get_ticklabels()] == values
+        assert words(axis.get_ticklabels()) == values
     plots.sweep_figure(swept(np.ones((1, 13)), jpeg_quality=(5,), noise=range(13)))
     assert figures[1].axes[0].get_ylabel() == "JPEG quality"
     ticks = figures[1].axes[0].get_xticklabels()
-    assert [tick.get_text() for tick in ticks] == ["0", "2", "4", "6", "8", "10", "12"]
+    assert words(ticks) == ["0", "2", "4", "6", "8", "10", "12"]
     with pytest.raises(
         ValueError, match="Expected a sweep with one or two axes, received 3"
     ):

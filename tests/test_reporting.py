@@ -22,9 +22,7 @@ def test_a_function_is_told_of_every_step():
     assert steps.done == 2
 
 
-@pytest.mark.parametrize(
-    ("progress", "bars"), [(True, 1), (False, 0), (None, 0), (print, 0)]
-)
+@pytest.mark.parametrize(("progress", "bars"), [(True, 1), (False, 0), (print, 0)])
 def test_only_true_shows_a_bar_and_only_after_two_seconds(
     monkeypatch, capsys, progress, bars
 ):
@@ -180,40 +178,33 @@ def test_a_notebook_shows_html_and_keeps_the_text_beside_it():
 def test_rows_of_predictions_sweeps_and_mistakes_are_written_as_csv(
     tmp_path, fashion, clothes
 ):
-    photos = [*clothes[:2], b"none"]
-    boot, pullover = fashion.predict(photos[:2]).probability.astype(str)
+    photo = clothes[0]
+    boot, pullover = fashion.predict(clothes[:2]).probability.astype(str)
     (dark,) = fashion.predict(
-        photos[0], perturbation=kit.Perturbation(brightness=0)
+        photo, perturbation=kit.Perturbation(brightness=0)
     ).probability.astype(str)
     error = kit.sweep(fashion, b"none", kit.Perturbation()).errors[0]
-    error = error.replace("'image'", "'image 2'")
+    error = error.replace("'image'", "'image 1'")
     head = ["image", "predicted", "probability", "true class", "correct"]
     first = ["test_0000", "Ankle boot", boot, "Ankle boot", "True"]
     second = ["test_0001", "Pullover", pullover, "Sneaker", "False"]
     for rows, expected in [
-        (fashion.predict(photos[:2], [9, "Sneaker"]), [head, first, second]),
+        (fashion.predict(clothes[:2], [9, "Sneaker"]), [head, first, second]),
         (
-            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, 8]),
+            kit.sweep(fashion, [photo, b"none"], {"brightness": [0, 1]}, [9, 8]),
             [
                 ["image", "brightness", *head[1:], "error"],
                 ["test_0000", "0.0", "Sneaker", dark, "Ankle boot", "False", ""],
                 ["test_0000", "1.0", *first[1:], ""],
-                ["test_0001", "0.0", "Sneaker", dark, "Sneaker", "True", ""],
-                ["test_0001", "1.0", *second[1:], ""],
-                ["image 2", "0.0", "", "nan", "Bag", "", error],
-                ["image 2", "1.0", "", "nan", "Bag", "", error],
+                ["image 1", "0.0", "", "nan", "Bag", "", error],
+                ["image 1", "1.0", "", "nan", "Bag", "", error],
             ],
         ),
         (
-            kit.mistakes(fashion, photos[:2], [9, 8]),
-            [
-                [*head, "error"],
-                [*first, ""],
-            ],
+            kit.mistakes(fashion, clothes[:2], [9, 7]),
+            [[*head, "error"], [*first, ""], [*second, ""]],
         ),
     ]:
         rows.to_csv(tmp_path / "rows.csv")
         with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
-            written = list(csv.reader(file))
-        for row, cells in zip(written, expected, strict=False):
-            assert row == cells
+            assert list(csv.reader(file)) == expected

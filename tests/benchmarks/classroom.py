@@ -1,15 +1,14 @@
 """How many learners one machine carries: Linux only, since it reads /proc.
 
 Variants
-    Those of live_latency.py with EfficientNet-Lite0, in turn. Every learner has a kernel of their own.
+    ``explorer`` and ``usual`` of live_latency.py, in turn. Every learner has a kernel of their own.
 
 Memory
     ``pss_mb``: the proportional set size of a kernel after its moves: what several processes share counts in
-    parts. ``kernels_in_16_gb``: 16e9 bytes over the mean of it; the server (once) and the browsers (on the
-    learners' machines) are not in it.
+    parts. The server (once) and the browsers (on the learners' machines) are not in it.
 
 Moves
-    1, 4 and 20 learners move their brightness slider ten times a second. A thread for each sends what the
+    20 learners move their brightness slider ten times a second. A thread for each sends what the
     page would, over the kernel's own sockets: one message under way, the newest waits.
     ``moves_hz``: answers a second of all together. ``p50_ms``, ``p95_ms``: from a move to its answer in this
     process; moves that a newer one overtook have no time. No browser paints here, as on a hub.
@@ -26,11 +25,10 @@ from jupyter_client.manager import start_new_kernel
 from tests.benchmarks import report
 from tests.benchmarks.live_latency import PLACES, cells
 
-MODEL = "efficientnet_lite0"
 PHOTO = "astronaut.jpg"
 HZ = 10
 PATIENCE = 120
-MOVING, SECONDS = (1, 4, 20), 10
+LEARNERS, SECONDS = 20, 10
 """How many learners move at once, and for how long."""
 
 
@@ -42,7 +40,7 @@ class Learner:
         self.manager, self.client = start_new_kernel(
             startup_timeout=PATIENCE, cwd=str(report.ROOT)
         )
-        for cell in ("%matplotlib inline", *cells(MODEL, variant)):
+        for cell in ("%matplotlib inline", *cells(variant)):
             reply = self.client.execute_interactive(
                 cell, timeout=PATIENCE, output_hook=self._shown
             )
@@ -112,37 +110,29 @@ def together(learners):
     answered = list(chain(*times))
     return {
         "variant": learners[0].variant,
-        "moving": len(learners),
         "moves_hz": len(answered) / took,
         **report.percentiles(answered),
     }
 
 
 def memory(learners):
-    """Return the memory of their kernels."""
+    """Return the mean memory of their kernels."""
     processes = [psutil.Process(each.manager.provisioner.pid) for each in learners]
     sizes = [process.memory_full_info().pss / 1e6 for process in processes]
-    return {
-        "variant": learners[0].variant,
-        "pss_mb": statistics.mean(sizes),
-        "kernels_in_16_gb": int(16_000 / statistics.mean(sizes)),
-    }
+    return {"pss_mb": statistics.mean(sizes)}
 
 
 def main():
-    """Start all, let them move, and write after every part what there is by then."""
+    """Start all of a variant, let them move, and write what there is by then."""
     options = report.parser(__doc__).parse_args()
-    rows, sizes = [], []
+    rows = []
     for variant in ("explorer", "usual"):
         # Two at a time: as many as two cores start at once without waiting.
         with ThreadPoolExecutor(2) as pool:
-            learners = list(pool.map(Learner, [variant] * max(MOVING)))
-        for number in MOVING:
-            rows.append(together(learners[:number]))
-            report.table(rows[-1:])
-        sizes.append(memory(learners))
-        report.table(sizes[-1:])
-        report.write(options.json, {"rows": rows, "memory": sizes})
+            learners = list(pool.map(Learner, [variant] * LEARNERS))
+        rows.append(together(learners) | memory(learners))
+        report.table(rows[-1:])
+        report.write(options.json, {"rows": rows})
         for learner in learners:
             learner.close()
 

@@ -1,6 +1,5 @@
 // Moves the brightness slider of one notebook and logs when what was painted: see live_latency.py for the protocol.
-// Gives { events: [{ value, time }], paints: [{ value, time, ahead }] }, times in ms of performance.now();
-// `ahead` says whether the page knew the answer ahead.
+// Gives { events: [{ value, time }], paints: [{ value, time }] }, times in ms of performance.now().
 async ({ variant, mode, values, pause }) => {
   const patience = 8000;
   const panel = jupyterapp.shell.currentWidget.node;
@@ -41,8 +40,7 @@ async ({ variant, mode, values, pause }) => {
 
   // What a widget paints outside a frame is shown in the next one; a figure in the frame after it has loaded.
   const onPainted = ({ detail }) => {
-    const log = (time) =>
-      paints.push({ value: detail.settings.brightness, time, ahead: detail.ahead });
+    const log = (time) => paints.push({ value: detail.settings.brightness, time });
     if (making) afterFrame(log);
     else requestAnimationFrame(() => afterFrame(log));
   };

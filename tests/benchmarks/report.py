@@ -9,26 +9,13 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from kit import Table, samples
+from kit import Table
 
 ROOT = Path(__file__).resolve().parents[2]
-MEMORY = (
-    "import sys, kit; classifier = kit.samples.classifier('fashion_mnist')",
-    """
-from pathlib import Path
-# Peak of this program alone; getrusage counts what the parent had before this one was started in it.
-status = Path("/proc/self/status").read_text()
-print(count, status.split("VmHWM:")[1].split()[0])
-""",
-)
-"""What comes before a call and after it, on Linux."""
 
 
 def parser(about):
@@ -42,17 +29,6 @@ def python(script, *arguments):
     """What a fresh Python prints of a script; it has to end well."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.check_output(command, cwd=ROOT, text=True)
-
-
-def memory(call, names):
-    """What a call in a fresh process counts in a folder of images of these names, and its peak in KiB."""
-    images = cycle(samples.fashion_mnist_arrays("test")[0])
-    with tempfile.TemporaryDirectory() as folder:
-        for name, image in zip(names, images, strict=False):
-            path = Path(folder, name)
-            path.parent.mkdir(exist_ok=True)
-            Image.fromarray(image).save(path, compress_level=1)
-        return map(int, python(MEMORY[0] + call + MEMORY[1], folder).split())
 
 
 def percentiles(values):

@@ -5,8 +5,6 @@ Grid
     ``sweep``: `kit.sweep` from the path of the file to the rows, everything counted.
     ``forward``: the same 441 forward passes alone, by the same engine, in batches of the same size, on
     tensors that are there. Both take turns; ``ratio`` is one over the other.
-Memory
-    Peak memory of a fresh process that sweeps 100, 1,000 and 10,000 small picture files under five values.
 """
 
 import time
@@ -19,12 +17,6 @@ from tests.benchmarks import report
 
 PHOTO = report.ROOT / "data" / "photographs" / "astronaut.jpg"
 GRID = {"brightness": np.linspace(0.2, 2, 21), "noise": np.linspace(0, 50, 21)}
-COUNTS = (100, 1_000, 10_000)
-SWEPT = """
-result = kit.sweep(classifier, sys.argv[1], {"noise": (0, 10, 20, 30, 40)}, progress=False)
-assert not result.errors
-count = len(result)
-"""
 
 
 def forward_alone(classifier):
@@ -35,14 +27,8 @@ def forward_alone(classifier):
         classifier.network.engine.predict(batch[: 441 - start])
 
 
-def memory(count):
-    """Peak memory of a process that sweeps so many small pictures."""
-    rows, peak = report.memory(SWEPT, [f"{number:05}.png" for number in range(count)])
-    return {"pictures": count, "rows": rows, "peak_kib": peak}
-
-
 def main():
-    """Measure, print the tables, write the report."""
+    """Measure, print the table, write the report."""
     options = report.parser(__doc__).parse_args()
     classifier = kit.samples.classifier("efficientnet_lite0")
     rounds = []
@@ -55,9 +41,7 @@ def main():
         forward, sweep = middle - started, time.perf_counter() - middle
         rounds.append({"forward": forward, "sweep": sweep, "ratio": sweep / forward})
     report.table(rounds[1:])
-    peaks = [memory(count) for count in COUNTS]
-    report.table(peaks)
-    report.write(options.json, {"grid": rounds[1:], "memory": peaks})
+    report.write(options.json, {"grid": rounds[1:]})
 
 
 if __name__ == "__main__":
