@@ -34,7 +34,7 @@ def compared(network, function):
     photos = samples.photos(
         "fashion_mnist" if network == "fashion_mnist" else "imagenet"
     )
-    return kit.compare(samples.classifier(network), function, photos[:24])
+    return kit.compare(samples.classifier(network), function, photos[:12])
 
 
 def test_each_is_right_where_its_own_prediction_is_the_label(hundred):
@@ -122,13 +122,8 @@ def test_classes_of_one_name_stay_in_their_order(classifier, photos):
 
 KINDS = (
     "expects -1..1",
-    "height and width",
     "black and white",
-    "classes rotated",
-    "classes permuted",
-    "two classes exchanged",
     "logits",
-    "sigmoids",
     "temperature of 2",
     "mirrored",
     "divides again",
@@ -136,8 +131,7 @@ KINDS = (
     "logits, mirrored",
 )
 FAULTS = [("fashion_mnist", kind) for kind in KINDS]
-KINDS = "softmax twice", "classes sorted", "caffe", "divides again"
-FAULTS += [("efficientnet_lite0", kind) for kind in KINDS]
+FAULTS += [("efficientnet_lite0", kind) for kind in ("classes sorted", "caffe")]
 
 
 @pytest.mark.parametrize(("network", "kind"), FAULTS)
@@ -166,10 +160,10 @@ def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classi
     assert found.reproduced_by == f"doing the same to efficientnet_lite0 {words}"
 
 
-@pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
-def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind):
-    found = compared("fashion_mnist", forms.unknown(fashion)[kind])
-    assert "; cause unknown. " in repr(found)
+def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion):
+    rest = np.random.default_rng(10).dirichlet(np.ones(10))
+    noisy = lambda x: forms.float32(0.75 * fashion.predict_tensors(x) + 0.25 * rest)
+    assert "; cause unknown. " in repr(compared("fashion_mnist", noisy))
 
 
 QUANTISED = [
@@ -191,12 +185,12 @@ def test_quantisation_is_named_where_the_file_has_it_and_both_are_close(
     assert kit.compare(fashion, other, sixteen).cause == cause
 
 
-@pytest.mark.parametrize(
-    "kind", ["one by one", "renormalised", "noise of 1e-5", "float16 answers"]
-)
-def test_a_sound_conversion_is_not_accused(fashion, kind):
-    found = compared("fashion_mnist", forms.sound(fashion)[kind])
-    assert "no difference found" in repr(found)
+def test_a_sound_conversion_is_not_accused(fashion):
+    predict = fashion.predict_tensors
+    one_by_one = lambda x: np.concatenate([predict(each[None]) for each in x])
+    of_16_bits = lambda x: forms.float32(predict(x).astype(np.float16))
+    for form in (one_by_one, of_16_bits):
+        assert "no difference found" in repr(compared("fashion_mnist", form))
 
 
 def test_channels_with_means_of_their_own_that_are_reversed_after_scaling_are_named(

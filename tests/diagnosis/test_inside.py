@@ -76,7 +76,7 @@ def test_the_range_to_feed_is_read_from_the_first_layers(first, expected):
 
 
 @pytest.mark.parametrize(
-    "name", ["MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0"]
+    "name", ["MobileNetV3Small", "EfficientNetB0"]
 )
 def test_families_of_keras_applications_with_their_scaling_inside_take_0_to_255(name):
     model = getattr(keras.applications, name)(weights=None)

@@ -96,13 +96,6 @@ def test_a_cause_has_one_finding_the_firmest():
     assert investigation([possible, joined]).findings == (joined,)
 
 
-def test_what_is_certain_is_not_ruled_out_by_the_search():
-    (kept,) = investigation(
-        [named("wrong_range")], [Finding("wrong_range", "ruled_out", "")]
-    ).findings
-    assert kept.verdict == "named"
-
-
 def test_findings_are_ranked_by_verdict_and_then_by_stage():
     verdicts = ("ruled_out", "cannot_tell", "possible")
     certain = [Finding(verdict, verdict, "") for verdict in verdicts]
