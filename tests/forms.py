@@ -17,11 +17,6 @@ def faults(classifier):
     predict, own = classifier.predict_tensors, classifier.preprocessing.scaling
     inputs = {
         "height and width": ({"channel_layout"}, lambda x: x.transpose(0, 2, 1, 3)),
-        "mirrored": (TURNED, mirrored),
-        "black and white": (
-            {"inverted_polarity"},
-            lambda x: scale(255 - unscale(x, own), own),
-        ),
         "expects -1..1": (RANGES, lambda x: scale(unscale(x, SCALINGS["-1..1"]), own)),
         "divides again": (RANGES, lambda x: x / 255),
         "cast": ({"dtype_cast"}, np.trunc),
@@ -88,4 +83,3 @@ def logits(rows):
 
 def softmax(rows):
     return softmax_of(rows, axis=1)
-

@@ -366,9 +366,7 @@ SAID = {
     "a sweep": lambda: sweep({"brightness": (0.3, 1), "noise": (0, 60)}),
     "a sweep of one axis": lambda: sweep({"jpeg_quality": (5, None)}),
     "a sweep of a list": lambda: sweep([kit.Perturbation(), kit.Perturbation(blur=2)]),
-    "mistakes": lambda: str(
-        kit.mistakes(FASHION, CLOTHES[:600], LABELS[:600], progress=False)
-    ),
+    "mistakes": lambda: str(kit.mistakes(FASHION, CLOTHES, LABELS, progress=False)),
     "calibration": lambda: str(kit.calibrate(FASHION, CLOTHES, LABELS, progress=False)),
     "costs": lambda: str(fault_costs(FASHION, FIRST, TRUTH, progress=False)),
     "flips": flips,

@@ -202,6 +202,13 @@ def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
     assert weights_checked(made(100), tmp_path) == ()
 
 
+def packed_weights(folder):
+    """Read the weights in a folder from a .keras file."""
+    with zipfile.ZipFile(folder / "model.keras", "w") as written:
+        written.write(folder / "model.weights.h5", "model.weights.h5")
+    return weights_in(folder / "model.keras")
+
+
 def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["secret"] = np.ones(3)
@@ -214,9 +221,7 @@ def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
         layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "secret", (3,))
         layer.create_virtual_dataset("3", layout)
         file["layers/elsewhere"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
-    with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
-        written.write(tmp_path / "model.weights.h5", "model.weights.h5")
-    found = weights_in(tmp_path / "model.keras")
+    found = packed_weights(tmp_path)
     assert {
         name: [array.tolist() for array in arrays] for name, arrays in found.items()
     } == {"dense": [[0, 0]]}
@@ -232,9 +237,7 @@ def test_weights_of_two_layers_of_one_name_are_left_out(tmp_path):
         }.items():
             file[f"{place}/vars/0"] = np.zeros(2)
             file[f"{place}/vars"].attrs["name"] = name
-    with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
-        written.write(tmp_path / "model.weights.h5", "model.weights.h5")
-    assert list(weights_in(tmp_path / "model.keras")) == ["stem"]
+    assert list(packed_weights(tmp_path)) == ["stem"]
 
 
 def head_of(*last, loss=None):

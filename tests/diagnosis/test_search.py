@@ -15,7 +15,6 @@ from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import unscale
 from tests.networks import MoreClasses
 
-
 LITE = kit.samples.classifier("efficientnet_lite0")
 FAULTS = kit.faults.CATALOGUE
 
