@@ -125,9 +125,9 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
 
 def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classifier):
     _, form = forms.faults(classifier)["grey"]
-    photos = samples.photos("imagenet")[:10]
+    photos = samples.photos("imagenet")[:6]
     found = kit.compare(classifier, form, photos)
-    # Rounded luma leaves 2 %, over all ten, and another scaling besides hardly less.
+    # Rounded luma leaves 2 %, over all six, and another scaling besides hardly less.
     grey = classifier.preprocessing.replace(channels="gray_rgb")
     rows = form(np.concatenate([*map(classifier.tensor, photos)]))
     apart = np.abs(classifier.probabilities(photos, preprocessing=grey) - rows)
@@ -301,8 +301,8 @@ def test_what_an_app_predicts_for_one_photo_tells_its_fault(classifier, fault, c
 
 def test_two_faults_of_an_app_are_named_together(classifier, photos):
     wrong = classifier.preprocessing.replace(filter="nearest", scaling="0..1")
-    outputs = classifier.probabilities(photos[:4], preprocessing=wrong)
-    found = kit.compare(classifier, outputs, photos[:4])
+    outputs = classifier.probabilities(photos[:2], preprocessing=wrong)
+    found = kit.compare(classifier, outputs, photos[:2])
     assert found.cause == "wrong_range and resize_filter"
     assert found.left < 1e-3
 

@@ -66,11 +66,10 @@ def test_a_network_without_statistics_is_searched_by_the_labelled_images_of_the_
     grounds = Grounds.of(evaluator, right, photos)
     assert search(grounds).decided
     # Of large photos, a range of 0..1 costs two predictions of 27: too few for a name.
-    for fault in ("channels_swapped", "range_0_1"):
-        broken = FAULTS[fault].apply(right)
-        named = search(Grounds.of(evaluator, broken, photos)).findings[0]
-        assert (named.cause, named.verdict) == (FAULTS[fault].cause, "named")
-        assert evaluator.tensors_agree(photos, named.fix.preprocessing, right)
+    broken = FAULTS["range_0_1"].apply(right)
+    named = search(Grounds.of(evaluator, broken, photos)).findings[0]
+    assert (named.cause, named.verdict) == ("wrong_range", "named")
+    assert evaluator.tensors_agree(photos, named.fix.preprocessing, right)
     (boxed,) = (
         one for one in candidates(right) if one.preprocessing.fit == "letterbox"
     )
