@@ -5,7 +5,6 @@ from functools import reduce
 import numpy as np
 from scipy.special import expit, softmax as softmax_of
 
-from kit import samples
 from kit.preprocessing.scaling import SCALINGS, Scaling, scale, unscale
 
 RANGES = {"missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"}
@@ -18,11 +17,6 @@ def faults(classifier):
     predict, own = classifier.predict_tensors, classifier.preprocessing.scaling
     inputs = {
         "height and width": ({"channel_layout"}, lambda x: x.transpose(0, 2, 1, 3)),
-        "mirrored": (TURNED, mirrored),
-        "black and white": (
-            {"inverted_polarity"},
-            lambda x: scale(255 - unscale(x, own), own),
-        ),
         "expects -1..1": (RANGES, lambda x: scale(unscale(x, SCALINGS["-1..1"]), own)),
         "divides again": (RANGES, lambda x: x / 255),
         "cast": ({"dtype_cast"}, np.trunc),
@@ -64,32 +58,9 @@ def orders(names):
     """Return by its kind another order of the classes."""
     places = np.arange(len(names))
     return {
-        "classes rotated": np.roll(places, -1),
         "classes sorted": np.argsort(names),
         "classes reversed": places[::-1],
-        "two classes exchanged": [1, 0, *places[2:]],
         "classes permuted": np.random.default_rng(len(names)).permutation(len(names)),
-    }
-
-
-def unknown(fashion):
-    """Return by its kind a form that is wrong in a way that has no name."""
-    predict = fashion.predict_tensors
-    rest = np.random.default_rng(10).dirichlet(np.ones(10))
-    return {
-        "mixed with noise": lambda x: float32(0.75 * predict(x) + 0.25 * rest),
-        "another training": samples.classifier("fashion_mnist_5000").predict_tensors,
-    }
-
-
-def sound(classifier):
-    """Return by its kind a form that does the same."""
-    predict = classifier.predict_tensors
-    return {
-        "one by one": lambda x: np.concatenate([predict(each[None]) for each in x]),
-        "renormalised": lambda x: renormalised(predict(x)),
-        "noise of 1e-5": lambda x: predict(x) + noise(len(x)),
-        "float16 answers": lambda x: float32(predict(x).astype(np.float16)),
     }
 
 
@@ -112,12 +83,3 @@ def logits(rows):
 
 def softmax(rows):
     return softmax_of(rows, axis=1)
-
-
-def noise(count):
-    return float32(np.random.default_rng(3).uniform(-1e-5, 1e-5, (count, 1)))
-
-
-def renormalised(rows):
-    rows = np.clip(rows, 1e-7, 1 - 1e-7)
-    return rows / rows.sum(axis=1, keepdims=True)

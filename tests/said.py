@@ -314,7 +314,6 @@ FORMS += "classes reversed", "classes permuted"
 FIRST = CLOTHES[200:216]
 TRUTH = LABELS[200:216]
 SAID = {
-    "inverted clothes": lambda: diagnosis(FASHION, FIRST, changes={"invert": True}),
     "clothes as they are": lambda: diagnosis(FASHION, FIRST, TRUTH),
     "clothes without labels": lambda: diagnosis(FASHION, FIRST),
     "clothes called by the next class": lambda: diagnosis(
@@ -335,17 +334,8 @@ SAID = {
     "turned clothes of which three are labelled": lambda: diagnosis(
         BARE, FIRST[:3], TRUTH[:3], changes={"layout": "transposed"}
     ),
-    "inverted clothes by a reference": lambda: diagnosis(
-        BARE,
-        FIRST,
-        changes={"invert": True},
-        reference=np.concatenate(list(map(BARE.tensor, CLOTHES[500:520]))),
-    ),
     "a noisy photo": lambda: diagnosis(
         LITE, changed([samples.photo("volleyball.jpg")], noise=60), ["volleyball"]
-    ),
-    "photos with red and blue swapped": lambda: diagnosis(
-        LITE, PHOTOS[:3], changes={"channels": "bgr"}
     ),
     "a dark photo": lambda: diagnosis(
         LITE, kit.Perturbation(brightness=0.08).apply(PHOTOS[4]), CLASSES[4:5]

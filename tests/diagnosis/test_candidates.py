@@ -50,12 +50,6 @@ def test_scaling_twice_is_undone_whatever_the_scaling(scaling):
     assert "double_scaling" in candidate.causes
 
 
-def test_no_candidate_equals_the_preprocessing_in_use_or_another_candidate():
-    found = [candidate.preprocessing for candidate in candidates(RIGHT)]
-    assert RIGHT not in found
-    assert len(set(found)) == len(found)
-
-
 def test_grey_networks_are_offered_no_colour():
     found = candidates(
         kit.Preprocessing(size=(28, 28), channels="gray", scaling="0..1")

@@ -12,9 +12,9 @@ LITE = samples.classifier("efficientnet_lite0")
 
 RIGHT = LITE.preprocessing
 
-PHOTOS = samples.photos("imagenet")[:6] + samples.photos("special")
+PHOTOS = samples.photos("imagenet")[:2] + samples.photos("special")
 
-LABELS = samples.labels("imagenet")[:6] + (None,) * len(samples.photos("special"))
+LABELS = samples.labels("imagenet")[:2]
 
 CERTAIN = {
     "exif_ignored": "exif_orientation",

@@ -80,9 +80,8 @@ def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert finding.fix.preprocessing == SCALED.replace(scaling=Scaling(255, mean, std))
 
 
-@pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])
-def test_a_picture_of_one_colour_says_nothing(colour):
-    flat = Photo.from_array(np.full((900, 900, 3), colour, np.uint8))
+def test_a_picture_of_one_colour_says_nothing():
+    flat = Photo.from_array(np.full((300, 300, 3), (255, 0, 0), np.uint8))
     notes = ("images without edges show nothing",)
     found = diagnose(LITE, [flat])
     assert (found.verdict, found.notes) == ("cannot_tell", notes)

@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 import kit
-from kit import samples
 from kit.classifier.labels import label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.class_order import check_class_order, known_orders
-from kit.preprocessing.faults import CATALOGUE
-from tests.outliers import outliers
 
 
 def answers(classes, count, sure=0.9):
@@ -96,45 +92,6 @@ def test_a_rule_that_leaves_a_network_half_wrong_is_not_named():
     # As it is, half is right; sorted as text, all.
     half = checked(answers([0, 1, 5, 6], 13), [0, 1, 2, 3])
     assert half.verdict == "possible"
-
-
-@pytest.fixture(scope="module")
-def broken():
-    """Answers of two networks to 600 images that are prepared wrongly, or show something else."""
-    pictures, digits = (
-        list(samples.photos("fashion_mnist")[:600]),
-        list(outliers("digits"))[:600],
-    )
-    labels = np.array(samples.labels("fashion_mnist")[:600]), load_digits().target[:600]
-    found = []
-    for name in ("fashion_mnist_500", "fashion_mnist_no_batchnorm"):
-        classifier = samples.classifier(name)
-        found.append((classifier.probabilities(digits), labels[1]))
-        for fault in (
-            "transposed",
-            "inverted",
-            "missing_scaling",
-            "small_before",
-            "range_minus1_1",
-        ):
-            used = CATALOGUE[fault].apply(classifier.preprocessing)
-            found.append(
-                (classifier.probabilities(pictures, preprocessing=used), labels[0])
-            )
-    return found
-
-
-@pytest.mark.parametrize("count", [4, 64])
-def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, count):
-    random = np.random.default_rng(count)
-    named = []
-    for rows, labels in broken:
-        for _ in range(40):
-            chosen = random.choice(len(labels), count, replace=False)
-            finding = checked(rows[chosen], labels[chosen].tolist())
-            named.append(finding is not None and finding.verdict == "named")
-    # 0.5 % of 480.
-    assert sum(named) <= 2
 
 
 def exchanged(count):

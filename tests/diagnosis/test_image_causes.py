@@ -85,18 +85,17 @@ def test_what_is_undone_exactly_and_then_meets_no_label_is_possible_at_most():
         assert verdicts(photos, known)["dark"] == verdict
 
 
-@pytest.mark.parametrize("cause", ["dark", "low_contrast", "noisy"])
-def test_a_property_that_training_images_have_is_not_named(cause):
-    photos, labels = zip(*flipped(cause)[:4], strict=True)
+def test_a_property_that_training_images_have_is_not_named():
+    photos, labels = zip(*flipped("dark")[:4], strict=True)
     layers = CLASSIFIER.first_layers
     tensors = np.concatenate(
-        [CLASSIFIER.tensor(SEVERE[cause].apply(photo)) for photo in PHOTOS[:12]]
+        [CLASSIFIER.tensor(SEVERE["dark"].apply(photo)) for photo in PHOTOS[:12]]
     )
     moments = layers.measure(tensors).mean(axis=0).astype(np.float64)
     means, _, variances = split_moments(moments, layers.widths)
     likewise = replace(layers, means=means, variances=variances)
     said = [
-        {one.cause: one.verdict for one in findings}[cause]
+        {one.cause: one.verdict for one in findings}["dark"]
         for findings in (
             check_properties(CLASSIFIER, photos, np.array(labels), first_layers=each)
             for each in (layers, likewise)

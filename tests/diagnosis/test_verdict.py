@@ -354,6 +354,13 @@ def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(
     assert other_findings(grounds, scores(found, gain), {"inverted_polarity"}) == []
 
 
+def test_an_inversion_is_not_ruled_out_by_how_rare_it_is(grounds, found):
+    votes = Vote("told", 0.3, 0.3), Vote("rare", -0.6, -0.6)
+    ranked = [Score(found[step], votes) for step in ("polarity", "layout")]
+    told = other_findings(grounds, ranked, set())
+    assert [one.verdict for one in told] == ["cannot_tell", "ruled_out"]
+
+
 def test_a_cause_that_labels_speak_for_is_never_ruled_out(
     evaluator, in_use, found, sixteen, truth
 ):
