@@ -16,6 +16,7 @@ from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing, black_box, matching
 from kit.preprocessing.buffers import each_order
 from kit.preprocessing.calling import call
+from kit.preprocessing.colours import few_levels_words
 from kit.preprocessing.comparison import relative_distance
 from kit.preprocessing.fitting import Probe
 from kit.preprocessing.matching import largest_levels_off
@@ -387,6 +388,13 @@ DEPARTURES = [
 def test_what_no_step_explains_is_said_by_how_it_departs_from_the_image(change, words):
     difference = only_difference(KERAS, change(resized(CAT.pixels)) / 127.5 - 1)
     assert difference.endswith(f" levels (root mean square) are unexplained, {words}")
+
+
+def test_a_weak_smooth_difference_is_no_grain_however_contrasty_the_image_is():
+    rows, columns = np.mgrid[:64, :64]
+    image = np.where(columns < 32, 0.0, 255.0)
+    words = black_box.departure_words(image, image + 20 * rows / 63)
+    assert words == "so something else happens there, too"
 
 
 def test_an_image_is_followed_where_its_brightness_is_another_in_each_place():
@@ -842,6 +850,8 @@ def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
     assert 0 < white.mean() < 0.01
     words = "cast: none here, only 2 levels: 0, 1, there"
     assert only_difference(KERAS, white, photo) == words
+    # Six values of three channels are not those of one.
+    assert few_levels_words(2, np.arange(6)) == "only 2 levels"
 
 
 def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
