@@ -3,24 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from kit.preprocessing.resizing import FILTERS, FITS, SAMPLERS, resize
 from tests.pictures import picture
 
 PILLOW = [name for name in FILTERS if "_" not in name]
 SIZES = [((150, 200), (64, 64)), ((37, 53), (90, 101)), ((301, 99), (57, 31))]
-
-
-@pytest.mark.parametrize("name", PILLOW)
-def test_letterbox_equals_pillows_pad(name):
-    for source, target in SIZES:
-        method = Image.Resampling[name.upper()]
-        padded = ImageOps.pad(
-            Image.fromarray(picture(source)), target[::-1], method, color=(9, 8, 7)
-        )
-        result = resize(picture(source), target, name, "letterbox", fill=(9, 8, 7))
-        np.testing.assert_array_equal(result, np.asarray(padded))
 
 
 CROPS = [
