@@ -205,6 +205,7 @@ WRONG = [
             r", received \('kit.preprocessing', 2\); or use Preprocessing.from_config$"
         ),
     ),
+    ({"format": None}, ValueError, "Preprocessing.from_config"),
     ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
     ({"invert": 1}, TypeError, "invert as True or False"),
     ({"pillow": "12.3"}, TypeError, "pillow as a number"),
