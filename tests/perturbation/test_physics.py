@@ -84,6 +84,18 @@ def test_flips_swap_sides():
     np.testing.assert_array_equal(apply(pixels, flip_vertical=1), pixels[::-1])
 
 
+def test_an_elastic_displacement_is_smooth_by_a_share_of_each_side():
+    columns = np.tile(np.arange(150, dtype=np.uint8)[:, None], (250, 1, 3))
+    moved = [physics.elastic(columns, 3.0, seed) for seed in range(6)]
+    inside = (np.float64(moved) - columns)[:, 20:-20, 20:-20, 0]
+    # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89, of 250
+    # pixels by 0.96.
+    beside = np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
+    above = np.corrcoef(inside[:, 1:].ravel(), inside[:, :-1].ravel())[0, 1]
+    assert 0.87 < beside < 0.91
+    assert 0.94 < above < 0.98
+
+
 def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
     white = np.full((100, 200, 3), 255, np.uint8)
     for share in (0.01, 0.25, 0.49, 1):
@@ -108,6 +120,11 @@ def test_a_moving_point_is_a_line_of_the_length_and_angle():
     assert across[20].nonzero()[0].tolist() == list(range(9, 32))
     rows, columns = physics.motion_blur(dot(), 20.0, 45.0)[..., 0].nonzero()
     assert abs(np.polyfit(columns, -rows, 1)[0] - 1) < 0.05  # up to the right
+
+
+def test_weak_glass_is_two_weak_blurs():
+    weak = physics.blur(physics.blur(dot(), 0.1), 0.1)
+    np.testing.assert_array_equal(physics.glass_blur(dot(), 0.1, 1), weak)
 
 
 # Light and sensor

@@ -28,6 +28,11 @@ def test_fog_is_the_published_formula(severity, thickness, decay):
     assert np.abs(weather.fog(pixels, severity, 7) - expected).max() < 0.51
 
 
+def test_a_layer_has_1024_pixels_along_the_longer_side_at_most():
+    layer = weather.layer_size(np.zeros((100, 1000, 3), np.uint8))
+    assert layer == (102, 1024)
+
+
 @pytest.mark.parametrize("function", WEATHER)
 def test_a_step_of_the_slider_is_small(function):
     assert np.abs(function(CASTLE, 0.01, 2).astype(float) - CASTLE).mean() < 2

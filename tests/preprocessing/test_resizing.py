@@ -3,24 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from kit.preprocessing.resizing import FILTERS, FITS, SAMPLERS, resize
 from tests.pictures import picture
 
 PILLOW = [name for name in FILTERS if "_" not in name]
 SIZES = [((150, 200), (64, 64)), ((37, 53), (90, 101)), ((301, 99), (57, 31))]
-
-
-@pytest.mark.parametrize("name", PILLOW)
-def test_letterbox_equals_pillows_pad(name):
-    for source, target in SIZES:
-        method = Image.Resampling[name.upper()]
-        padded = ImageOps.pad(
-            Image.fromarray(picture(source)), target[::-1], method, color=(9, 8, 7)
-        )
-        result = resize(picture(source), target, name, "letterbox", fill=(9, 8, 7))
-        np.testing.assert_array_equal(result, np.asarray(padded))
 
 
 CROPS = [
@@ -62,14 +51,6 @@ def test_crop_keeps_the_centre_in_proportion_and_by_fraction():
         for fraction in (1, 0.5, 0.29)
     ]
     assert ends == [[50, 149], [75, 124], [85, 113]]
-
-
-def test_pad_fills_before_it_resizes_and_letterbox_after():
-    white = np.full((10, 40, 3), 255, np.uint8)
-    padded = resize(white, (20, 20), "bilinear", "pad", fill=(0, 0, 0))[:, 10, 0]
-    boxed = resize(white, (20, 20), "bilinear", "letterbox", fill=(0, 0, 0))[:, 10, 0]
-    assert set(boxed.tolist()) == {0, 255}
-    assert set(padded.tolist()) > {0, 255}
 
 
 @pytest.mark.parametrize("fit", FITS)
