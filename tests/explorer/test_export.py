@@ -156,28 +156,19 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "novelty", "reason"),
     [
-        ({"filter": "cv2_area"}, "pages do not resize by cv2_area"),
-        ({"size": None}, "this network takes images of any size"),
+        ({"filter": "cv2_area"}, None, "pages do not resize by cv2_area"),
+        ({"size": None}, None, "this network takes images of any size"),
+        ({}, "any", "this model tells images of none of its classes"),
     ],
 )
 def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
-    bench, changes, reason
+    bench, changes, novelty, reason
 ):
-    bench = replace(
-        bench, usual_preprocessing=bench.usual_preprocessing.replace(**changes)
-    )
+    changed = bench.usual_preprocessing.replace(**changes)
+    bench = replace(bench, usual_preprocessing=changed, novelty=novelty)
     with pytest.raises(PageError, match=f"^{reason}$"):
-        compact.compact(bench, [], exact_weights=False)
-
-
-def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
-    novelty = kit.fit_novelty(bench.classifier, clothes, clothes)
-    bench = Bench.of(novelty.attached())
-    with pytest.raises(
-        PageError, match=r"^this model tells images of none of its classes$"
-    ):
         compact.compact(bench, [], exact_weights=False)
 
 
