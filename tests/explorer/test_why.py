@@ -223,7 +223,22 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     assert wrong.preprocessing == in_use
 
 
-def test_moving_while_a_question_runs_is_answered_at_once(explorer):
+@pytest.fixture
+def search(monkeypatch):
+    """The search of a question begins, and goes on once this is set."""
+    may_go_on = threading.Event()
+
+    def searched_slowly(_view, progress):
+        progress("checks")
+        may_go_on.wait()
+        progress("candidates")
+        return Diagnosis((), "n", 1)
+
+    monkeypatch.setattr(why, "diagnose_view", searched_slowly)
+    return may_go_on
+
+
+def test_moving_while_a_question_runs_is_answered_at_once(explorer, search):
     explorer.settings = {"photo": "espresso.jpg"}
     explorer.sent.clear()
     deliver(explorer, kind="why", request="a.1", settings=explorer.settings)
@@ -234,6 +249,7 @@ def test_moving_while_a_question_runs_is_answered_at_once(explorer):
         assert not [message for message, _ in explorer.sent if "headline" in message], (
             "it still runs"
         )
+    search.set()
     searched(explorer)
     kinds = [(message["kind"], message["request"]) for message, _ in explorer.sent]
     assert [request for kind, request in kinds if kind == "view"] == [
@@ -263,11 +279,12 @@ def test_stop_ends_a_question_and_keeps_what_the_changes_do(explorer):
     assert explorer.error == ""
 
 
-def test_many_questions_have_one_thread_and_each_gets_its_end(explorer):
+def test_many_questions_have_one_thread_and_each_gets_its_end(explorer, search):
     explorer.settings = {"photo": "espresso.jpg"}
     before = set(threading.enumerate())
     for number in range(8):
         deliver(explorer, kind="why", request=f"a.{number}", settings=explorer.settings)
+    search.set()
     searched(explorer)
     assert len(set(threading.enumerate()) - before) == 1
     ends = [
