@@ -425,8 +425,14 @@ def test_why_answers_below_what_must_not_move_and_its_fix_can_be_undone(
     whole = shown.root.evaluate(WHOLE)
     assert len(whole) == 1 + 2 + 1 + 8 + 2
     assert all(whole)
+    guilty = shown.root.locator(".kit-guilty")
+    assert guilty.evaluate_all("(chips) => chips.map((chip) => chip.dataset.chip)") == [
+        "scaling"
+    ]
     shown.press("Where?")
     shown.state()
+    outdated = shown.root.get_by_text("Ask again")
+    assert outdated.count() == 0, "a map is a way of looking"
     shown.press("Fix it")
     shown.assert_shows(classifier, named["cat.jpg"], where=-1)
     shown.root.get_by_text("Now Egyptian cat, ").wait_for()

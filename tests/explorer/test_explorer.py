@@ -14,7 +14,7 @@ from PIL import Image
 import kit
 from kit._bundled import DATA
 from kit.classifier.network import Network
-from kit.diagnosis import Diagnosis, Finding
+from kit.diagnosis import Diagnosis, Finding, Fix
 from kit.explorer.bench import Bench
 from kit.explorer.explorer import Explorer
 from kit.explorer.export import _panel_of_page
@@ -307,7 +307,13 @@ def test_pin_expects_what_a_person_has_said_and_nothing_else(
     assert read_case(path).expected == ("tiger cat",)
 
 
-def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_path):
+def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(
+    classifier, pair, tmp_path, monkeypatch
+):
+    fix = Fix("", "", classifier.preprocessing)
+    named = Finding("missing_scaling", "named", "Seen.", fix=fix)
+    found = Diagnosis((named,), "n", 1)
+    monkeypatch.setattr("kit.explorer.why.diagnose_view", lambda *_: found)
     explorer = listen(
         Explorer(classifier, pair, ["tiger cat", "espresso"], cases=tmp_path)
     )

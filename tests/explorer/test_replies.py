@@ -20,10 +20,8 @@ from kit._bundled import DATA
 from kit.explorer import replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.protocol import REQUESTS
-from kit.explorer.replies import chips_by_step
 from kit.explorer.shelf import CAMERA, THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
-from kit.preprocessing import Preprocessing
 from tests.explorer.page import ask, deliver, listen, panel
 
 GOLDFISH = (DATA / "photographs" / "goldfish.jpg").read_bytes()
@@ -126,38 +124,6 @@ def test_a_bad_frame_leaves_the_last_one(classifier, photos):
 
 
 # -- chips and sliders
-
-
-@pytest.mark.parametrize(
-    ("changed", "marked", "perturbed"),
-    [
-        ({"exif": "exif_ignored", "occlusion_x": 0.1}, {"exif"}, "none"),
-        (
-            {"noise": 5, "blur": 1, "flip_vertical": True},
-            {"perturbation"},
-            "Noise, Blur, Upside down",
-        ),
-    ],
-)
-def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
-    look, changed, marked, perturbed
-):
-    path = chips_by_step(look(**changed))
-    seen = [key for key, chip in path.items() if not chip["hidden"]]
-    assert {key for key in seen if path[key]["changed"]} == marked
-    assert path["perturbation"]["value"] == perturbed
-    assert path["photograph"]["value"] == "512 × 341"
-    assert not [
-        chip["value"]
-        for chip in path.values()
-        if "_" in chip["value"] or not (chip["value"] or chip["hidden"])
-    ]
-
-
-def test_a_resize_is_shown_whatever_its_fit_and_filter_are():
-    padded = Preprocessing(fit="pad", filter="lanczos")
-    chips = replies.step_chips(padded, padded)
-    assert not {key for key in ("fit", "filter") if chips[key]["hidden"]}
 
 
 def test_heights_and_widths_are_not_exchanged(look):

@@ -216,9 +216,9 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     assert rebuilt["explorer"].labels == wrong.labels != (None, None)
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)
-    first, *_, last = ask(wrong, **applied)
-    assert first["changes"]["headline"].startswith("With your changes: ")
-    assert last["apply"] is None
+    own, _ = why.explain_changes(wrong.view, wrong._view_of)
+    assert own["headline"].startswith("With your changes: ")
+    assert concluded(wrong, right)["apply"] is None
     wrong.settings = before
     assert wrong.preprocessing == in_use
 
