@@ -81,10 +81,8 @@ class JupyterLab:
         if wire:
             context.add_init_script(path=Path(__file__).with_name("wire.js"))
         page = context.new_page()
-        return Notebook(
-            page,
-            f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={TOKEN}",
-        )
+        place = f"lab/workspaces/w{self._notebooks}/tree/{name}"
+        return Notebook(page, f"{self.url}/{place}?token={TOKEN}", name)
 
 
 def written(path, cells):
@@ -107,12 +105,15 @@ class Notebook:
     ----------
     page
         The Playwright page.
+    name
+        Of its file.
     troubles : list of str
         Errors on the page's console and exceptions that nobody caught.
     """
 
-    def __init__(self, page, url):
+    def __init__(self, page, url, name):
         self.page = page
+        self.name = name
         self.troubles = []
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on(
@@ -198,23 +199,16 @@ class Notebook:
 
 @contextlib.contextmanager
 def jupyter_lab(browser):
-    """Start a server; leaving ends it and removes its folder."""
-    with served("jupyterlab") as (folder, url):
-        yield JupyterLab(browser, folder, url)
-
-
-@contextlib.contextmanager
-def served(module):
-    """Start a server of JupyterLab, or of another host of notebooks; yield its folder and address."""
+    """Start a server, of Notebook 7 and Voila, too; leaving ends it and removes its folder."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
-        _server(Path(name), module) as url,
+        _server(Path(name)) as url,
     ):
-        yield Path(name), url
+        yield JupyterLab(browser, Path(name), url)
 
 
 @contextlib.contextmanager
-def _server(folder, module):
+def _server(folder):
     """Start a server on a free port and yield its address."""
     places = {name: folder / name for name in FOLDERS}
     for place in (folder / "work", *places.values()):
@@ -226,7 +220,8 @@ def _server(folder, module):
     environment.pop("PYTEST_CURRENT_TEST", None)
     options = (
         "--no-browser",
-        "--expose-app-in-browser",
+        "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         "--ServerApp.port=0",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder / 'work'}",
@@ -235,14 +230,14 @@ def _server(folder, module):
         f"--LabServerApp.app_settings_dir={ROOT / 'notebooks' / '.jupyterlab' / 'settings'}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     )
-    command, how = (
-        [sys.executable, "-m", module, *options],
-        {"env": environment, "cwd": folder},
-    )
     with (
         (folder / "server.log").open("wb") as log,
         subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, **how
+            [sys.executable, "-m", "jupyterlab", *options],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
         ) as process,
     ):
         try:

@@ -1,20 +1,13 @@
 """The explorer in other hosts than JupyterLab's own window, and on a page that no kernel stands behind."""
 
-import socket
-import subprocess
-import sys
-import time
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 
 from kit import samples
 from kit.explorer.page import page_file
-from kit.explorer.replies import LIVE
-from tests.browser.lab import START_SECONDS, TOKEN, served, written
+from tests.browser.lab import START_SECONDS, TOKEN, written
 from tests.browser.shown import CELL, GONE, RECORD, Shown
 
 LAPTOP = {"width": 1280, "height": 800}
@@ -44,25 +37,24 @@ def assert_follows(shown):
         shown.assert_shows(classifier, cat, brightness=brightness)
 
 
-def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(page):
-    with served("notebook") as (folder, url):
-        written(folder / "work" / "book.ipynb", [CELL])
-        page.goto(f"{url}/notebooks/book.ipynb?token={TOKEN}")
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-        )
-        page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
-        shown = live(page)
-        assert_follows(shown)
-        slider = shown.control("brightness")
-        slider.focus()
-        before = float(slider.input_value())
-        page.keyboard.press("ArrowRight")
-        assert float(slider.input_value()) > before
-        page.evaluate(
-            "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
-        )
-        page.get_by_text(GONE).wait_for(timeout=3000)
+def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(lab, page):
+    written(lab.folder / "work" / "book.ipynb", [CELL])
+    page.goto(f"{lab.url}/notebooks/book.ipynb?token={TOKEN}")
+    page.wait_for_function(
+        "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+    )
+    page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+    shown = live(page)
+    assert_follows(shown)
+    slider = shown.control("brightness")
+    slider.focus()
+    before = float(slider.input_value())
+    page.keyboard.press("ArrowRight")
+    assert float(slider.input_value()) > before
+    page.evaluate(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
+    )
+    page.get_by_text(GONE).wait_for(timeout=3000)
 
 
 def test_what_stands_in_place_of_the_widget_shows_after_three_seconds(page):
@@ -95,58 +87,10 @@ def test_beside_a_live_explorer_nothing_stands_in_its_place(page, output):
     assert not note.is_visible()
 
 
-def test_voila_answers_without_a_cell_to_run(page, tmp_path):
-    written(tmp_path / "book.ipynb", [CELL])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = (
-        sys.executable,
-        "-m",
-        "voila",
-        "--no-browser",
-        f"--port={port}",
-        "book.ipynb",
-    )
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=tmp_path, **quiet) as server:
-        try:
-            end = time.monotonic() + START_SECONDS
-            while time.monotonic() < end and socket.socket().connect_ex(
-                ("127.0.0.1", port)
-            ):
-                time.sleep(0.2)
-            page.goto(f"http://127.0.0.1:{port}")
-            assert_follows(live(page))
-        finally:
-            server.terminate()
-
-
-def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_how_to_go_on(
-    lab, page, tmp_path
-):
-    with lab.open([CELL]) as notebook:
-        notebook.page.set_viewport_size(LAPTOP)
-        notebook.page.evaluate(
-            "() => jupyterapp.commands.execute('application:toggle-mode')"
-        )
-        notebook.run(0)
-        assert_follows(live(notebook.page))
-        notebook.page.wait_for_timeout(2500)  # a hand that rests for a second
-        notebook.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
-        saved = max(
-            (lab.folder / "work").glob("*.ipynb"), key=lambda path: path.stat().st_mtime
-        )
-        html, _ = HTMLExporter().from_filename(saved)
-    (tmp_path / "book.html").write_text(html, encoding="utf-8")
-    # Without a network.
-    page.route("http**", lambda route: route.abort())
-    page.goto((tmp_path / "book.html").as_uri())
-    # What was last seen, and not what it began with.
-    page.get_by_text("efficientnet_lite0: cat.jpg, Brightness 1.6").wait_for()
-    image = page.get_by_alt_text("Model input")
-    assert image.evaluate("(image) => image.complete && image.naturalWidth") == 200
-    page.get_by_text(LIVE).wait_for()
+def test_voila_answers_without_a_cell_to_run(lab, page):
+    written(lab.folder / "work" / "shown.ipynb", [CELL])
+    page.goto(f"{lab.url}/voila/render/shown.ipynb?token={TOKEN}")
+    assert_follows(live(page))
 
 
 def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(

@@ -4,13 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-from functools import cache
 
 import pytest
 
 from kit import samples
 from kit.explorer.bench import Bench, Entry
-from kit.explorer.settings import complete_settings, neutral
+from kit.explorer.settings import complete_settings
 
 
 class Look:
@@ -18,29 +17,20 @@ class Look:
 
     def __init__(self, bench, photos, labels):
         self.bench = bench
-        self.names = bench.classifier.class_names
         self._known = {
             photo.name: Entry(photo, label)
             for photo, label in zip(photos, labels, strict=True)
         }
-        self.untouched = cache(self.untouched)
-
-    def untouched(self, name):
-        return self.bench.compute_view(self._known[name], neutral(name))
 
     def at(self, settings):
         """View for complete settings."""
-        name = settings["photo"]
-        return self.bench.compute_view(
-            self._known[name], settings, self.untouched(name)
+        return self.bench.view_beside_untouched(
+            self._known[settings["photo"]], settings
         )
 
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""
-        settings = complete_settings(changed, list(self._known), name)
-        if settings == neutral(name):
-            return self.untouched(name)
-        return self.at(settings)
+        return self.at(complete_settings(changed, list(self._known), name))
 
 
 @pytest.fixture(scope="session")

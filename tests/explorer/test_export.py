@@ -103,16 +103,6 @@ def contents_of(bench, **changes):
     return Contents(bench, shelf, {}, neutral(name) | changes)
 
 
-def test_a_page_knows_the_labels_of_all_photos_the_first_class_too(bench):
-    shelf = Shelf()
-    names = [shelf.add(kit.samples.photo("cat.jpg"), label) for label in (0, 3, None)]
-    told = export._panel_of_page(Contents(bench, shelf, {}, neutral(names[0])))[
-        "labels"
-    ]
-    classes = bench.classifier.class_names
-    assert told == {names[0]: classes[0], names[1]: classes[3]}
-
-
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
     bench, clothes, monkeypatch
 ):
@@ -156,28 +146,19 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "novelty", "reason"),
     [
-        ({"filter": "cv2_area"}, "pages do not resize by cv2_area"),
-        ({"size": None}, "this network takes images of any size"),
+        ({"filter": "cv2_area"}, None, "pages do not resize by cv2_area"),
+        ({"size": None}, None, "this network takes images of any size"),
+        ({}, "any", "this model tells images of none of its classes"),
     ],
 )
 def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
-    bench, changes, reason
+    bench, changes, novelty, reason
 ):
-    bench = replace(
-        bench, usual_preprocessing=bench.usual_preprocessing.replace(**changes)
-    )
+    changed = bench.usual_preprocessing.replace(**changes)
+    bench = replace(bench, usual_preprocessing=changed, novelty=novelty)
     with pytest.raises(PageError, match=f"^{reason}$"):
-        compact.compact(bench, [], exact_weights=False)
-
-
-def test_a_page_cannot_tell_images_of_no_class(bench, clothes):
-    novelty = kit.fit_novelty(bench.classifier, clothes, clothes)
-    bench = Bench.of(novelty.attached())
-    with pytest.raises(
-        PageError, match=r"^this model tells images of none of its classes$"
-    ):
         compact.compact(bench, [], exact_weights=False)
 
 
@@ -233,32 +214,39 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert np.ptp(np.log(calibrated)) == pytest.approx(np.ptp(np.log(most)) / 2, 1e-3)
 
 
-def test_a_page_begins_without_a_map_and_has_no_seeds_but_0_and_those_of_its_states(
+def test_a_page_knows_all_labels_and_the_seeds_of_its_states_and_begins_without_a_map(
     bench,
 ):
-    contents = contents_of(bench, seed=5, where=-1)
-    tries = {"noisy": contents.start | {"seed": 7}}
-    panel = export._panel_of_page(replace(contents, tries=tries))
-    assert (panel["seeds"].keys(), panel["start"]["where"]) == ({0, 5, 7}, None)
-
-
-def test_states_that_a_page_does_not_compute_are_not_offered():
-    shown = neutral("cat.jpg")
-    assert export.page_can_show(shown | {"noise": 3.0, "seed": 5, "where": 2})
-    assert export.page_can_show(shown | {"alpha": "alpha_black"})
-    assert not export.page_can_show(shown | {"blur": 1.0})
-    assert not export.page_can_show(shown | {"alpha": "alpha_dropped"})
+    shelf = Shelf()
+    names = [shelf.add(kit.samples.photo("cat.jpg"), label) for label in (0, 3, None)]
+    start = neutral(names[0]) | {"seed": 5, "where": -1}
+    panel = export._panel_of_page(
+        Contents(bench, shelf, {"noisy": start | {"seed": 7}}, start)
+    )
+    classes = bench.classifier.class_names
+    # The first class, too.
+    assert panel["labels"] == {names[0]: classes[0], names[1]: classes[3]}
+    assert panel["seeds"].keys() == {0, 5, 7}
+    assert panel["start"]["where"] is None
 
 
 def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(bench):
     contents = contents_of(bench)
     panda = contents.shelf.add(kit.samples.photo("panda.jpg"))
-    dark = neutral(panda) | {"brightness": 0.2}
-    tries = {"dark": dark, "soft": dark | {"blur": 1.0}, "cat": neutral("cat.jpg")}
+    dark = neutral(panda) | {"brightness": 0.2, "seed": 5, "where": 2}
+    black = dark | {"alpha": "alpha_black"}
+    tries = {
+        "dark": dark,
+        "black": black,
+        "as stored": dark | {"alpha": "alpha_dropped"},
+        "soft": dark | {"blur": 1.0},
+        "cat": neutral("cat.jpg"),
+    }
     chosen = replace(contents, tries=tries, start=dark)
     assert chosen.for_page(["cat.jpg"]).start == neutral("cat.jpg")
     few = chosen.for_page([panda])
-    assert (list(few.shelf), few.tries, few.start) == ([panda], {"dark": dark}, dark)
+    assert (list(few.shelf), few.start) == ([panda], dark)
+    assert few.tries == {"dark": dark, "black": black}
 
 
 def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(

@@ -4,12 +4,8 @@ The messages are those of the managers' published sources: ``@jupyter-widgets/ba
 ``ipywidgets/kernel`` and googlecolab/colab-cdn-widget-manager.
 """
 
-from io import BytesIO
-
-import numpy as np
 import pytest
 from jupyter_client.manager import KernelManager
-from PIL import Image
 
 from kit import Perturbation
 from kit.explorer.replies import REPLY_BYTES
@@ -123,11 +119,8 @@ def test_the_bars_follow_a_slider_with_the_pixels_beside_them(opened, classifier
         assert len(pixels) >= REPLY_BYTES
 
 
-def test_bytes_that_the_page_sends_arrive(opened):
-    pixels = np.tile(np.arange(64, dtype=np.uint8)[:, None, None], (1, 64, 3))
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    for last, part in ((False, file.getvalue()[:50]), (True, file.getvalue()[50:])):
+def test_bytes_that_the_page_sends_arrive(opened, cat):
+    for last, part in ((False, cat.file[:50]), (True, cat.file[50:])):
         name = {"number": "1", "name": "mine.png", "last": last}
         data = {
             "method": "custom",

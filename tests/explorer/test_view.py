@@ -5,20 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import kit
-from kit import faults, load_image
+from kit import load_image
 from kit.explorer import texts
 from kit.explorer.bench import Bench, Entry
-from kit.explorer.explorer import Explorer
 from kit.explorer.replies import chips_by_step
 from kit.explorer.settings import (
     change_words,
-    complete_settings,
     effective_changes,
     neutral,
-    perturbation_of,
 )
-from kit.perturbation import PARAMETERS
 from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
@@ -26,16 +21,6 @@ NAMES = ("cat.jpg", "espresso.jpg")
 
 def said_of(shown):
     return texts.verdict(texts.answer_of(shown))
-
-
-def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
-    settings = neutral("cat.jpg")
-    wanted = {"photo", "seed", "fix", "where", *PARAMETERS, *faults.STEPS}
-    assert wanted <= settings.keys()
-    assert perturbation_of(settings) == kit.Perturbation()
-    assert complete_settings({"noise": 5}, NAMES, "cat.jpg") == settings | {
-        "noise": 5.0
-    }
 
 
 @pytest.mark.parametrize(
@@ -161,30 +146,3 @@ def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(
         texts.caption(wrong)
         == "Pale bar: the original photo, prepared as your code does it"
     )
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {},
-        {"noise": 30.0, "seed": 7, "jpeg_quality": 20, "flip_horizontal": True},
-        {
-            "photo": "cat.jpg",
-            "channels": "channels_swapped",
-            "scaling": "caffe_means",
-            "occlusion": 0.3,
-        },
-    ],
-)
-def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(
-    classifier, photos, changed
-):
-    shown = Explorer(classifier, photos[:2])
-    shown.settings = changed
-    other = Explorer(classifier, photos[:2])
-    other.settings = {"noise": 99}
-    found = {"explorer": other, "kit": kit}
-    exec(texts.as_code(shown.view), found)  # noqa: S102
-    assert other.settings == shown.settings
-    assert found["preprocessing"] == shown.preprocessing
-    assert found.get("perturbation", kit.Perturbation()) == shown.view.perturbation
