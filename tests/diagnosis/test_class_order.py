@@ -104,6 +104,8 @@ def exchanged(count):
 
 def test_two_classes_that_are_predicted_as_each_other_need_several_images():
     few, more = exchanged(2), exchanged(5)
+    single = checked(answers([1, *[0] * 12, *[2] * 12], 4), [0, *[1] * 12, *[2] * 12])
+    assert single.verdict == "possible", "one image of a class may err"
     assert (few.verdict, more.verdict) == ("possible", "named")
     # 3 classes, Laplace's 1 / 4 and 1 / 7 for the errors of the third, and 4 and 10 images of 1 / 2 each.
     assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
@@ -123,6 +125,31 @@ def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
         labels = [*range(count)] * 8
         rows = answers([order[label] for label in labels], 10, sure)
         assert checked(rows, labels).verdict == said
+
+
+def test_a_single_image_of_a_class_proves_no_order():
+    order = [2, 4, 6, 8, 0, 9, 1]
+
+    def in_order(*counts):
+        labels = [label for label, count in enumerate(counts) for _ in range(count)]
+        return answers([order[label] for label in labels], 10), labels
+
+    # Two classes have more than one, and three are needed.
+    assert checked(*in_order(8, 8, 1)) is None
+    # Three have two images each: 6 of 6 by half, whatever the others are.
+    found = checked(*in_order(2, 2, 2, 1, 1, 1, 1))
+    assert found.verdict == "possible"
+    assert found.evidence[1].value == pytest.approx(1 / 2**6)
+
+
+def test_how_many_fit_and_that_their_outputs_differ_are_weighed_together():
+    order, images = [2, 4, 6, 8, 0, 9, 1], [3, 2, 2, 2, 2, 2, 2]
+    labels = [label for label, count in enumerate(images) for _ in range(count)]
+    outputs = [order[label] for label in labels] + [9] * 4
+    found = checked(answers(outputs, 10, 0.5), [*labels, 0, 1, 2, 3])
+    # 15 of 19 by half; seven outputs of ten differ by chance in 0.06 of all cases.
+    assert found.evidence[1].value == pytest.approx(0.0096, abs=1e-4)
+    assert found.verdict == "possible"
 
 
 def test_classes_that_a_network_confuses_are_not_exchanged():
