@@ -8,6 +8,15 @@ import pytest
 from kit.classifier.engines import uninterrupted
 
 
+@pytest.fixture
+def raising():
+    """An interrupt raises, also where the tests run in the background and it would be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("raising")
 def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block_and_an_error_as_it_is():
     reached = False
 

@@ -37,7 +37,7 @@ _BY_REASON = {
         "Keras 2 alone runs TensorFlow Hub: tf_keras.models.load_model('FILE', "
         "{'KerasLayer': tensorflow_hub.KerasLayer}).save('FOLDER'), then open FOLDER here"
     ),
-    "keras.src|batch_input_shape": "",
+    "keras.src|batch_input_shape|^Error when deserializing": "",
     "^Could not|^Unknown layer": (
         "import the module that registers custom layers first (--import), or"
         " that has keras.saving.get_custom_objects()['NAME'] = NAME"
