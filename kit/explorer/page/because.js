@@ -15,18 +15,19 @@ export class BecauseView {
     this.headline = element("p", { class: "kit-headline", role: "status" });
     this.advice = element("p");
     this.pictures = div("kit-beside");
-    this.folds = div("kit-folds");
+    this.folds = div("kit-folds kit-group");
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       view.ask("stop");
     });
-    const line = [this.act, this.stopButton, this.status, this.folds];
+    const line = [this.act, this.stopButton, this.status];
     this.node = grouped(
       "kit-because kit-drawer",
       "Why",
       this.pictures,
       div("kit-reason", this.headline, this.advice, div("kit-group", ...line)),
+      this.folds,
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
