@@ -97,13 +97,13 @@ def test_a_front_end_that_jupyterlab_does_not_find_is_named(monkeypatch):
 
 
 def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path):
-    machine = SimpleNamespace(total=64e9, available=48e9)
+    machine = SimpleNamespace(total=64e9, available=3e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
     monkeypatch.setattr(setup, "Path", lambda path: tmp_path / Path(path).name)
     (tmp_path / "memory.current").write_text("6000000000\n")
     cores = f"cores: {os.cpu_count()}"
     for limit, figures in (
-        ("max", "64.0 GB, 48.0 of them free"),
+        ("max", "64.0 GB, 3.0 of them free"),
         ("8000000000", "8.0 GB, 2.0 of them free"),
     ):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
