@@ -127,7 +127,7 @@ def levels_and_values(
     # The result is NaN where the buffer it came from ends too early.
     has_values = np.isfinite(result[every, every, 0])
     image = resized_part(part, photo).astype(float)
-    # Levels of the photo and values of the result, at the same pixels.
+    # Levels (H, W, 3) of the photo and values (H, W, C) of the result; masks make (N, 3) and (N, C) of them.
     levels, values = (
         scipy.ndimage.uniform_filter(pixels, (averaged_pixels, averaged_pixels, 1))[
             every, every
@@ -201,6 +201,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
         for pipeline in near_pipelines
     ]
     parts.append(window_part)
+    # The first that leaves at most twice as much unexplained as the best one.
     part = _with_best_filter(first_as_good(parts), probe)
     nearest = (near_pipelines or pipelines)[0].replace(filter=part.pipeline.filter)
     is_nearest = part.window is None and part.pipeline == nearest
@@ -208,7 +209,7 @@ def fitting_part(expected: Pipeline, window: Window, probe: Probe) -> Part:
     if not (is_nearest or is_exact) and is_same_but_for_rounding(
         nearest, photo, window
     ):
-        # The window as it was rounded; `window_words` says nothing of it, as the fit is the same.
+        # The window as the other code rounded it; `window_words` says nothing of it, as the fit is the same.
         return Part(nearest, window)
     return _with_thumbnail(part, probe)
 

@@ -135,6 +135,7 @@ def _probe_levels_off(pipeline: Pipeline, probe: Probe) -> float:
     tensor = run(PIPELINE, pipeline, probe.photo)[0]
     if tensor.shape != probe.result.shape:
         return inf
+    # Root mean square in 8-bit levels: in the unit of the tensor, divided by the slope of the scaling.
     levels_off = _rms_levels(pipeline, tensor, probe.result)
     if levels_off <= SAME_LEVELS:
         return levels_off
@@ -169,6 +170,7 @@ def in_each_decoding(
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
     # Code that was given pixels decoded nothing, and without notes there is one way to decode a file.
     may_differ = photo.notes and not given_pixels
+    # The first change is none: the decoding that is expected.
     changes = _DECODING_CHANGES if may_differ else ({},)
     pipelines = (
         expected.replace(**decoding_changes(expected, **change)) for change in changes
@@ -296,6 +298,7 @@ def unconverted_reading(expected: Pipeline, probes: Sequence[Probe]) -> Reading 
         # With the scaling that is expected, since one that is read could be fitted to anything.
         matched = match(expected, raw_probes, given_pixels=True).pipeline
         pipeline = with_expected_scaling(expected, matched)
+        # Both in 8-bit levels: the spread of the plainest photo, and what is left of the worst explained.
         least_spread = min(photo.pixels.std() for photo, _ in raw_probes)
         if (
             largest_levels_off(pipeline, raw_probes)
@@ -359,7 +362,8 @@ def _are_scaled_differently(first: Reading, second: Reading) -> bool:
 
 def _with_scaling_by_each_image(expected: Pipeline, reading: Reading) -> Reading:
     """Say that each image is scaled by its own values."""
-    # No pipeline does so: this one gets the scaling that is expected, and keeps the polarity that was read.
+    # No pipeline does so: this one gets the scaling that is expected. With it comes the expected polarity,
+    # which is put back as it was read.
     pipeline = reading.pipeline
     return replace(
         reading,
@@ -438,6 +442,7 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
     unexplained = _placement_words(origin, part)
     if ordered.orders and pipeline.size != expected.size:
         # Turned or in other rows, an image has other sides, but the network takes those that are expected.
+        # Then it is never called unrelated, whatever the least share is, and only the order is told.
         pipeline = expected_so_decoded
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
         return _unrelated_reading(expected, pipeline, probe)
@@ -448,7 +453,7 @@ def _reading_of_origin(expected: Pipeline, origin: _Origin) -> Reading:
             f"{colours.step}: {expected_here} here, {colours.words} there"
         )
     if colours.line and not unexplained:
-        # Beside the photo, the values tell its fill.
+        # Beside the photo, the values tell its fill; words for what no fill does are then the only ones.
         pipeline, unexplained = with_fill(
             pipeline, colours.line, colours.channels, values_around
         )

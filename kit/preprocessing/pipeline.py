@@ -193,6 +193,7 @@ def arrange(tensor: Array, layout: str) -> Array:
         *leading, height, width, channels = tensor.shape
         # A wrong reshape: the numbers stay in their order and are read as if channels came first.
         tensor = np.moveaxis(tensor.reshape(*leading, channels, height, width), -3, -1)
+    # For code that reads the memory as it lies; `tobytes` of a view has this order anyway.
     return np.ascontiguousarray(tensor)
 
 

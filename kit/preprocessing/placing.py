@@ -76,7 +76,7 @@ def share_unexplained_by_curves(levels: Float64, values: Float64) -> float:
     """
     if not len(levels):
         return 1.0
-    # For each channel a curve, a line with a bend at each knot; their sum is fitted by least squares.
+    # For each channel a curve, a line that bends at levels from 0 on; their sum is fitted by least squares.
     bends = np.maximum(levels[:, :, None] - KNOT_LEVELS, 0).reshape(len(levels), -1)
     bends -= bends.mean(axis=0)
     centred = values - values.mean(axis=0)
@@ -143,6 +143,7 @@ class Content:
             # Shares of the height and of the width of the window, which its edges move either way.
             moves = step_share * np.diff(best.window) * [*_MOVES, *-_MOVES]
             nearby = (best.window + move for move in moves)
+            # Measured one by one, only until the first better one.
             better_placed = (
                 placed
                 for placed in self._each_placed(photo, nearby)
@@ -211,7 +212,8 @@ def _means_of_cells(
     summed_area_table: Float64, cell_edges: Iterable[Float64]
 ) -> Float64:
     """Return the means of the cells between edges along rows and columns, float64 (N, C)."""
-    # Edges along the rows, then along the columns; between pixels, the table is interpolated.
+    # Edges along the rows, then along the columns. The table, (H + 1, W + 1, C), has the sums above and to
+    # the left of each corner of a pixel, and is interpolated in between.
     rows, columns = np.meshgrid(*cell_edges, indexing="ij")
     sums_at_corners = np.stack(
         [

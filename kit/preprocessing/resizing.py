@@ -94,7 +94,8 @@ def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
 def _bicubic_taps(axis: Axis) -> _Taps:
     positions, window_length = _source_positions(axis)
     below = np.floor(positions)
-    # The TensorFlow kernel rounds the distance to 1/1024 and reads the weight from a double-precision table.
+    # The TensorFlow kernel rounds the distance to 1/1024, which changes results by up to some tenths of a
+    # level, and reads the weight from a double-precision table.
     distance = np.rint((positions - below) * np.float32(1024)).astype(np.float64) / 1024
     tap_offsets = np.arange(-1, 3)[:, None]
     indices = (below + tap_offsets).astype(np.intp)
@@ -215,6 +216,7 @@ def _cv_taps(
     *,
     for_area_filter: bool = False,
 ) -> _Taps:
+    # Indices in the result, and how many source pixels each is wide.
     kept_pixels, scale, window_length = _cv_kept_pixels(axis)
     positions = ((kept_pixels + 0.5) * scale - 0.5).astype(np.float32)
     if for_area_filter:

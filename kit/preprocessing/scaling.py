@@ -23,7 +23,8 @@ def _checked_per_channel(name: str, value: Any) -> PerChannel | None:
         value = value.tolist()
     if isinstance(value, (tuple, list)):
         return tuple(_checked_number(name, entry) for entry in value)
-    # None leaves the step out.
+    # None leaves the step out. `_checked_number` raises for what is no finite number, too large, or too
+    # small to divide by.
     return None if value is None else _checked_number(name, value)
 
 
@@ -62,6 +63,7 @@ class Scaling:
         object.__setattr__(self, "divisor", _checked_number("divisor", self.divisor))
         object.__setattr__(self, "mean", _checked_per_channel("mean", self.mean))
         object.__setattr__(self, "std", _checked_per_channel("std", self.std))
+        # The lengths of those that have a number for each channel; one number goes with any length.
         if len(set(self._channel_counts)) > 1:
             received = " and ".join(map(str, self._channel_counts))
             raise ValueError(

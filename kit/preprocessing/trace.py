@@ -100,6 +100,7 @@ def first_difference(
 def _block_means_text(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
     # The first two axes are rows and columns of (H, W, C), channels and rows of (C, H, W).
+    # A side of fewer places, as of channels, has a block for each: the mean of none would be NaN.
     blocks_of_first_axis, blocks_of_second_axis = (
         np.array_split(np.arange(side), min(BLOCKS_A_SIDE, side))
         for side in image.shape[:2]

@@ -68,6 +68,7 @@ def accuracy_interval(
 
 
 def _checked_bools(correct: npt.ArrayLike) -> Bools:
+    # Whole numbers 0 and 1 are refused, too: summed, they would pass for hits, but they may be classes.
     correct_bools = np.asarray(correct)
     if (
         correct_bools.ndim != 1
