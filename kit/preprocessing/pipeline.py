@@ -286,10 +286,10 @@ def _range_words(pipeline: Pipeline) -> str:
     # One mean for each channel may stand for others near it: ImageNet's for those of a training's own images.
     about = "about " if offset.ndim else ""
     words = about + range_words(pipeline.scaling)
-    name = words.replace(MINUS, "-")
-    if name in SCALINGS and pipeline.scaling != SCALINGS[name]:
+    formula = scaling_words(pipeline.scaling)
+    if words.replace(MINUS, "-") in SCALINGS and words != formula:
         # Whoever reads the range alone would scale to it exactly.
-        words = f"about {words}: {scaling_words(pipeline.scaling)}"
+        words = f"about {words}: {formula}"
     return words
 
 

@@ -3,7 +3,7 @@
 from kit import Photo, Preprocessing
 from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.faults import CATALOGUE, STEPS, alternatives
-from kit.preprocessing.scaling import SCALINGS
+from kit.preprocessing.scaling import SCALINGS, Scaling
 from tests.pictures import picture
 
 LITE = Preprocessing(filter="lanczos", fit="crop", crop_fraction=0.9, scaling="lite")
@@ -134,6 +134,11 @@ def test_every_fault_is_one_difference_with_its_cause_its_title_and_a_sentence()
         lines.append(f"    {words}, first at {comparison.first_step}")
     assert lines == FAULTS.splitlines()
     assert contrasts(LITE, LITE) == {}
+    # However it is written, x / 127.5 - 1 is the range.
+    halves = Preprocessing(scaling=Scaling(255, 0.5, 0.5))
+    assert contrasts(halves, LITE)["scaling"].startswith(
+        "Your code scales pixels to −1..1; "
+    )
 
 
 def test_faults_of_colour_leave_a_grey_network_alone():
