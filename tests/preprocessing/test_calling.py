@@ -223,6 +223,15 @@ def test_leading_sides_of_one_are_one_batch():
     assert HERE.compare(tensor, CAT).equal
 
 
+def test_code_may_change_the_batch_that_it_is_given():
+    def blackened(batch):
+        _, height, _, _ = batch.shape
+        batch[:, : height // 2] = 0
+        return batch / 255.0
+
+    assert call(blackened, CAT).given_as == "a batch"
+
+
 def test_a_batch_of_grey_has_no_channels():
     small = Preprocessing((28, 28), channels="gray", scaling="0..1")
 
