@@ -539,25 +539,27 @@ class _Search:
 
         return replace(self.first, outputs_of=predict)
 
-    def _possible_changes(self, right: Preprocessing) -> Iterator[Candidate]:
+    def _possible_changes(self, base: Preprocessing) -> Iterator[Candidate]:
         """Yield what may be done in place of a preprocessing."""
+        # `base` is the first's preprocessing; for the second change of a pair, it has one change already.
         used_by_second = self.second.preprocessing
         # All that the second prepares otherwise, where the first's network takes such tensors.
-        if used_by_second.channel_count == right.channel_count:
-            as_second = used_by_second.replace(size=right.size, layout=right.layout)
+        if used_by_second.channel_count == base.channel_count:
+            as_second = used_by_second.replace(size=base.size, layout=base.layout)
             yield Candidate(
                 as_second,
                 # Of no single step.
                 "",
-                _joined(_causes_of_differing_steps(as_second, right)),
+                _joined(_causes_of_differing_steps(as_second, base)),
             )
         for fault in CATALOGUE.values():
             # The second gets tensors, but what made recorded outputs got files.
             if self.second.recorded or fault.step in STEPS_OF_TENSORS:
-                yield Candidate(fault.apply(right), fault.step, fault.cause)
+                yield Candidate(fault.apply(base), fault.step, fault.cause)
         for scaling in SCALINGS.values():
-            if fits(scaling, right.channel_count):
-                yield from _scaled_otherwise(right, scaling)
+            if fits(scaling, base.channel_count):
+                # Two of each: scaled so in addition, and taken for scaled so.
+                yield from _with_further_scalings(base, scaling)
 
 
 def _causes_of_differing_steps(
@@ -573,10 +575,13 @@ def _causes_of_differing_steps(
                 yield candidate_with_causes(choice.name, step_put_right, faulty).cause
 
 
-def _scaled_otherwise(in_use: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
+def _with_further_scalings(
+    in_use: Preprocessing, scaling: Scalings
+) -> Iterator[Candidate]:
     """Yield what comes of scaling twice, and of tensors scaled as in use that are taken for scaled so."""
     scaled_twice = in_use.replace(scaling=in_use.scaling + scaling)
     yield Candidate(scaled_twice, "scaling", "double_scaling")
+    # Not yielded: it only tells the cause of the candidate below.
     scaled_so = in_use.replace(scaling=scaling)
     cause = candidate_with_causes("scaling", scaled_so, in_use).cause
     slope, offset = affine(scaling)

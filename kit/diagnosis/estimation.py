@@ -53,7 +53,7 @@ def with_unlisted_scaling(grounds: Grounds, scores_best_first: Scores) -> Scores
     if best_unlisted.gain > best_known.gain and grounds.changes_predictions(
         best_known.preprocessing, best_unlisted.preprocessing, pseudocount=0
     ):
-        # With a variant that predicts otherwise no fix is given.
+        # With a variant that predicts otherwise the fix is words alone, without code.
         return [
             replace(best_unlisted, variants=(best_known.preprocessing,)),
             *scores_best_first,
@@ -79,7 +79,8 @@ def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
     dark_and_bright = np.quantile(levels, _DARK_AND_BRIGHT_QUANTILES, axis=(0, 1, 2))
     spread = np.ptp(dark_and_bright, axis=0).clip(1)
     if fixed.channels == in_use.channels:
-        # Levels of which the scaling in use makes what the other scaling makes of these.
+        # Another scaling: levels of which the scaling in use makes what the other one makes of these. Light
+        # explains none that needs about half of a channel's contrast or less.
         lit_as_needed = unscale(scale(dark_and_bright, fixed.scaling), in_use.scaling)
         if ((lit_as_needed[1] - lit_as_needed[0]) / spread <= LEAST_LIGHT_FACTOR).any():
             return False
@@ -87,11 +88,13 @@ def is_explained_by_light(grounds: Grounds, score: Score) -> bool:
     else:
         means = levels.mean(axis=(0, 1, 2))
         brightest = dark_and_bright[1].clip(1)
-        # Each channel as bright as green, on average or where it is brightest.
+        # Another order of channels: each as bright as green, on average or where it is brightest.
         dark_and_bright_when_lit = [
             dark_and_bright * means[1] / means.clip(1),
             dark_and_bright * brightest[1] / brightest,
         ]
+    # If so, the candidate is possible, not named: dim or bright light may look like another scaling, tinted
+    # light like another order of channels.
     return any(
         _measured_gain_of_light(grounds, score, dark_and_bright, lit)
         >= AS_WELL_SHARE * score.measured_gain

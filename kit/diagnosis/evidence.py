@@ -224,7 +224,7 @@ class Grounds:
     ) -> list[Candidate]:
         """Return those that change more than a few images: what leaves them as they are is not judged."""
         photos = self.photos[:FEW_IMAGES]
-        # A tensor must change of at least two photos, if there are as many.
+        # Of `FEW_IMAGES` photos the tensors of two must change; of fewer photos, that of one is enough.
         return [
             *self.evaluator.candidates_changing_tensors(
                 photos, in_use, possible_candidates, of_more_than=1 / FEW_IMAGES

@@ -439,6 +439,7 @@ def _is_too_frequent_among_correct(
     correct_odds = (unusual_count - suspect_count + 1) / (
         correct_count - unusual_count + suspect_count + 1
     )
+    # The limit is above 0: as frequent among correct images is too frequent, and so is only a little rarer.
     return bool(np.log(suspect_odds / correct_odds) < RARER_LOG_ODDS)
 
 
